@@ -1,0 +1,1 @@
+"""Methods that the paper compares its mixture with, each an estimator in its own file."""

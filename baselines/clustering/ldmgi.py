@@ -1,0 +1,136 @@
+"""Local discriminant models and global integration (LDMGI).
+
+Source: Y. Yang, D. Xu, F. Nie, S. Yan, Y. Zhuang, "Image clustering using local discriminant models
+and global integration", IEEE Trans. Image Processing 19(10), 2761-2773, 2010.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, ClusterMixin
+
+from .graph import (
+    blocks,
+    check_embedding,
+    check_number,
+    check_points,
+    components,
+    merged_components,
+    nearest_neighbours,
+    positive_median,
+    smallest_eigenvectors,
+)
+from .rotation import rotate, row_normalise
+
+
+def cliques(X: np.ndarray, clique_size: int) -> np.ndarray:
+    """(n, k) indices: each point and its k - 1 nearest others, k = min(clique_size, n)."""
+    index, _ = nearest_neighbours(X, clique_size - 1)
+    return np.hstack([np.arange(len(X))[:, None], index])
+
+
+def local_grams(X: np.ndarray, clique: np.ndarray) -> np.ndarray:
+    """(n, k, k) Gram matrices of the centred points of each clique, ``Xt^T Xt``, in float64."""
+    n, k = clique.shape
+    gram = np.empty((n, k, k))
+    for rows in blocks(n, 16 * k * X.shape[1]):
+        points = X[clique[rows]].astype(np.float64)
+        points -= points.mean(axis=1, keepdims=True)
+        gram[rows] = points @ points.transpose(0, 2, 1)
+    return gram
+
+
+def laplacian(gram: np.ndarray, clique: np.ndarray, penalty: float) -> sp.csr_matrix:
+    """``L = sum_i S_i H (G_i + penalty I)^-1 H S_i^T``: (n, n), L 1 = 0, from (n, k, k) Grams."""
+    n, k = clique.shape
+    local = np.linalg.inv(gram + penalty * np.eye(k))
+    local -= local.mean(axis=1, keepdims=True)  # H from the left ...
+    local -= local.mean(axis=2, keepdims=True)  # ... and from the right
+    rows, columns = np.repeat(clique, k, axis=1), np.tile(clique, (1, k))
+    L = sp.csr_matrix((local.ravel(), (rows.ravel(), columns.ravel())), shape=(n, n))
+    return (L + L.T) * 0.5
+
+
+class LDMGI(ClusterMixin, BaseEstimator):
+    """Smallest eigenvectors of the summed local discriminant models, then a rotation.
+
+    The paper's nine penalties 1e-8 .. 1e8 are not searched: the result changes once, between
+    penalties well below and well above the scale of the local Grams, and the lower side is the one
+    where the models are discriminant (above, L is a plain neighbour-clique Laplacian).
+
+    Parameters
+    ----------
+    n_clusters : clusters and eigenvectors, 1..n; the constant vector is kept as the first.
+    clique_size : k, the point itself included.
+    penalty : lambda in units of the local scale, which is the median over cliques of the mean
+        non-trivial eigenvalue of a centred Gram, ``trace(G_i) / (k - 1)``. So no unit of X matters.
+    n_init : starts of the rotation.
+    random_state : int, RandomState or None; for the rotation only.
+
+    Attributes
+    ----------
+    labels_ : (n,) int64.
+    values_ : dict; ``penalty`` (lambda itself, squared units of X), ``graph_components``,
+        ``agreement`` of the rotation, ``largest_eigenvalue``, ``clusters_found``.
+    """
+
+    def __init__(self, n_clusters=8, *, clique_size=5, penalty=1e-3, n_init=10, random_state=None):
+        self.n_clusters = n_clusters
+        self.clique_size = clique_size
+        self.penalty = penalty
+        self.n_init = n_init
+        self.random_state = random_state
+
+    def spectral_embedding(self, X) -> dict[str, np.ndarray]:
+        """What no seed changes: ``vectors`` (n, c) orthonormal, ``eigenvalues`` (c,), scalars."""
+        X = check_points(self, X, min_samples=2)
+        check_number("clique_size", self.clique_size, Integral, 2)
+        check_number("penalty", self.penalty, Real, 0, open_left=True)
+        clique = cliques(X, self.clique_size)
+        gram = local_grams(X, clique)
+        scale = positive_median(np.trace(gram, axis1=1, axis2=2) / (clique.shape[1] - 1))
+        component = components(clique)
+        m = component.max() + 1
+        if m > self.n_clusters:
+            vectors = merged_components(X, component, self.n_clusters)
+            vectors /= np.linalg.norm(vectors, axis=0)
+            eigenvalues = np.zeros(self.n_clusters)
+        else:
+            # A constant factor on L is irrelevant; dividing by the scale keeps its entries near 1.
+            L = laplacian(gram / scale, clique, self.penalty)
+            eigenvalues, vectors = smallest_eigenvectors(L, self.n_clusters)
+        return {
+            "vectors": vectors,
+            "eigenvalues": eigenvalues / scale,
+            "penalty": np.asarray(self.penalty * scale),
+            "graph_components": np.asarray(m),
+        }
+
+    def fit(self, X, y=None, embedding=None):
+        """Cluster X (n, d); y is ignored; `embedding` is what ``spectral_embedding(X)`` returned.
+
+        Raises ValueError or TypeError on bad input.
+        """
+        X = check_points(self, X, min_samples=2)
+        if embedding is None:
+            embedding = self.spectral_embedding(X)
+        shape = (len(X), self.n_clusters)
+        embedding = check_embedding(
+            embedding,
+            {"vectors": shape, "eigenvalues": shape[1:], "penalty": (), "graph_components": ()},
+        )
+        # eq. 23, then the rotation
+        self.labels_, _, agreement = rotate(
+            row_normalise(embedding["vectors"]), self.random_state, self.n_init
+        )
+        self.values_ = {
+            "penalty": float(embedding["penalty"]),
+            "graph_components": int(embedding["graph_components"]),
+            "agreement": agreement,
+            "largest_eigenvalue": float(embedding["eigenvalues"].max()),
+            "clusters_found": len(np.unique(self.labels_)),
+        }
+        return self

@@ -1,0 +1,8 @@
+"""`python -m benchmarks` is the same as the console script `mixnet`."""
+
+import sys
+
+from benchmarks.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""A worker process as its harness sees it: start, what it says, how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from benchmarks import provenance
+from benchmarks.worker import MARK
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+           "VECLIB_MAXIMUM_THREADS")
+
+
+class Child:
+    """One running cell.
+
+    Parameters
+    ----------
+    job : dict
+        What `benchmarks.worker` reads; written to ``cell.json`` in the cell's artefacts.
+    timeout : float
+        Seconds after which the whole process group is killed.
+    """
+
+    def __init__(self, job: dict, timeout: float):
+        folder = Path(job["artifacts"])
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "cell.json"
+        path.write_text(json.dumps(job))
+        env = {**os.environ, **{name: str(job["threads"]) for name in THREADS},
+               "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+        env["PYTHONPATH"] = os.pathsep.join(
+            [str(provenance.ROOT), *filter(None, [env.get("PYTHONPATH")])])
+        self.started = time.monotonic()
+        self.deadline = self.started + timeout
+        self.timed_out = self.hung_up = False
+        # A session of its own: Ctrl-C reaches only the harness, and one kill reaches the group.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", str(path)], env=env, bufsize=0,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.modules: dict[str, str] = {}
+        self.failure = ""  # the reason in full, paths and all: for the screen, not for records
+        self.progress = ""
+        self.tail: deque[str] = deque(maxlen=40)
+        self._rest = b""
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds since the start."""
+        return time.monotonic() - self.started
+
+    def read(self) -> None:
+        """Take in what the worker has said so far; never waits."""
+        while True:
+            try:
+                chunk = os.read(self.process.stdout.fileno(), 1 << 16)
+            except (BlockingIOError, ValueError, OSError):
+                return
+            if not chunk:
+                self.hung_up = True
+                return
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line.decode("utf-8", "replace"))
+
+    def _take(self, line: str) -> None:
+        if not line.startswith(MARK):
+            self.tail.append(line)
+            return
+        try:
+            message = json.loads(line[len(MARK):])
+        except ValueError:
+            return
+        self.modules = message.get("modules", self.modules)
+        self.failure = message.get("failure", self.failure)
+        if "progress" in message:
+            done, total, text = message["progress"]
+            self.progress = f"{done}/{total} {text}".strip()
+
+    def ended(self) -> bool:
+        """Whether the process is over; past its deadline it is killed."""
+        if self.process.poll() is None and time.monotonic() > self.deadline:
+            self.timed_out = True
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+        return self.process.poll() is not None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the whole process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+    def close(self) -> None:
+        """Read the last words and end whatever the worker left running."""
+        self.read()
+        if self._rest:
+            self._take(self._rest.decode("utf-8", "replace"))
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def verdict(self, stopping: bool) -> tuple[str, str]:
+        """(status, reason) of a worker that left no record."""
+        code = self.process.returncode
+        if stopping:
+            return "interrupted", "the run was stopped"
+        if self.timed_out:
+            return "timeout", f"longer than {self.deadline - self.started:g} s"
+        if code < 0:
+            try:
+                name = signal.Signals(-code).name
+            except ValueError:
+                name = f"signal {-code}"
+            hint = " (by the system, perhaps for memory)" if name == "SIGKILL" else ""
+            return "killed", f"{name}{hint}"
+        return "error", f"the worker left with exit status {code} and no record"

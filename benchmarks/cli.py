@@ -1,0 +1,242 @@
+"""The command ``mixnet``: run suites, see how they stand, write tables."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter, defaultdict
+
+from benchmarks import provenance, registry
+from benchmarks.plan import Plan, cell_state, suite_plan
+from benchmarks.record import Store
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``mixnet``."""
+    top = argparse.ArgumentParser(prog="mixnet", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, function, text, suite=None, selects=False, runs=False):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(function=function)
+        if suite:
+            sub.add_argument("suite", nargs=None if suite == "one" else "?", metavar="SUITE")
+        if selects:
+            names = "names, separated by commas"
+            sub.add_argument("--datasets", metavar="A,B", type=_names, help=names)
+            sub.add_argument("--methods", metavar="X,Y", type=_names, help=names)
+            sub.add_argument("--seeds", metavar="0-9", type=_seeds, help="such as 0-9 or 0,3")
+            sub.add_argument("--fast", action="store_true", help="shortened schedules")
+        if runs:
+            sub.add_argument("--jobs", type=_positive, default=provenance.n_cores(), metavar="N",
+                             help="cells at a time (default: one a core)")
+            sub.add_argument("--threads", type=_positive, default=1, metavar="T",
+                             help="threads of each cell (default: 1)")
+            sub.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, …")
+        if suite or name in ("data", "doctor"):
+            sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
+                             help="folder of raw files (default: $MIXNET_DATA, else download)")
+        if suite:
+            sub.add_argument("--results", metavar="DIR",
+                             help="results folder (default: $MIXNET_RESULTS or results/)")
+        return sub
+
+    run = command("run", _run, "run what is missing of a suite, then write its tables", "one",
+                  True, True)
+    run.add_argument("--dry-run", action="store_true", help="list what would run, and why")
+    run.add_argument("--retry-failed", action="store_true",
+                     help="also repeat errors, divergences and timeouts of unchanged code")
+    command("status", _status, "what is done, stale (and why), failed, missing", "any", True)
+    command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
+            "any", True, True)
+    command("table", _table, "write a suite's tables from the records", "one", True)
+    listing = command("list", _list, "what there is")
+    listing.add_argument("what", choices=("methods", "datasets", "suites"))
+    command("doctor", _doctor, "what a record would say of this machine; is the data here?")
+    data = command("data", _data, "which datasets are present, and how to get the others")
+    data.add_argument("name", nargs="?")
+    data.add_argument("--fetch", action="store_true", help="download and check what is missing")
+    return top
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return registry.parse_seeds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs a whole number from 1")
+    return int(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 if all went well, 1 if something is not done, 2 for a wrong request."""
+    try:
+        args = parser().parse_args(argv)
+        if getattr(args, "data_source", None):
+            args.data_source = os.path.abspath(os.path.expanduser(args.data_source))
+        return args.function(args)
+    except (registry.UnknownName, registry.RegistryError) as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `mixnet status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _plan(args, suite: str, store: Store) -> Plan:
+    return suite_plan(suite, args.datasets, args.methods, args.seeds, args.fast, args.data_source,
+                      store)
+
+
+def _partial(args) -> bool:
+    return bool(args.fast or args.datasets or args.methods or args.seeds is not None)
+
+
+def _warn(store: Store) -> None:
+    for path, problem in store.problems.items():
+        print(f"warning: record {path} left out: {problem}", file=sys.stderr)
+
+
+def _settings(args):
+    from benchmarks.dispatch import Settings
+
+    return Settings(args.jobs, args.threads, args.device, args.data_source,
+                    getattr(args, "retry_failed", False))
+
+
+def _run(args) -> int:
+    from benchmarks import dispatch
+    from benchmarks.progress import Display, History, duration
+
+    store = Store(args.results)
+    plan = _plan(args, args.suite, store)
+    if args.dry_run:
+        history = History(store.all())
+        chosen = dispatch.forecast(plan, store, args.retry_failed)
+        for key, (state, why) in chosen.items():
+            expected = history.expect(plan.nodes[key].cell)
+            time = "unknown time" if expected is None else duration(expected)
+            print(f"{plan.nodes[key]}: {state.name}, {why}; {time}")
+        left = history.left([plan.nodes[key].cell for key in chosen], [], args.jobs)
+        print(f"{len(chosen)} of {len(plan.nodes)} cells would run"
+              + ("" if left is None else f", about {duration(left)}"))
+        return 0
+    display = Display()
+    runner = dispatch.Dispatcher(plan, store, _settings(args), display)
+    display.line(f"{args.suite}: {len(plan.nodes)} cells, {len(runner.expected)} to run, "
+                 f"{args.jobs} at a time, {args.threads} thread(s) each")
+    summary = runner.run()
+    _warn(store)
+    if summary.stopped:
+        display.line("stopped; the same command goes on from here")
+        return 130
+    text, files = _tables(args.suite, plan, store, _partial(args))
+    print(text)
+    print("\n".join(f"wrote {os.path.relpath(path)}" for path in files))
+    display.line(dispatch.counts(summary))
+    _explain(plan, summary)
+    return 0 if summary.complete else 1
+
+
+def _explain(plan: Plan, summary) -> None:
+    """Say what is not done and what to do about it."""
+    for dataset, reason in summary.failures.items():
+        print(f"no data for {dataset}: {reason}\n  then: mixnet run with the same arguments "
+              f"(`mixnet data {dataset}` shows what is missing)", file=sys.stderr)
+    for key, outcome in summary.outcomes.items():
+        if outcome.status not in ("done", "no data", "skipped"):
+            print(f"not done: {plan.nodes[key]}: {outcome.status} {outcome.reason}".rstrip(),
+                  file=sys.stderr)
+    if any(not o.ran and o.status in ("error", "diverged", "timeout")
+           for o in summary.outcomes.values()):
+        print("failures of unchanged code are repeated with --retry-failed", file=sys.stderr)
+
+
+def _tables(suite: str, plan: Plan, store: Store, partial: bool):
+    from benchmarks import tables
+
+    return tables.write(suite, plan, store, partial)
+
+
+def _table(args) -> int:
+    store = Store(args.results)
+    plan = _plan(args, args.suite, store)
+    text, files = _tables(args.suite, plan, store, _partial(args))
+    _warn(store)
+    print(text)
+    print("\n".join(f"wrote {os.path.relpath(path)}" for path in files))
+    return 0
+
+
+def _chosen_suites(args) -> list[str]:
+    if args.suite:
+        return [args.suite]
+    known = registry.suites()
+    fits = [name for name, suite in known.items()
+            if set(args.datasets or ()) <= set(suite["datasets"])
+            and set(args.methods or ()) <= set(suite["methods"])]
+    return fits or list(known)
+
+
+def _status(args) -> int:
+    store, fresh = Store(args.results), True
+    for suite in _chosen_suites(args):
+        plan = _plan(args, suite, store)
+        groups = defaultdict(list)
+        for node in plan.nodes.values():
+            cell = node.cell
+            groups[cell["dataset"], cell["method"], cell["params"]["space"]].append(
+                cell_state(node, store))
+        print(f"{suite}: {len(plan.nodes)} cells")
+        for (dataset, method, space), states in groups.items():
+            tally = Counter(state.name for state in states)
+            fresh &= set(tally) == {"done"}
+            print(f"  {dataset:<12} {method:<12} {space:<5} "
+                  + ", ".join(f"{n} {name}" for name, n in tally.most_common()))
+            for why, n in Counter(s.why for s in states if s.name in ("stale", "failed")).items():
+                print(f"      {n} × {why}")
+    _warn(store)
+    return 0 if fresh else 1
+
+
+def _verify(args) -> int:
+    from benchmarks.progress import Display
+    from benchmarks.verify import verify
+
+    store, display, good = Store(args.results), Display(), True
+    for suite in _chosen_suites(args):
+        good &= verify(_plan(args, suite, store), store, _settings(args), display)
+    _warn(store)
+    print("nothing is stale" if good else "stale cells are left")
+    return 0 if good else 1
+
+
+def _list(args) -> int:
+    from benchmarks import listing
+
+    return listing.show(args.what)
+
+
+def _doctor(args) -> int:
+    from benchmarks import listing
+
+    return listing.doctor(args.data_source)
+
+
+def _data(args) -> int:
+    from benchmarks import listing
+
+    return listing.data(args.name, args.data_source, args.fetch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

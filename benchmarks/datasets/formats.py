@@ -1,0 +1,130 @@
+"""One parser for each raw format: path(s) in, arrays in their published scale out.
+
+Each returns ``(X, y)`` or one array, labels as published; scaling, label offsets and the checks of
+n, d, classes and content are done once for all in `benchmarks.datasets.core`. A file that is not
+what it should be raises `DatasetError` naming the file; never a traceback from a library.
+"""
+
+import io
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.datasets.errors import DatasetError
+from benchmarks.datasets.rawfile import read
+
+
+def idx(path):
+    """IDX file of unsigned bytes (MNIST).
+
+    Returns
+    -------
+    ndarray of uint8, of the shape that the header states
+    """
+    data = read(path)
+    if len(data) < 4 or data[:3] != b"\x00\x00\x08" or not 1 <= data[3] <= 4:
+        raise DatasetError(f"{path}: not an IDX file of unsigned bytes")
+    start = 4 + 4 * data[3]
+    if len(data) < start:
+        raise DatasetError(f"{path}: IDX header is truncated")
+    shape = struct.unpack(f">{data[3]}I", data[4:start])
+    if len(data) - start != math.prod(shape):
+        raise DatasetError(
+            f"{path}: {len(data) - start} bytes of data, the header promises {math.prod(shape)}"
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def libsvm(path, n_features):
+    """LIBSVM text: ``label index:value ...``, indices from 1, absent values zero.
+
+    Returns
+    -------
+    X : ndarray of float64, (n, n_features)
+    y : ndarray of float64, (n,)
+    """
+    from sklearn.datasets import load_svmlight_file
+
+    data = read(path)
+    try:
+        X, y = load_svmlight_file(io.BytesIO(data), n_features=n_features, zero_based=False)
+    except (ValueError, IndexError, OverflowError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not LIBSVM text of {n_features} features ({error})") from error
+    return X.toarray(), y
+
+
+def mat(path):
+    """MATLAB 5 file with numeric variables ``fea`` (n x d) and ``gnd`` (n x 1).
+
+    Returns
+    -------
+    X : ndarray (n, d), dtype as stored
+    y : ndarray (n,)
+    """
+    from scipy.io import loadmat
+
+    data = read(path)
+    try:
+        stored = loadmat(io.BytesIO(data), variable_names=["fea", "gnd"])
+    except Exception as error:  # scipy raises almost anything on a damaged file
+        raise DatasetError(f"{path}: truncated or not a MATLAB 5 file ({error})") from error
+    for key in ("fea", "gnd"):
+        value = stored.get(key)
+        if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "uif":
+            raise DatasetError(f"{path}: has no numeric matrix '{key}'")
+    X, y = stored["fea"], stored["gnd"].ravel()
+    if len(X) != len(y):
+        raise DatasetError(f"{path}: 'fea' has {len(X)} rows, 'gnd' {len(y)}")
+    return X, y
+
+
+def csv(path):
+    """UCI text (Isolet): comma-separated features and the label, ``1.``, at the end of each line.
+
+    Returns
+    -------
+    X : ndarray of float64, (n, d)
+    y : ndarray of float64, (n,)
+    """
+    data = read(path)
+    if not data.endswith(b"\n"):
+        raise DatasetError(f"{path}: the last line is truncated")
+    try:
+        table = np.loadtxt(io.BytesIO(data), delimiter=",", ndmin=2, encoding="ascii")
+    except (ValueError, IndexError) as error:  # bad number, ragged rows, not ASCII
+        raise DatasetError(f"{path}: not a table of comma-separated numbers ({error})") from error
+    if table.shape[0] == 0 or table.shape[1] < 2:
+        raise DatasetError(f"{path}: holds no rows of features and a label")
+    return table[:, :-1], table[:, -1]
+
+
+def csr_npz(path):
+    """Sparse rows in an .npz: ``data``, ``indices``, ``indptr``, ``shape``, ``labels``.
+
+    Nothing pickled is ever read.
+
+    Returns
+    -------
+    X : ndarray of float32, (n, d), dense
+    y : ndarray (n,)
+    """
+    from scipy.sparse import csr_matrix
+
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            parts = {k: stored[k] for k in ("data", "indices", "indptr", "shape", "labels")}
+        shape = tuple(int(s) for s in parts["shape"])
+        X = csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=shape)
+        X.check_format(full_check=True)
+        X = X.toarray().astype(np.float32, copy=False)
+    except KeyError as error:
+        raise DatasetError(f"{path}: array {error} is missing") from error
+    except Exception as error:  # numpy, zipfile, zlib and scipy each raise their own
+        raise DatasetError(f"{path}: truncated or not sparse rows in .npz ({error})") from error
+    y = parts["labels"]
+    if y.shape != (len(X),):
+        raise DatasetError(f"{path}: {len(X)} rows but labels of shape {y.shape}")
+    return X, y

@@ -1,0 +1,120 @@
+"""Finding a raw file in a folder, and its bytes whatever it is compressed with.
+
+Publishers, mirrors and users recompress: the compression is told by the first bytes, never by the
+name, and a file ``usps.bz2`` may lie in the folder as ``usps``, ``usps.gz`` or ``usps.Z``.
+"""
+
+import bz2
+import gzip
+import zlib
+from pathlib import Path
+
+from benchmarks.datasets.errors import DatasetError
+
+SUFFIXES = (".gz", ".bz2", ".Z")
+
+
+def find(folder, name):
+    """Path of file `name` in `folder` under any accepted compression suffix, or None."""
+    stem = name
+    for suffix in SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    for candidate in (name, *(stem + s for s in (*SUFFIXES, "")), ):
+        path = Path(folder) / candidate
+        if path.is_file():
+            return path
+    return None
+
+
+def read(path):
+    """Decompressed content of a raw file.
+
+    Parameters
+    ----------
+    path : path-like
+        Plain, gzip, bzip2 or Unix ``compress`` (.Z) file.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    DatasetError
+        Unreadable, empty, truncated or corrupt file.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not data:
+        raise DatasetError(f"{path}: the file is empty")
+    try:
+        return decompress(data)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DatasetError(
+            f"{path}: truncated or corrupt compressed file ({error}); delete it and get it again"
+        ) from error
+
+
+def decompress(data):
+    """Bytes behind gzip, bzip2 or .Z compression, by their magic numbers; else `data` itself."""
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:3] == b"BZh":
+        return bz2.decompress(data)
+    if data[:2] == b"\x1f\x9d":
+        return unlzw(data)
+    return data
+
+
+def unlzw(data):
+    """Decode the Unix ``compress`` format (LZW), the form in which UCI publishes Isolet.
+
+    Codes of 9 to 16 bits, least significant bit first; whenever the width changes, the stream
+    continues at the next multiple of eight codes counted from the last change. The format has no
+    checksum and no length: that the text is whole is asserted by the parser.
+
+    Raises
+    ------
+    ValueError
+        Bad header, or a code that cannot occur. Files limited to 9 bits are refused: encoders and
+        decoders in use disagree on them.
+    """
+    if len(data) < 3 or data[:2] != b"\x1f\x9d" or data[2] & 0x60 or not 10 <= data[2] & 31 <= 16:
+        raise ValueError("not a .Z file")
+    widest, block_mode = data[2] & 31, bool(data[2] & 0x80)
+    fresh = [bytes([i]) for i in range(256)] + ([b""] if block_mode else [])
+    table, previous, out = list(fresh), b"", []
+    width = 9
+    position = start = 24  # in bits; `start` is where the present width began
+    end = 8 * len(data)
+    while True:
+        if len(table) >= 1 << width and width < widest:
+            position = start = _next_group(position, start, width)
+            width += 1
+        if position + width > end:
+            return b"".join(out)
+        byte = position >> 3
+        code = int.from_bytes(data[byte:byte + 3], "little") >> (position & 7) & ((1 << width) - 1)
+        position += width
+        if block_mode and code == 256:  # the encoder emptied its table
+            position = start = _next_group(position, start, width)
+            table, previous, width = list(fresh), b"", 9
+            continue
+        if code < len(table):
+            entry = table[code]
+        elif code == len(table) and previous:
+            entry = previous + previous[:1]
+        else:
+            raise ValueError("impossible code in .Z file")
+        if previous and len(table) < 1 << widest:
+            table.append(previous + entry[:1])
+        out.append(entry)
+        previous = entry
+
+
+def _next_group(position, start, width):
+    """Bit position of the next group of eight codes, counted from `start`."""
+    group = 8 * width
+    return start + -(-(position - start) // group) * group

@@ -1,0 +1,86 @@
+"""What there is, what is here, and what this machine is: ``mixnet list``, ``data``, ``doctor``."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks import provenance, registry
+
+
+def show(what: str) -> int:
+    """Print the registered methods, datasets or suites (no estimator is imported)."""
+    if what == "methods":
+        for name, stanza in registry.methods().items():
+            spaces = "/".join(stanza.get("spaces", []))
+            print(f"{name:<12} {stanza['kind']:<11} {spaces:<9} {stanza.get('label', name)}")
+    elif what == "datasets":
+        for name, stanza in registry.datasets().items():
+            print(f"{name:<12} n {stanza.get('n', '?'):>6}  d {stanza.get('d', '?'):>5}  "
+                  f"classes {stanza.get('n_classes', '?'):>3}  {stanza.get('title', name)}")
+    else:
+        for name, suite in registry.suites().items():
+            seeds = suite["seeds"]
+            print(f"{name:<12} {len(suite['datasets'])} datasets, {len(suite['methods'])} methods, "
+                  f"{len(seeds)} seeds: {suite.get('title', '')}")
+    return 0
+
+
+def data(name: str | None, source: str | None, fetch: bool) -> int:
+    """Print which datasets are present and what to do about the others; 1 if one is missing."""
+    if name is not None:
+        registry.get(registry.datasets(), name, "dataset")
+    from benchmarks.datasets import DatasetError, load, status
+
+    missing = 0
+    for row in status(name, source=source):
+        if row["state"] != "present" and fetch:
+            print(f"{row['name']}: fetching …", flush=True)
+            try:
+                loaded = load(row["name"], source=source)
+                row = {**row, "state": "present", "source": loaded.source, "todo": "",
+                       "variant": loaded.variant}
+            except DatasetError as error:
+                row = {**row, "todo": str(error)}
+        missing += row["state"] != "present"
+        print(f"{row['name']:<12} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
+              f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']}")
+        if row["todo"]:
+            print(f"    {row['todo']}")
+    return 1 if missing else 0
+
+
+def sgemm_rate(size: int = 1024, seconds: float = 0.5) -> float:
+    """Arithmetic rate of a float32 matrix product with numpy on this machine, GFLOP/s."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((size, size), dtype=np.float32) for _ in range(2))
+    a @ b  # the first call sets up threads and buffers
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9
+
+
+def doctor(source: str | None) -> int:
+    """Print what a record made here would say, and what stands in the way; 1 if something does."""
+    trouble = []
+    here = {**provenance.machine(threads=1), **provenance.commit()}
+    for name, version in here.pop("versions").items():
+        print(f"{name:<14} {version or 'missing'}")
+        if version is None:
+            trouble.append(f"{name} is not installed")
+    for name, value in here.items():
+        print(f"{name:<14} {value}")
+    print(f"{'sgemm':<14} {sgemm_rate():.0f} GFLOP/s float32 (numpy)")
+    if not sys.platform.startswith(("linux", "darwin")):
+        trouble.append("locks and process groups need Linux or macOS")
+    print()
+    if data(None, source, False):
+        trouble.append("some datasets are missing: their cells read `no data`, the rest runs")
+    for problem in trouble:
+        print(f"note: {problem}")
+    return 1 if trouble else 0

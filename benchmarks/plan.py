@@ -1,0 +1,248 @@
+"""Which cells a suite asks for, what each needs, and how each stands: done, stale, failed, missing.
+
+A cell's parameters include the keys of the cells that it takes inputs from (``inputs``), so that a
+code-space cell of a shortened autoencoder is another cell than that of the full one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import registry
+from benchmarks.cache import array_hash, artifacts_root, load_array
+from benchmarks.provenance import changed_modules
+from benchmarks.record import Store, cell_key
+
+# Failures that the same code would repeat: run again only when asked to, or when code changed.
+STICKY = ("error", "diverged", "timeout")
+
+
+@dataclass
+class Node:
+    """A cell with its stanzas and the cells that it needs (role -> node)."""
+
+    cell: dict
+    method: dict
+    data: dict
+    needs: dict[str, Node] = field(default_factory=dict)
+    variant: str | None = None
+    requested: bool = False
+
+    def __post_init__(self):
+        self.key = cell_key(self.cell)
+
+    def __str__(self):
+        cell = self.cell
+        return f"{cell['dataset']} {cell['method']} {cell['params']['space']} seed {cell['seed']}"
+
+    @property
+    def output(self) -> str:
+        """Name of the output that other cells take from this one."""
+        return "codes" if self.method["kind"] == "embedding" else "labels"
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of the ignored artefacts of this cell."""
+        return artifacts_root() / self.cell["dataset"] / self.cell["method"] / self.key
+
+
+class Plan:
+    """Cells in an order in which needs come first. ``nodes`` maps key -> `Node`."""
+
+    def __init__(self, fast: bool = False, source: str | None = None, store: Store | None = None):
+        self.fast, self.source, self.store = fast, source, store
+        self.nodes: dict[str, Node] = {}
+        self._methods, self._datasets = registry.methods(), registry.datasets()
+        self._known: dict[str, tuple[str, str | None]] = {}
+        self._params: dict[tuple, dict] = {}
+
+    def add(self, dataset: str, method: str, space: str, seed: int, requested=True) -> Node:
+        """Add a cell and, before it, what it needs."""
+        data = registry.get(self._datasets, dataset, "dataset")
+        stanza = registry.get(self._methods, method, "method")
+        if data.get("embedding", "none") == "none":
+            space = "raw"
+        needs = {}
+        if space == "code":
+            needs["codes"] = self.add(dataset, data["embedding"], "raw", seed, False)
+        for role, reference in stanza.get("needs", {}).items():
+            other, _, where = reference.partition("/")
+            needs[role] = self.add(dataset, other, where or space, seed, False)
+        if (method, dataset) not in self._params:
+            self._params[method, dataset] = registry.resolve_params(method, dataset, self.fast)
+        params = {"space": space, **self._params[method, dataset]}
+        if stanza["kind"] != "embedding":
+            params["n_clusters"] = data["n_clusters"]
+        if needs:
+            params["inputs"] = {role: f"{need.cell['method']}/{need.key}"
+                                for role, need in needs.items()}
+        content_hash, variant = self._identity(dataset, data)
+        cell = {"dataset": dataset, "content_hash": content_hash, "method": method,
+                "params": params, "seed": int(seed)}
+        node = Node(cell, stanza, data, needs, variant)
+        node = self.nodes.setdefault(node.key, node)
+        node.requested |= requested
+        return node
+
+    def _identity(self, name: str, data: dict) -> tuple[str, str | None]:
+        """(content hash, variant to load or None) of a dataset.
+
+        Where the hash hangs on the variant, the one at hand names the cells, else the one that the
+        newest record used, else the preferred one. A variant without a pinned hash is named by
+        ``variant:NAME``; its record then holds the hash that was found.
+        """
+        if name in self._known:
+            return self._known[name]
+        if data.get("content_hash"):
+            found = data["content_hash"], None
+        elif not data.get("variants"):
+            raise registry.RegistryError(f"datasets.toml [{name}]: no content_hash")
+        else:
+            from benchmarks.datasets import status
+
+            (row,) = status(name, source=self.source)
+            variant = row["variant"]
+            if row["state"] != "present" and self.store is not None:
+                used = [r for r in self.store.of_dataset(name) if r.get("variant")]
+                if used:
+                    variant = max(used, key=lambda r: r["provenance"]["started"])["variant"]
+            pinned = data.get("variant", {}).get(variant, {}).get("content_hash")
+            found = pinned or f"variant:{variant}", variant
+        self._known[name] = found
+        return found
+
+
+def check_names(chosen: Iterable[str] | None, known: Iterable[str], what: str) -> list[str]:
+    """`chosen`, or all of `known` where None; `UnknownName` for a name outside."""
+    known = list(known)
+    for name in chosen or ():
+        if name not in known:
+            raise registry.UnknownName(what, name, known)
+    return known if chosen is None else list(dict.fromkeys(chosen))
+
+
+def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
+               source=None, store: Store | None = None) -> Plan:
+    """Cells of a suite, or of a selection from it, with all that they need.
+
+    Raises
+    ------
+    UnknownName
+        For a suite, dataset or method that is not there.
+    """
+    suite = registry.get(registry.suites(), name, "suite")
+    plan = Plan(fast, source, store)
+    stanzas = registry.methods()
+    datasets = check_names(datasets, suite["datasets"], f"dataset of suite {name}")
+    methods = check_names(methods, suite["methods"], f"method of suite {name}")
+    for seed in (suite["seeds"] if seeds is None else seeds):
+        for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
+            for method in methods:
+                stanza = registry.get(stanzas, method, "method")
+                spaces = suite.get("spaces", {}).get(method, stanza.get("spaces", ["raw"]))
+                for space in spaces:
+                    plan.add(dataset, method, space, seed)
+    return plan
+
+
+@dataclass
+class State:
+    """How a cell stands. ``record`` is the newest done attempt, ``last`` the newest of all."""
+
+    name: str  # done | stale | failed | missing
+    why: str = ""
+    record: dict | None = None
+    last: dict | None = None
+    modules: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    def to_run(self, retry_failed: bool = False) -> bool:
+        """Whether a run should compute this cell."""
+        if self.name == "failed":
+            return retry_failed or self.last["status"] not in STICKY
+        return self.name != "done"
+
+
+def staleness(node: Node, record: dict, store: Store) -> tuple[list[str], list[str]]:
+    """(modules whose code changed since, other reasons) why a record is not what would come now."""
+    modules = changed_modules(record["provenance"].get("modules", {}))
+    other = []
+    if record.get("estimator", node.method["estimator"]) != node.method["estimator"]:
+        other.append(f"estimator was {record['estimator']}")
+    for role, need in node.needs.items():
+        used = record.get("inputs", {}).get(role)
+        if used is None:
+            continue
+        state = cell_state(need, store)
+        if state.name != "done":
+            other.append(f"{need.cell['method']} is {state.name}")
+        elif state.record["outputs"].get(need.output) != used["hash"]:
+            other.append(f"{role} changed")
+    return modules, other
+
+
+def _words(modules, other) -> str:
+    return "; ".join(([f"code changed: {', '.join(modules)}"] if modules else []) + other)
+
+
+def cell_state(node: Node, store: Store) -> State:
+    """The state of a cell from its records, the code on disk and the cells that it needs."""
+    attempts = store.attempts(node.cell)
+    if not attempts:
+        return State("missing", "never run")
+    last = attempts[-1]
+    done = next((r for r in reversed(attempts) if r["status"] == "done" and store.intact(r)), None)
+    modules, other = staleness(node, done, store) if done else ([], [])
+    if done and not modules and not other:
+        return State("done", record=done, last=last)
+    failed = last["status"] != "done" and (last["status"] in STICKY or done is None)
+    if failed and last["status"] in STICKY:
+        failed = not any(staleness(node, last, store))
+        if last["status"] == "timeout" and last.get("timeout_s", 0) < timeout_of(node):
+            failed = False
+    if failed:
+        reason = (last.get("error") or {}).get("reason", "")
+        return State("failed", f"{last['status']}: {reason}".rstrip(": "), done, last)
+    if done is None:
+        return State("missing", f"only {last['status']}, with other code or damaged", None, last)
+    return State("stale", _words(modules, other), done, last, modules, other)
+
+
+def timeout_of(node: Node) -> float:
+    """Hard limit of a cell in seconds (an hour where the stanza says nothing)."""
+    return float(node.method.get("timeout_s", 3600))
+
+
+_artefacts: dict[tuple, str] = {}
+
+
+def artefact(node: Node, record: dict, store: Store) -> Path | None:
+    """File with the output that other cells take, if it is what the record names, else None.
+
+    Codes lie in the ignored artefacts; labels are unpacked there from the record's own arrays.
+    """
+    path, wanted = node.artifacts / f"{node.output}.npy", record["outputs"].get(node.output)
+    if wanted is None:
+        return None
+    found = _hash_of(path)
+    if found != wanted and node.output == "labels":
+        from benchmarks.cache import save_array
+
+        labels = store.arrays(record)["labels"].astype("int64")
+        save_array(path, labels)
+        found = array_hash(labels)
+    return path if found == wanted else None
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    tag = (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    if tag not in _artefacts:
+        array = load_array(path)
+        _artefacts[tag] = "" if array is None else array_hash(array)
+    return _artefacts[tag]

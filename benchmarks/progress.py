@@ -1,0 +1,96 @@
+"""What a run says while it works, and how long it will still take."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import time
+from collections import defaultdict
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``41 s``, ``3 min 20 s``, ``1 h 12 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+class History:
+    """Expected wall seconds of a cell: median over records alike, else the mean of this run."""
+
+    def __init__(self, records=()):
+        self._seen = defaultdict(list)
+        self._now: list[float] = []
+        for record in records:
+            if record["status"] == "done" and not record.get("restamped_from"):
+                self._put(record)
+
+    def _put(self, record) -> None:
+        wall = record["provenance"].get("wall_s")
+        if wall is not None:
+            for tag in self._tags(record["cell"]):
+                self._seen[tag].append(wall)
+
+    @staticmethod
+    def _tags(cell):
+        space, method = cell["params"].get("space"), cell["method"]
+        return (cell["dataset"], method, space), (method, space), (method,)
+
+    def learn(self, record) -> None:
+        """Take in a cell that has just finished."""
+        if record["status"] == "done":
+            self._put(record)
+            self._now.append(record["provenance"].get("wall_s") or 0.0)
+
+    def expect(self, cell) -> float | None:
+        """Expected seconds of a cell, None while nothing is known."""
+        for tag in self._tags(cell):
+            if self._seen[tag]:
+                return statistics.median(self._seen[tag])
+        return statistics.mean(self._now) if self._now else None
+
+    def left(self, waiting, running, jobs: int) -> float | None:
+        """Expected seconds until all is done; `running` holds (cell, seconds so far)."""
+        longest = total = 0.0
+        for cell, elapsed in [*((cell, 0.0) for cell in waiting), *running]:
+            expected = self.expect(cell)
+            if expected is None:
+                return None
+            rest = max(expected - elapsed, 0.0)
+            total, longest = total + rest, max(longest, rest)
+        return max(total / max(jobs, 1), longest)
+
+
+class Display:
+    """Plain lines, and on a terminal one status line that moves."""
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stderr
+        self.tty = bool(getattr(self.stream, "isatty", lambda: False)())
+        self._shown, self._last = "", 0.0
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def status(self, text: str) -> None:
+        """Show text on the status line, at most five times a second; nothing off a terminal."""
+        now = time.monotonic()
+        if not self.tty or text == self._shown or now - self._last < 0.2:
+            return
+        width = shutil.get_terminal_size().columns
+        self.stream.write("\r\x1b[2K" + text[: width - 1])
+        self.stream.flush()
+        self._shown, self._last = text, now
+
+    def _clear(self) -> None:
+        if self._shown:
+            self.stream.write("\r\x1b[2K")
+            self._shown = ""

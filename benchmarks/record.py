@@ -1,0 +1,206 @@
+"""Records: one immutable JSON an attempt, with its raw outputs beside it.
+
+``<results>/records/<dataset>/<method>/<key>-<attempt>.json`` and, where there are labels or
+per-point log-likelihoods, ``.npz``. A file is written under a temporary name, synced, and linked to
+its final one, which fails if that exists: nothing is ever overwritten, nothing is half there.
+A file that does not parse is reported and left out, never fatal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.cache import short_hash
+
+SCHEMA = 1
+STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
+_NAME = re.compile(r"^(?P<key>[0-9a-f]{16})-(?P<attempt>\d+)\.(json|npz)$")
+
+
+def cell_key(cell: dict) -> str:
+    """Key of a cell: first 16 hex of the sha256 of its canonical JSON."""
+    return short_hash({name: cell[name] for name in
+                       ("dataset", "content_hash", "method", "params", "seed")})
+
+
+def small_int(labels) -> np.ndarray:
+    """Labels in the smallest unsigned integer type that holds them."""
+    labels = np.asarray(labels)
+    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))
+
+
+def default_results() -> Path:
+    """Results folder: ``MIXNET_RESULTS`` or ``results/`` of the checkout."""
+    default = Path(__file__).resolve().parent.parent / "results"
+    return Path(os.environ.get("MIXNET_RESULTS") or default)
+
+
+class Store:
+    """Records under one results folder.
+
+    Attributes
+    ----------
+    problems : dict of str -> str
+        Files that could not be read (relative path -> what is wrong), found so far.
+    """
+
+    def __init__(self, results: Path | str | None = None):
+        self.results = Path(results) if results is not None else default_results()
+        self.root = self.results / "records"
+        self.problems: dict[str, str] = {}
+        self._parsed: dict[Path, dict | None] = {}
+        self._intact: dict[Path, bool] = {}
+
+    def folder(self, cell: dict) -> Path:
+        """Folder of a cell's attempts."""
+        return self.root / cell["dataset"] / cell["method"]
+
+    def attempts(self, cell: dict) -> list[dict]:
+        """Readable attempts at a cell, oldest first, as they are on disk now."""
+        paths = self.folder(cell).glob(f"{cell_key(cell)}-*.json")
+        found = [record for path in paths if (record := self._parse(path)) is not None]
+        return sorted(found, key=lambda record: record["attempt"])
+
+    def all(self) -> list[dict]:
+        """Every readable record, by path and attempt."""
+        found = [self._parse(path) for path in sorted(self.root.glob("*/*/*.json"))]
+        return sorted((r for r in found if r is not None),
+                      key=lambda r: (r["cell"]["dataset"], r["cell"]["method"],
+                                     str(r["cell"]["params"].get("space")), r["cell"]["seed"],
+                                     r["key"], r["attempt"]))
+
+    def of_dataset(self, name: str) -> list[dict]:
+        """Every readable record of a dataset, in no order."""
+        found = (self._parse(path) for path in (self.root / name).glob("*/*.json"))
+        return [record for record in found if record is not None]
+
+    def _parse(self, path: Path) -> dict | None:
+        if path not in self._parsed:  # immutable files: parsing one once is enough
+            record, problem = None, None
+            match = _NAME.match(path.name)
+            try:
+                record = json.loads(path.read_bytes())
+                if not isinstance(record, dict) or record.get("status") not in STATUSES:
+                    problem = "not a record"
+                elif record.get("schema", 0) > SCHEMA:
+                    problem = f"written by a newer version (schema {record['schema']})"
+                elif match is None or record["key"] != match["key"] or \
+                        record["attempt"] != int(match["attempt"]):
+                    problem = "its name does not fit its content"
+                elif cell_key(record["cell"]) != record["key"]:
+                    problem = "its cell does not hash to its key"
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                problem = f"unreadable: {type(error).__name__}"
+            if problem:
+                self.problems[str(path.relative_to(self.root))] = problem
+                record = None
+            self._parsed[path] = record
+        return self._parsed[path]
+
+    def intact(self, record: dict) -> bool:
+        """Whether the arrays that a record names are there, byte for byte."""
+        if not record.get("arrays"):
+            return True
+        path = self.folder(record["cell"]) / record["arrays"]["file"]
+        if path not in self._intact:
+            try:
+                good = hashlib.sha256(path.read_bytes()).hexdigest() == record["arrays"]["sha256"]
+            except OSError:
+                good = False
+            if not good:
+                self.problems[str(path.relative_to(self.root))] = "missing or damaged arrays"
+            self._intact[path] = good
+        return self._intact[path]
+
+    def arrays(self, record: dict) -> dict[str, np.ndarray]:
+        """Arrays of a record: ``labels`` (n,) and perhaps ``log_likelihood`` (n,) float32."""
+        if not record.get("arrays"):
+            return {}
+        with np.load(self.folder(record["cell"]) / record["arrays"]["file"],
+                     allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+    def write(self, record: dict, arrays: dict[str, np.ndarray] | None = None) -> dict:
+        """Add an attempt and return it as written, with ``schema``, ``key`` and ``attempt`` set.
+
+        Raises
+        ------
+        OSError
+            When the disk does not take it; nothing is left half-written.
+        """
+        if record["status"] not in STATUSES:
+            raise ValueError(f"status is {record['status']!r}, needs one of {STATUSES}")
+        folder, key = self.folder(record["cell"]), cell_key(record["cell"])
+        folder.mkdir(parents=True, exist_ok=True)
+        payload = None
+        if arrays:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **arrays)
+            payload = buffer.getvalue()
+        while True:
+            taken = [int(m["attempt"]) for path in folder.glob(f"{key}-*")
+                     if (m := _NAME.match(path.name))]
+            attempt = max(taken, default=0) + 1
+            whole = {"schema": SCHEMA, "key": key, "attempt": attempt, **record}
+            whole.update(schema=SCHEMA, key=key, attempt=attempt)
+            if payload is not None:
+                name = f"{key}-{attempt}.npz"
+                whole["arrays"] = {"file": name, "sha256": hashlib.sha256(payload).hexdigest()}
+                if not _link_new(folder / name, payload):
+                    continue
+            whole.setdefault("arrays", None)
+            text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            if _link_new(folder / f"{key}-{attempt}.json", text.encode()):
+                return whole
+
+
+def _link_new(path: Path, payload: bytes) -> bool:
+    """Create `path` with `payload` in one step; False if it exists already."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(payload)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o644)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return True
+
+
+def jsonable(value):
+    """Plain JSON value of numpy scalars and containers; a number that is not finite becomes None.
+
+    JSON has no NaN, and a missing number must never look like a measured one.
+    """
+    if isinstance(value, dict):
+        return {str(name): jsonable(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    if value is None or isinstance(value, str):
+        return value
+    return str(value)

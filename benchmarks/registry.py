@@ -1,0 +1,130 @@
+"""What there is, as data: methods, datasets, suites and the paper's figures, read from TOML.
+
+Nothing here imports an estimator, so listing is instant and needs neither torch nor the data.
+``MIXNET_REGISTRY`` names another folder with the same layout (tests use it).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+
+KINDS = ("embedding", "clustering", "mixture")
+SPACES = ("raw", "code")
+REFERENCES = {"@structure": "structure", "@code_dim": "code_dim", "@n_clusters": "n_clusters"}
+
+
+class UnknownName(LookupError):
+    """A name that is not registered; the message lists the nearest ones."""
+
+    def __init__(self, what: str, name: str, known):
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        super().__init__(f"unknown {what} {name!r}; {hint}")
+
+
+class RegistryError(ValueError):
+    """A stanza that breaks the rules of the registry, named with file and key."""
+
+
+def folder() -> Path:
+    """Folder of the TOML files: ``MIXNET_REGISTRY`` or this package's own."""
+    return Path(os.environ.get("MIXNET_REGISTRY") or Path(__file__).parent)
+
+
+def _read(path: Path) -> dict:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise RegistryError(f"{path.name}: {error}") from error
+
+
+def methods() -> dict[str, dict]:
+    """Stanzas of methods.toml by name, checked at the door.
+
+    Raises
+    ------
+    RegistryError
+        On an unknown kind or space, a missing estimator, or a parameter without source.
+    """
+    found = _read(folder() / "methods.toml")
+    for name, stanza in found.items():
+        where = f"methods.toml [{name}]"
+        if stanza.get("kind") not in KINDS:
+            raise RegistryError(f"{where}: kind is {stanza.get('kind')!r}, needs one of {KINDS}")
+        if ":" not in stanza.get("estimator", ""):
+            raise RegistryError(f"{where}: estimator needs the form 'package.module:Class'")
+        if bad := set(stanza.get("spaces", [])) - set(SPACES):
+            raise RegistryError(f"{where}: spaces has {sorted(bad)}, allowed are {SPACES}")
+        for parameter, entry in stanza.get("params", {}).items():
+            if not isinstance(entry, dict) or "value" not in entry or "source" not in entry:
+                raise RegistryError(f"{where}.params.{parameter}: needs `value` and `source`")
+    return found
+
+
+def datasets() -> dict[str, dict]:
+    """Stanzas of datasets.toml by name (no data is read)."""
+    return _read(folder() / "datasets.toml")
+
+
+def suites() -> dict[str, dict]:
+    """Stanzas of suites/*.toml by file name, with ``name`` and ``seeds`` as a list of ints."""
+    found = {path.stem: _read(path) for path in sorted((folder() / "suites").glob("*.toml"))}
+    return {name: {**stanza, "name": name, "seeds": parse_seeds(stanza.get("seeds", "0-9"))}
+            for name, stanza in found.items()}
+
+
+def paper() -> dict:
+    """The figures as the paper prints them (paper.toml)."""
+    return _read(folder() / "paper.toml")
+
+
+def get(table: dict, name: str, what: str) -> dict:
+    """``table[name]``, or `UnknownName` with the nearest names."""
+    if name not in table:
+        raise UnknownName(what, name, table)
+    return table[name]
+
+
+def parse_seeds(text) -> list[int]:
+    """Seeds of ``"0-9"``, ``"0,3"``, ``"0-2,7"``, an int or a list of ints, in order, once each."""
+    if isinstance(text, int):
+        return [text]
+    if isinstance(text, (list, tuple)):
+        return list(dict.fromkeys(int(seed) for seed in text))
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"seeds is {text!r}; needs the form 0-9 or 0,3 or 0-2,7")
+        stop = int(last) if dash else int(first)
+        if stop < int(first):
+            raise ValueError(f"seeds is {text!r}; the range {part.strip()} runs backwards")
+        seeds.extend(range(int(first), stop + 1))
+    return list(dict.fromkeys(seeds))
+
+
+def resolve_params(method: str, dataset: str, fast: bool = False) -> dict:
+    """Parameters of a method on a dataset: values, with ``@name`` taken from the dataset's stanza.
+
+    ``fast`` applies the overrides of ``[method.fast]`` (shortened schedules, nothing else).
+    """
+    stanza, data = get(methods(), method, "method"), get(datasets(), dataset, "dataset")
+    params = {name: entry["value"] for name, entry in stanza.get("params", {}).items()}
+    if fast:
+        params.update(stanza.get("fast", {}))
+    for name, value in params.items():
+        if isinstance(value, str) and value.startswith("@"):
+            if value not in REFERENCES:
+                raise RegistryError(f"methods.toml [{method}.params.{name}]: {value!r} is none of "
+                                    f"{sorted(REFERENCES)}")
+            if REFERENCES[value] not in data:
+                raise RegistryError(f"datasets.toml [{dataset}]: no {REFERENCES[value]!r}, which "
+                                    f"{method}'s parameter {name} takes from there")
+            params[name] = data[REFERENCES[value]]
+    return params

@@ -1,0 +1,1 @@
+"""Tables and plots, all of them functions of records; nothing here reads data or runs a method."""

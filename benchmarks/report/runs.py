@@ -1,0 +1,27 @@
+"""runs.csv: one row for every done attempt, everything in it flat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+FIRST = ("cell.dataset", "cell.method", "cell.params.space", "cell.seed", "stale",
+         "metrics.purity", "metrics.acc", "metrics.nmi", "metrics.ari", "seconds")
+
+
+def frame(records) -> pd.DataFrame:
+    """Done attempts as rows; nested keys are joined by dots, lists are written as JSON."""
+    table = pd.json_normalize([r for r in records if r.get("status", "done") == "done"])
+    first = [column for column in FIRST if column in table.columns]
+    table = table[first + sorted(set(table.columns) - set(first))]
+    return table.sort_values(first[:4], ignore_index=True) if first else table
+
+
+def write(records, path) -> Path:
+    """Write the rows of `frame` as CSV, the file replaced whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    frame(records).to_csv(temporary, index=False, lineterminator="\n")
+    return temporary.replace(path)

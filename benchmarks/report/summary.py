@@ -1,0 +1,133 @@
+"""Records of cells -> one row for each dataset, method and feature space."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+
+from benchmarks import registry, stats
+
+#: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
+COLUMNS = (
+    "dataset", "method", "space", "n", "purity_mean", "purity_std", "acc_mean", "acc_std",
+    "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict",
+    "variant", "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing",
+)
+METRICS = ("purity", "acc", "nmi", "ari")
+
+
+def summarise(records, suite, methods, datasets, paper) -> list[dict]:
+    """Rows in the order of the suite: dataset, then method, then space.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        At most one `done` attempt of a cell, with `cell`, `metrics` (percent), `seconds` and the
+        `stale` mark of the caller. Attempts that did not end `done` are counted under `missing`
+        and never averaged; cells outside the suite are left out.
+    suite : dict
+        `datasets`, `methods`, `seeds` (a list, or "0-9"), and optionally `spaces` as
+        {method: [space, ...]}.
+    methods, datasets, paper : dict
+        Contents of methods.toml, datasets.toml and paper.toml.
+
+    Returns
+    -------
+    list of dict
+        The keys of `COLUMNS`; a missing measurement or figure is None, `stale` counts the
+        averaged attempts that other code made, `missing` names what became of the cells asked for
+        and not done, such as "7 no data, 3 not run".
+
+    Raises
+    ------
+    ValueError
+        Two `done` attempts of one seed in a row, or attempts on different data.
+    """
+    seeds = registry.parse_seeds(suite["seeds"])
+    cells = defaultdict(list)
+    for record in records:
+        cell = record["cell"]
+        cells[cell["dataset"], cell["method"], cell["params"].get("space")].append(record)
+    return [
+        _row(dataset, method, space, cells[dataset, method, space], seeds, datasets[dataset],
+             paper)
+        for dataset in suite["datasets"]
+        for method in suite["methods"] if methods[method]["kind"] != "embedding"
+        for space in spaces(suite, methods[method], method, datasets[dataset])
+    ]
+
+
+def spaces(suite, stanza, method, dataset_stanza) -> list[str]:
+    """Feature spaces that a suite asks of a method; without an embedding there is only `raw`."""
+    if dataset_stanza.get("embedding", "none") == "none":
+        return ["raw"]
+    return list(suite.get("spaces", {}).get(method, stanza["spaces"]))
+
+
+def paper_figure(paper, dataset, method, space):
+    """Printed (mean, std, runs) of Table 1 or of §4.2.1 (MNIST), or (None, None, None)."""
+    table = paper["table1"]
+    figures, where = table["datasets"].get(dataset, {}), table["space"]
+    if dataset == "mnist":
+        table = figures = paper["mnist"]
+        where = table["space"]
+    if where.get(method) != space or method not in figures:
+        return None, None, None
+    return figures[method]["mean"], figures[method]["std"], table["runs"]
+
+
+def _row(dataset, method, space, records, seeds, stanza, paper):
+    done, failed = {}, {}
+    for record in records:
+        seed = record["cell"]["seed"]
+        if seed not in seeds:
+            continue
+        if record.get("status", "done") != "done":
+            failed[seed] = record["status"]
+        elif seed in done:
+            raise ValueError(f"two done attempts of {dataset}/{method}/{space} seed {seed}: pass "
+                             "the newest attempt of the cells that the suite asks for, only")
+        else:
+            done[seed] = record
+    runs = [done[seed] for seed in sorted(done)]
+    data = {run["cell"].get("content_hash") for run in runs}
+    if len(data) > 1:
+        raise ValueError(f"{dataset}/{method}/{space} mixes runs on {len(data)} different data: "
+                         "pass the runs on one of them, only")
+
+    mean, std, paper_runs = paper_figure(paper, dataset, method, space)
+    columns = {m: [run["metrics"][m] for run in runs] for m in METRICS}
+    row = {"dataset": dataset, "method": method, "space": space, "n": len(runs)}
+    row |= {f"{m}_mean": _or_none(stats.mean(columns[m])) for m in METRICS}
+    row |= {f"{m}_std": _or_none(stats.std(columns[m])) for m in ("purity", "acc")}
+    row["seconds_mean"] = _or_none(stats.mean([run["seconds"] for run in runs]))
+    row |= {"paper_mean": mean, "paper_std": std}
+    row["verdict"] = stats.verdict(columns["purity"], mean, std, paper_runs)
+
+    missing = Counter(failed.get(seed, "not run") for seed in seeds if seed not in done)
+    row |= {
+        "variant": "/".join(sorted({run.get("variant") or "" for run in records} - {""})),
+        "n_asked": len(seeds), "d": stanza["d"], "n_points": stanza["n"],
+        "p": stanza.get("code_dim"), "L": stanza["n_classes"],
+        "structure": stanza.get("structure"),
+        "stale": sum(bool(run.get("stale")) for run in runs),
+        "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
+    }
+    return {column: row[column] for column in COLUMNS}
+
+
+def _or_none(value):
+    return None if math.isnan(value) else value
+
+
+def best(rows) -> set[tuple]:
+    """(dataset, method, space) of the highest purity of each dataset, to the printed decimal.
+
+    Only rows with all the runs that were asked for compete.
+    """
+    full = [row for row in rows if row["n"] and row["n"] == row["n_asked"]]
+    top = defaultdict(float)
+    for row in full:
+        top[row["dataset"]] = max(top[row["dataset"]], round(row["purity_mean"], 1))
+    return {(row["dataset"], row["method"], row["space"]) for row in full
+            if round(row["purity_mean"], 1) == top[row["dataset"]]}

@@ -1,0 +1,255 @@
+"""Table 1 of the paper from records: CSV, Markdown, LaTeX, plain text and a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from benchmarks import registry
+from benchmarks.report import notes
+from benchmarks.report.summary import COLUMNS, best, summarise
+
+HEAD = ("Dataset", "d", "n", "p", "L", "Features")
+
+
+def write(records, suite, out_dir, *, stem="table1", plot=True,
+          methods=None, datasets=None, paper=None) -> dict[str, Path]:
+    """Write `stem`.csv, .md, .tex and, with `plot`, .png and .pdf into `out_dir`.
+
+    Parameters
+    ----------
+    records, suite
+        As `benchmarks.report.summary.summarise` takes them.
+    out_dir : path
+        Folder to write into; made if missing. Each file is replaced whole.
+    stem : str
+        Name of the files, so that several suites can share a folder.
+    methods, datasets, paper : dict, optional
+        Default: the contents of the TOML files.
+
+    Returns
+    -------
+    dict
+        Paths written, by kind: csv, md, tex, png, pdf.
+    """
+    methods, datasets, paper = _stanzas(methods, datasets, paper)
+    rows = summarise(records, suite, methods, datasets, paper)
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets, paper),
+             "tex": to_latex(rows, suite, methods, datasets, paper)}
+    paths = {kind: _replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
+    if plot:
+        from benchmarks.report.plot import purity_bars  # matplotlib only where it is wanted
+        paths |= purity_bars(rows, methods, datasets, out_dir / stem)
+    return paths
+
+
+def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
+    """The table for a terminal, a line for each dataset, method and space."""
+    methods, datasets, paper = _stanzas(methods, datasets, paper)
+    rows = summarise(records, suite, methods, datasets, paper)
+    head = ("dataset", "method", "space", "n", "purity", "acc", "nmi", "ari", "seconds", "paper",
+            "verdict", "")
+    top = best(rows)
+    body = [(row["dataset"], row["method"], row["space"], f"{row['n']}/{row['n_asked']}",
+             _pm(row["purity_mean"], row["purity_std"]) + (" *" if _key(row) in top else ""),
+             *(_fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
+             _fixed(row["seconds_mean"]), _pm(row["paper_mean"], row["paper_std"]),
+             row["verdict"], _trouble(row)) for row in rows]
+    widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+             for line in (head, *body)]
+    return "\n".join([*lines, "* best of the dataset"])
+
+
+def to_csv(rows) -> str:
+    """The rows under the columns of `summary.COLUMNS`, four decimals, empty where missing."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_csv(row[column]) for column in COLUMNS])
+    return out.getvalue()
+
+
+def to_markdown(rows, suite, methods, datasets, paper) -> str:
+    """Purity in the paper's layout, then all measures, then notes and the choices made."""
+    table, names = _grid(rows, suite, methods), _columns(rows, suite)
+    top = best(rows)
+    lines = [
+        f"# {suite.get('title', 'Table 1')}", "",
+        "Clustering purity (eq. 10) in percent: mean ± standard deviation over seeds (ddof = 1), "
+        "(runs averaged/asked for), [the paper's figure] and how ours lies to it by the 95% Welch "
+        "interval of the difference of means. Bold: best of the dataset among rows with all runs. "
+        "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
+        "features, code = the autoencoder's.", "",
+        _line([*HEAD, *(methods[m]["label"] for m in names), "Networks structure"]),
+        _line(["---"] * (len(HEAD) + len(names) + 1)),
+    ]
+    for (dataset, space), found in table.items():
+        first = next(iter(found.values()))
+        cells = [_markdown_cell(found[m], top, paper) if m in found else "" for m in names]
+        title = datasets[dataset].get("title", dataset)
+        title += _sup(notes.marks_of_dataset(found.values(), paper))
+        lines.append(_line([title, first["d"], first["n_points"], first["p"] or "–", first["L"],
+                            space, *cells, first["structure"] or "–"]))
+    lines += ["", "## All measures", "",
+              _line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
+                     "Seconds", "Paper", "Verdict", "Stale", "Missing"]), _line(["---"] * 13)]
+    for row in rows:
+        lines.append(_line([
+            row["dataset"], methods[row["method"]]["label"], row["space"],
+            f"{row['n']}/{row['n_asked']}", _pm(row["purity_mean"], row["purity_std"]),
+            _pm(row["acc_mean"], row["acc_std"]), _fixed(row["nmi_mean"]),
+            _fixed(row["ari_mean"]), _fixed(row["seconds_mean"]),
+            _pm(row["paper_mean"], row["paper_std"]), row["verdict"], row["stale"] or "",
+            row["missing"]]))
+    lines += ["", "## Notes", ""]
+    lines += [f"* {f'({mark}) ' if mark else ''}{note}"
+              for mark, note in notes.footnotes(rows, methods, datasets, paper)]
+    chosen = notes.choices(rows, methods)
+    if chosen:
+        lines += ["", "## What had to be chosen", "",
+                  "`ours`: the paper leaves it open. No choice has seen a label.", "",
+                  _line(["Method", "Parameter", "Value", "Source", "Why"]), _line(["---"] * 5)]
+        lines += [_line(choice) for choice in chosen]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(rows, suite, methods, datasets, paper) -> str:
+    r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
+    table, names = _grid(rows, suite, methods), _columns(rows, suite)
+    top = best(rows)
+    head = [*HEAD, *(_tex(methods[m]["label"]) for m in names), "Networks structure"]
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering",
+        r"\caption{Clustering purity (\%): mean$\pm$standard deviation over seeds, runs "
+        r"averaged/asked for, and in brackets the figure of the paper. Best of a dataset in bold. "
+        r"$d$ features, $n$ points, $p$ code dimension, $L$ classes.}",
+        r"\resizebox{\textwidth}{!}{%", rf"\begin{{tabular}}{{lrrrrl{'c' * len(names)}l}}",
+        r"\toprule", " & ".join(head) + r" \\", r"\midrule",
+    ]
+    for (dataset, space), found in table.items():
+        first = next(iter(found.values()))
+        cells = [_latex_cell(found[m], top, paper) if m in found else "" for m in names]
+        title = _tex(datasets[dataset].get("title", dataset))
+        title += _tex_sup(notes.marks_of_dataset(found.values(), paper))
+        lines.append(" & ".join([
+            title, str(first["d"]), str(first["n_points"]), str(first["p"] or "--"),
+            str(first["L"]), space, *cells, first["structure"] or "--"]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\raggedright\scriptsize"]
+    lines += [_tex_sup(mark) + _tex(note) + r"\par"
+              for mark, note in notes.footnotes(rows, methods, datasets, paper)]
+    return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def _stanzas(methods, datasets, paper):
+    return (registry.methods() if methods is None else methods,
+            registry.datasets() if datasets is None else datasets,
+            registry.paper() if paper is None else paper)
+
+
+def _columns(rows, suite):
+    shown = {row["method"] for row in rows}
+    return [m for m in suite["methods"] if m in shown]
+
+
+def _grid(rows, suite, methods):
+    """{(dataset, space): {method: row}}, the datasets in the suite's order, raw before code."""
+    table = {}
+    for dataset in suite["datasets"]:
+        for space in ("raw", "code"):
+            found = {row["method"]: row for row in rows
+                     if (row["dataset"], row["space"]) == (dataset, space)}
+            if found:
+                table[dataset, space] = found
+    return table
+
+
+def _key(row):
+    return row["dataset"], row["method"], row["space"]
+
+
+def _trouble(row):
+    parts = [f"{row['stale']} stale"] if row["stale"] else []
+    return ", ".join([*parts, *([row["missing"]] if row["missing"] else [])])
+
+
+def _markdown_cell(row, top, paper):
+    if row["n"]:
+        value = _pm(row["purity_mean"], row["purity_std"])
+        value = f"**{value}**" if _key(row) in top else value
+        parts = [f"{value} ({row['n']}/{row['n_asked']})"]
+    else:
+        parts = [f"{_why_empty(row)} (0/{row['n_asked']})"]
+    if row["paper_mean"] is not None:
+        mark = _sup(notes.marks_of_figure(row, paper))
+        parts.append(f"[{_pm(row['paper_mean'], row['paper_std'])}]{mark} {row['verdict']}".strip())
+    if row["stale"]:
+        parts.append(f"*{row['stale']} stale*")
+    return "<br>".join(parts)
+
+
+def _latex_cell(row, top, paper):
+    value = _why_empty(row)
+    if row["n"]:
+        value = _pm(row["purity_mean"], row["purity_std"]).replace(" ± ", r"$\pm$")
+        value = rf"\textbf{{{value}}}" if _key(row) in top else value
+    parts = [rf"{value} {{\tiny {row['n']}/{row['n_asked']}}}"]
+    if row["paper_mean"] is not None:
+        mark = _tex_sup(notes.marks_of_figure(row, paper))
+        figure = _pm(row["paper_mean"], row["paper_std"]).replace(" ± ", r"$\pm$")
+        parts.append(rf"{{\scriptsize [{figure}]{mark}}}")
+    if row["stale"]:
+        parts.append(rf"{{\scriptsize\itshape {row['stale']} stale}}")
+    return parts[0] if len(parts) == 1 else r"\shortstack{" + r"\\".join(parts) + "}"
+
+
+def _why_empty(row):
+    """`no data`, or the most frequent other reason that an empty row has."""
+    return row["missing"].split(", ")[0].partition(" ")[2]
+
+
+def _sup(mark):
+    return f"<sup>{mark}</sup>" if mark else ""
+
+
+def _tex_sup(mark):
+    return rf"$^{{{mark}}}$" if mark else ""
+
+
+def _pm(mean, std):
+    if mean is None:
+        return ""
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def _fixed(value):
+    return "" if value is None else f"{value:.1f}"
+
+
+def _csv(value):
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else value
+
+
+def _line(cells):
+    return "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ")
+                             for cell in cells) + " |"
+
+
+def _tex(words):
+    for plain, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"),
+                           ("#", r"\#"), ("$", r"\$"), ("{", r"\{"), ("}", r"\}"),
+                           ("^", r"\^{}"), ("~", r"\~{}"), ("±", r"$\pm$"), ("§", r"\S"),
+                           ("–", "--"), ("`", "")):
+        words = words.replace(plain, escaped)
+    return words
+
+
+def _replace(path, content):
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(content, encoding="utf-8")
+    return temporary.replace(path)

@@ -1,0 +1,55 @@
+"""From records to the files in the results folder: which records a suite's tables stand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import registry
+from benchmarks.plan import Plan, cell_state
+from benchmarks.provenance import changed_modules
+from benchmarks.record import Store
+
+
+def current(plan: Plan, store: Store) -> list[dict]:
+    """One record a requested cell: the newest done attempt, marked ``stale``, else the newest.
+
+    Cells that were never run have none.
+    """
+    chosen = []
+    for node in plan.nodes.values():
+        if node.requested:
+            state = cell_state(node, store)
+            record = state.record or state.last
+            if record is not None and record["status"] == "done" and state.record is None:
+                record = {**record, "status": "error"}  # its arrays are damaged
+            if record is not None:
+                chosen.append({**record, "stale": state.record is not None
+                               and bool(state.modules or state.other or state.name == "failed")})
+    return chosen
+
+
+def selected_suite(name: str, plan: Plan) -> dict:
+    """The suite's stanza narrowed to what a plan holds of it."""
+    suite = registry.get(registry.suites(), name, "suite")
+    cells = [node.cell for node in plan.nodes.values() if node.requested]
+    kept = {"dataset": {c["dataset"] for c in cells}, "method": {c["method"] for c in cells}}
+    return {**suite, "datasets": [d for d in suite["datasets"] if d in kept["dataset"]],
+            "methods": [m for m in suite["methods"] if m in kept["method"]],
+            "seeds": sorted({c["seed"] for c in cells})}
+
+
+def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list[Path]]:
+    """Write a suite's tables and runs.csv; returns the table as text and the files.
+
+    A partial or shortened run writes to ``partial/`` and never touches the full tables.
+    """
+    from benchmarks.report import runs, table1  # pandas: only when a table is wanted
+
+    out = store.results / "partial" if partial else store.results
+    suite, records = selected_suite(name, plan), current(plan, store)
+    files = table1.write(records, suite, out, stem=suite.get("table", name))
+    done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
+            for record in store.all() if record["status"] == "done"]
+    if done:
+        files = {**files, "runs": runs.write(done, out / "runs.csv")}
+    return table1.text(records, suite), list(files.values())

@@ -1,0 +1,181 @@
+"""One cell in one process: ``python -m benchmarks.worker cell.json``.
+
+The job file holds the cell, its stanzas and where its inputs lie. The record is written here, so
+what a cell found is safe before the harness hears of it. Lines to the harness (progress, the
+fingerprint, a failure in full) start with `MARK` on stderr.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import datetime
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from benchmarks import provenance
+from benchmarks.record import Store, jsonable, small_int
+
+MARK = "\x1emixnet "
+PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent: int) -> None:
+    """End this process when `parent` ends, however it ends."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if os.getppid() != parent:  # it died before the request above
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def tell(**message) -> None:
+    """One line to the harness."""
+    print(MARK + json.dumps(message), file=sys.stderr, flush=True)
+
+
+class Progress:
+    """Callable for estimators; passes on at most two lines a second and keeps the time spent.
+
+    The time lies beside the checkpoint, so that a resumed training reports all of its seconds.
+    """
+
+    def __init__(self, checkpoint: Path):
+        self.sidecar = checkpoint.with_suffix(".seconds")
+        self.before = 0.0
+        self.resumed = checkpoint.exists()
+        if self.resumed:
+            try:
+                self.before = float(self.sidecar.read_text())
+            except (OSError, ValueError):
+                pass
+        self.start = self.told = self.kept = time.perf_counter()
+
+    def __call__(self, done, total, text="") -> None:
+        now = time.perf_counter()
+        if now - self.told > 0.5:
+            tell(progress=[int(done), int(total), str(text)])
+            self.told = now
+        if now - self.kept > 5:
+            self.sidecar.write_text(f"{self.before + now - self.start:.3f}")
+            self.kept = now
+
+
+def status_of(error: BaseException) -> str:
+    """Status that an exception stands for."""
+    names = [cls.__name__ for cls in type(error).__mro__]
+    if "DatasetMissing" in names:
+        return "no data"
+    if isinstance(error, FloatingPointError) or any(name.startswith("Diverge") for name in names):
+        return "diverged"
+    return "error"
+
+
+def compute(job: dict, record: dict) -> dict:
+    """Run the job's cell; fills `record` and returns the arrays to keep beside it."""
+    from benchmarks import stages
+    from benchmarks.cache import array_hash, canonical_json, save_array, short_hash, write_atomic
+
+    cell, method, stanza = job["cell"], job["method"], job["data"]
+    own = [method["estimator"].partition(":")[0]]
+    own += [stanza["loader"].partition(":")[0]] if "loader" in stanza else []
+    start = time.perf_counter()
+    dataset = stages.load_dataset(cell["dataset"], stanza, cell["content_hash"], job["source"],
+                                  job["variant"])
+    record["variant"] = dataset.variant
+    record["dataset"] = {"content_hash": dataset.content_hash, "source": dataset.source,
+                         "n": len(dataset.X), "d": int(dataset.X.shape[1]),
+                         "n_classes": int(dataset.n_classes)}
+    inputs = {role: stages.read_input(role, job["paths"][role], used["hash"])
+              for role, used in record["inputs"].items()}
+    loading = time.perf_counter() - start
+    stages.resolve(method["estimator"])
+    modules = provenance.imported_modules(*own)
+    record["provenance"]["modules"] = modules
+    tell(modules=modules)
+
+    artifacts = Path(job["artifacts"])
+    # A checkpoint of other code, inputs or software must not be taken up.
+    tag = short_hash({"modules": modules, "inputs": record["inputs"], "device": job["device"],
+                      "versions": provenance.versions()}, 12)
+    checkpoint = artifacts / f"checkpoint-{tag}.pt"
+    progress = Progress(checkpoint)
+    result = stages.run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"],
+                        progress)
+    # Imported late joins; what was imported before counts as it was then, not as edited since.
+    record["provenance"]["modules"] = {**provenance.imported_modules(*own), **modules}
+    record["phases"] = {"load": loading, **result.phases}
+    if progress.resumed:
+        record["phases"]["before_resume"] = progress.before
+    record["seconds"] = sum(s for name, s in record["phases"].items() if name != "load")
+    record["values"] = jsonable(result.values)
+    arrays = {}
+    if result.codes is not None:
+        save_array(artifacts / "codes.npy", result.codes)
+        record["outputs"]["codes"] = array_hash(result.codes)
+    if result.labels is not None:
+        from benchmarks.metrics import all_metrics
+
+        save_array(artifacts / "labels.npy", result.labels)
+        record["outputs"]["labels"] = array_hash(result.labels)
+        arrays["labels"] = small_int(result.labels)
+        record["metrics"] = jsonable(all_metrics(dataset.y, result.labels))
+    if result.log_likelihood is not None:
+        record["outputs"]["log_likelihood"] = array_hash(result.log_likelihood)
+        arrays["log_likelihood"] = result.log_likelihood
+    if result.history:
+        text = canonical_json(jsonable(result.history)).encode()
+        write_atomic(artifacts / "history.json", lambda handle: handle.write(text))
+    return arrays
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the job file given on the command line; 0 when its record is written."""
+    job = json.loads(Path((argv or sys.argv[1:])[0]).read_text())
+    die_with(job["parent"])
+    start = time.perf_counter()
+    record = {
+        "cell": job["cell"], "status": "done", "error": None,
+        "estimator": job["method"]["estimator"], "kind": job["method"]["kind"],
+        "inputs": job["inputs"], "outputs": {}, "variant": None, "dataset": None,
+        "metrics": {}, "values": {}, "phases": {}, "seconds": None, "timeout_s": job["timeout_s"],
+        "provenance": {**provenance.machine(job["device"], job["threads"]), **job["commit"],
+                       "modules": {},
+                       "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")},
+    }
+    arrays = {}
+    Path(job["artifacts"]).mkdir(parents=True, exist_ok=True)
+    try:
+        arrays = compute(job, record)
+    except Exception as error:
+        arrays = {}
+        reason = str(error) or type(error).__name__
+        if status_of(error) == "error":
+            reason = f"{type(error).__name__}: {reason}"
+        tell(failure=reason)
+        record.update(status=status_of(error), outputs={}, metrics={}, error={
+            "reason": provenance.clean(reason)[:2000],
+            "traceback": provenance.clean(traceback.format_exc())[-8000:]})
+    record["provenance"]["wall_s"] = round(time.perf_counter() - start, 3)
+    record["provenance"]["cpu_s"] = round(time.process_time(), 3)
+    record["provenance"]["peak_rss_mb"] = provenance.peak_rss_mb()
+    Store(job["results"]).write(record, arrays)
+    if record["status"] == "done":
+        for left in Path(job["artifacts"]).glob("checkpoint-*"):
+            left.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The estimators' contract, and what must not crash them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.cluster
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from baselines.clustering import graph
+from baselines.clustering.kmeans import KMeans
+from baselines.clustering.ldmgi import LDMGI
+from baselines.clustering.llc import LLC
+from baselines.clustering.ncut import NCut
+
+SPECTRAL = [NCut, LLC, LDMGI]
+ALL = [KMeans, *SPECTRAL]
+
+
+def blobs(n=90, c=3, d=4, gap=20.0, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = np.arange(n) % c
+    return (rng.normal(size=(n, d)) + gap * np.eye(c, d)[truth]), truth
+
+
+@parametrize_with_checks([KMeans(3), NCut(3), LLC(3), LDMGI(3)])
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_separate_blobs_are_found(method, dtype):
+    X, truth = blobs()
+    model = method(3, n_init=10, random_state=0).fit(X.astype(dtype))
+    assert adjusted_rand_score(truth, model.labels_) == 1
+    assert model.labels_.dtype == np.int64
+    assert all(isinstance(value, (int, float)) for value in model.values_.values())
+    if method is not KMeans:
+        assert model.values_["graph_components"] == 3
+
+
+@pytest.mark.parametrize("method", SPECTRAL)
+def test_an_embedding_kept_on_disk_gives_the_same_labels(method, tmp_path):
+    X = load_digits().data[:400] / 16
+    model = method(10, random_state=1)
+    embedding = model.spectral_embedding(X)
+    again = clone(model).set_params(random_state=2).spectral_embedding(X)
+    assert all(np.array_equal(embedding[name], again[name]) for name in embedding)
+    np.savez(tmp_path / "e.npz", **embedding)
+    with np.load(tmp_path / "e.npz") as kept:
+        given = clone(model).fit(X, embedding=kept)
+    assert np.array_equal(given.labels_, model.fit(X).labels_)
+    assert given.values_ == model.values_
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_units_of_the_features_do_not_matter(method):
+    X = load_digits().data[:300] / 16
+    plain, scaled = (method(10, random_state=0).fit(f * X).labels_ for f in (1, 64))
+    assert np.array_equal(plain, scaled)
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_order_of_the_points_does_not_matter(method):
+    X, _ = blobs(n=60, gap=8.0, seed=3)
+    order = np.random.default_rng(0).permutation(60)
+    kwargs = {"n_init": 10, "random_state": 0}
+    plain, mixed = method(3, **kwargs).fit(X).labels_, method(3, **kwargs).fit(X[order]).labels_
+    assert adjusted_rand_score(plain[order], mixed) == 1
+
+
+def test_k_means_is_scikit_learns():
+    X = load_digits().data
+    theirs = sklearn.cluster.KMeans(10, n_init=1, random_state=5).fit(X)
+    ours = KMeans(10, random_state=5).fit(X)
+    assert np.array_equal(ours.labels_, theirs.labels_)
+    assert ours.values_["inertia"] == theirs.inertia_
+    assert KMeans(10, n_init=10, random_state=5).fit(X).values_["inertia"] <= theirs.inertia_
+
+
+def degenerate():
+    rng = np.random.default_rng(6)
+    yield "fewer points than neighbours", rng.normal(size=(4, 3)), 2
+    yield "a cluster for every point", rng.normal(size=(6, 3)), 6
+    yield "two points", rng.normal(size=(2, 3)), 2
+    yield "one cluster", rng.normal(size=(30, 3)), 1
+    yield "all points equal", np.ones((40, 3)), 3
+    yield "each point eight times", np.repeat(rng.normal(size=(10, 3)), 8, axis=0), 4
+    yield "a far outlier", np.r_[rng.normal(size=(50, 3)), [[1e6, 0, 0]]], 3
+    yield "a cluster of two", np.r_[rng.normal(size=(50, 3)), rng.normal(size=(2, 3)) + 50], 2
+    yield "more components than clusters", blobs(n=120, c=6, d=6)[0], 3
+    yield "one feature", rng.normal(size=(50, 1)), 3
+    yield "a constant feature", np.c_[rng.normal(size=(50, 2)), np.zeros(50)], 3
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize(("X", "c"), [pytest.param(X, c, id=name) for name, X, c in degenerate()])
+@pytest.mark.parametrize("dense_below", [300, 0])
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_degenerate_data(method, X, c, dense_below, monkeypatch):
+    monkeypatch.setattr(graph, "DENSE_BELOW", dense_below)
+    model = method(c, random_state=0).fit(X)
+    assert model.labels_.shape == (len(X),)
+    assert set(model.labels_) <= set(range(c))
+    assert all(np.isfinite(value) for value in model.values_.values())
+
+
+BAD_X = {
+    "NaN": (np.array([[0.0, np.nan], [1, 2], [3, 4]]), "X.*NaN"),
+    "infinity": (np.array([[0.0, np.inf], [1, 2], [3, 4]]), "X.*infinity"),
+    "1-D": (np.arange(5.0), "X must be a 2-D"),
+    "3-D": (np.zeros((5, 2, 2)), "X must be a 2-D"),
+    "too few": (np.eye(2), "n_clusters=3.*number of points in X"),
+}
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("case", BAD_X)
+def test_bad_points_are_refused(method, case):
+    X, words = BAD_X[case]
+    with pytest.raises(ValueError, match=words):
+        method(3).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "word"),
+    [(m(v), e, "n_clusters") for m in ALL for v, e in ((0, ValueError), (2.0, TypeError))]
+    + [
+        (KMeans(2, n_init=0), ValueError, "n_init"),
+        (NCut(2, n_neighbors=0), ValueError, "n_neighbors"),
+        (NCut(2, n_init="auto"), TypeError, "n_init"),
+        (LDMGI(2, clique_size=1), ValueError, "clique_size"),
+        (LDMGI(2, penalty=0), ValueError, "penalty"),
+        (LDMGI(2, penalty=float("nan")), ValueError, "penalty"),
+        (LLC(2, ridges=()), TypeError, "ridges"),
+        (LLC(2, ridges=(0.0,)), ValueError, "ridges"),
+        (LLC(2, n_neighbors=5), TypeError, "n_neighbors"),
+        (LLC(2, n_neighbors=(1, 2, 3), ridges=(1, 2, 3)), ValueError, "six"),
+    ],
+)
+def test_bad_parameters_are_named(model, error, word):
+    with pytest.raises(error, match=word):
+        model.fit(np.random.default_rng(0).normal(size=(20, 2)))
+
+
+@pytest.mark.parametrize("method", SPECTRAL)
+def test_an_embedding_of_other_points_is_refused(method):
+    X, _ = blobs()
+    embedding = method(3).spectral_embedding(X)
+    with pytest.raises(ValueError, match="embedding"):
+        method(3).fit(X[:50], embedding=embedding)
+    with pytest.raises(ValueError, match="embedding"):
+        method(4).fit(X, embedding=embedding)
+    with pytest.raises(ValueError, match="embedding"):
+        method(3).fit(X, embedding={})
+    with pytest.raises(TypeError, match="embedding"):
+        method(3).fit(X, embedding=np.zeros((90, 3)))
+
+
+def test_no_torch():
+    code = (
+        "import sys, baselines.clustering.kmeans, baselines.clustering.ncut;"
+        "import baselines.clustering.llc, baselines.clustering.ldmgi;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

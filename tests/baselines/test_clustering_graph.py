@@ -1,0 +1,106 @@
+"""Neighbours and eigenvectors against dense arithmetic."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.linalg import subspace_angles
+from scipy.spatial.distance import cdist, pdist
+
+from baselines.clustering import graph
+
+
+def path_laplacian(n, parts=1):
+    """Laplacian of `parts` disjoint paths of n nodes: eigenvalues 2 - 2 cos(pi j / n)."""
+    off = -np.ones(n - 1)
+    degree = np.r_[1.0, np.full(n - 2, 2.0), 1.0]
+    return sp.block_diag([sp.diags([off, degree, off], [-1, 0, 1])] * parts, format="csr")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_neighbours_equal_sorted_distances(dtype):
+    X = np.random.default_rng(0).normal(size=(80, 6)).astype(dtype)
+    distance = cdist(X.astype(float), X.astype(float), "sqeuclidean")
+    np.fill_diagonal(distance, np.inf)
+    index, square = graph.nearest_neighbours(X, 7)
+    assert np.array_equal(index, np.argsort(distance, axis=1)[:, :7])
+    assert np.allclose(square, np.sort(distance, axis=1)[:, :7])
+
+
+def test_a_point_is_not_its_own_neighbour_but_its_duplicates_are():
+    X = np.repeat(np.random.default_rng(1).normal(size=(5, 3)) + 1e4, 8, axis=0)
+    index, square = graph.nearest_neighbours(X, 5)
+    assert not (index == np.arange(40)[:, None]).any()
+    assert (square == 0).all()
+    assert all(len(set(row)) == 5 for row in index)
+
+
+def test_neighbours_are_cut_to_the_other_points_and_blocks_change_nothing(monkeypatch):
+    X = np.random.default_rng(2).normal(size=(9, 4))
+    whole = graph.nearest_neighbours(X, 50)
+    assert whole[0].shape == (9, 8)
+    monkeypatch.setattr(graph, "BLOCK_BYTES", 1)
+    for a, b in zip(whole, graph.nearest_neighbours(X, 50), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_medians():
+    X = np.random.default_rng(3).normal(size=(60, 4))
+    assert graph.median_squared_distance(X) == pytest.approx(np.median(pdist(X) ** 2))
+    many = np.random.default_rng(3).normal(size=(3000, 4))
+    assert graph.median_squared_distance(many) == pytest.approx(
+        np.median(pdist(many) ** 2), rel=0.1
+    )
+    assert graph.positive_median(np.array([0, 0, 0, 2.0, 4.0])) == 3.0
+    assert graph.positive_median(np.zeros(4)) == 1.0
+
+
+def test_components():
+    index = np.array([[1], [0], [3], [2], [3]])
+    assert list(graph.components(index)) == [0, 0, 1, 1, 1]
+    assert len(set(graph.components(np.empty((4, 0), int)))) == 4
+
+
+def test_the_smallest_component_joins_its_nearest_until_c_are_left():
+    X = np.array([0, 1, 2, 10, 11, 14, 15, 16, 30.0])[:, None]
+    component = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])
+    three = graph.merged_components(X, component, 3) @ np.arange(3)
+    assert list(three) == [0, 0, 0, 1, 1, 2, 2, 2, 2]  # 30 joins 14..16, the nearest
+    two = graph.merged_components(X, component, 2) @ np.arange(2)
+    assert list(two) == [0, 0, 0, 1, 1, 1, 1, 1, 1]  # then 10, 11 join them too
+    assert graph.merged_components(X, component, 1).sum() == 9
+
+
+@pytest.mark.parametrize("path", ["dense", "factor", "lobpcg"])
+def test_eigenvectors_of_a_path_in_closed_form(path, monkeypatch):
+    monkeypatch.setattr(graph, "DENSE_BELOW", 10_000 if path == "dense" else 0)
+    monkeypatch.setattr(graph, "FACTOR_BELOW", 0 if path == "lobpcg" else 10_000)
+    n, c = 400, 6
+    values, vectors = graph.smallest_eigenvectors(path_laplacian(n), c)
+    assert np.allclose(values, 2 - 2 * np.cos(np.pi * np.arange(c) / n), atol=1e-8)
+    exact = np.cos(np.pi * np.arange(c) * (np.arange(n)[:, None] + 0.5) / n)
+    assert subspace_angles(vectors, exact).max() < 1e-3
+    assert np.allclose(vectors.T @ vectors, np.eye(c), atol=1e-10)
+    again = graph.smallest_eigenvectors(path_laplacian(n), c)[1]
+    assert np.array_equal(vectors, again)
+    assert (vectors[np.abs(vectors).argmax(0), np.arange(c)] > 0).all()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("c", [3, 4, 6])
+def test_every_zero_eigenvalue_of_a_disconnected_graph_is_found(dense, c, monkeypatch):
+    monkeypatch.setattr(graph, "DENSE_BELOW", 10_000 if dense else 0)
+    n, parts = 100, 4
+    values, vectors = graph.smallest_eigenvectors(path_laplacian(n, parts), c)
+    assert np.allclose(values[:parts], 0, atol=1e-12)
+    indicators = np.kron(np.eye(parts), np.ones((n, 1)))
+    k = min(c, parts)
+    inside = indicators @ (indicators.T @ vectors[:, :k]) / n
+    assert np.allclose(inside, vectors[:, :k], atol=1e-6)
+    if c > parts:
+        assert np.allclose(values[parts:], 2 - 2 * np.cos(np.pi / n), atol=1e-10)
+
+
+def test_a_zero_matrix_and_as_many_vectors_as_points():
+    values, vectors = graph.smallest_eigenvectors(sp.csr_matrix((5, 5)), 5)
+    assert np.array_equal(values, np.zeros(5))
+    assert np.allclose(vectors @ vectors.T, np.eye(5))

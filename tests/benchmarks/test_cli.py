@@ -1,0 +1,207 @@
+"""The command line from outside: exit statuses, tables, selections, verify."""
+
+import csv
+
+import pytest
+
+from benchmarks import tables
+from benchmarks.cli import main
+from benchmarks.progress import History, duration
+
+
+@pytest.fixture
+def quick(box, monkeypatch):
+    """`box` with the report replaced by one CSV: the tables have tests of their own."""
+    from benchmarks.report import table1
+
+    def write(records, suite, out_dir, stem="table1", **_):
+        out_dir.mkdir(parents=True, exist_ok=True)
+        path = out_dir / f"{stem}.csv"
+        path.write_text("\n".join(f"{r['cell']['method']},{r['cell']['seed']},{r['status']},"
+                                  f"{r['stale']}" for r in records))
+        return {"csv": path}
+
+    monkeypatch.setattr(table1, "write", write)
+    monkeypatch.setattr(table1, "text", lambda *_, **__: "TABLE")
+    return box
+
+
+def run(box, *words):
+    return main(["run", "small", "--jobs", "2", *words])
+
+
+@pytest.mark.parametrize("words, message", [
+    (["run", "smal"], "unknown suite 'smal'; did you mean small"),
+    (["run", "small", "--methods", "kmens"], "did you mean kmeans"),
+    (["run", "small", "--datasets", "blob"], "unknown dataset of suite small 'blob'; did you mean"),
+    (["table", "smal"], "did you mean small"), (["data", "usp"], "unknown dataset"),
+])
+def test_did_you_mean(box, capsys, words, message):
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "small", "--seeds", "9-1"], ["list", "x"],
+                                   ["run", "small", "--jobs", "0"], []])
+def test_a_wrong_request_exits_with_2(box, capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+
+
+def test_a_whole_run_with_the_real_table(box, capsys):
+    box.suite(["flat"], ["kmeans"], "0-1")
+    assert run(box) == 0
+    text = capsys.readouterr()
+    assert "[2/2] flat kmeans raw seed" in text.err and ", purity 100.0" in text.err
+    assert "wrote" in text.out and (box.results / "small.csv").exists()
+    with open(box.results / "runs.csv") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(r["cell.seed"], r["metrics.purity"], r["stale"]) for r in rows] == [
+        ("0", "100.0", "False"), ("1", "100.0", "False")]
+
+
+@pytest.mark.parametrize("words", [["--methods", "kmeans"], ["--fast"], ["--seeds", "0"],
+                                   ["--datasets", "flat"]])
+def test_a_partial_run_leaves_the_full_tables_alone(quick, words):
+    quick.suite(["flat"], ["kmeans"], "0-1")
+    (quick.results).mkdir()
+    (quick.results / "small.csv").write_text("full")
+    assert run(quick, *words) == 0
+    assert (quick.results / "small.csv").read_text() == "full"
+    assert (quick.results / "partial" / "small.csv").exists()
+    assert not (quick.results / "runs.csv").exists()
+
+
+def test_selection(quick):
+    assert run(quick, "--methods", "mixnet", "--datasets", "blobs", "--seeds", "1") == 0
+    assert quick.ran() == ["embed 1", "good 1", "mix 1"]
+
+
+def test_missing_data_is_said_and_ends_non_zero(quick, capsys):
+    quick.suite(["absent", "flat"], ["kmeans"], "0-1")
+    assert run(quick) == 1
+    text = capsys.readouterr().err
+    assert text.count("put absent.bin into /some/where/raw") == 1 and "mixnet data absent" in text
+    assert (quick.results / "small.csv").read_text().count("no data") == 2
+
+
+def test_failures_are_listed_and_end_non_zero(quick, capsys):
+    quick.suite(["flat"], ["kmeans", "fail"])
+    assert run(quick) == 1
+    assert "not done: flat fail raw seed 0: error ValueError" in capsys.readouterr().err
+    assert run(quick) == 1
+    assert "--retry-failed" in capsys.readouterr().err
+
+
+def test_dry_run_runs_nothing_and_says_why(quick, capsys):
+    quick.suite(["flat"], ["kmeans"], "0-2")
+    assert run(quick, "--seeds", "0") == 0
+    quick.clear()
+    capsys.readouterr()
+    assert run(quick, "--dry-run") == 0
+    text = capsys.readouterr().out
+    assert "flat kmeans raw seed 1: missing, never run; " in text
+    assert "2 of 3 cells would run, about" in text and quick.ran() == []
+
+
+def test_status_names_the_changed_module(quick, capsys):
+    quick.suite(["flat"], ["kmeans", "fail"], "0-1")
+    run(quick)
+    capsys.readouterr()
+    assert main(["status", "small", "--methods", "kmeans"]) == 0
+    assert "kmeans       raw   2 done" in capsys.readouterr().out
+    quick.edit("helper", "x + 0.0", "x - 0.0")
+    assert main(["status", "small"]) == 1
+    text = capsys.readouterr().out
+    assert "2 stale" in text and "2 × code changed: fakepkg.helper" in text
+    assert main(["table", "small"]) == 0
+    assert "kmeans,0,done,True" in (quick.results / "small.csv").read_text()
+
+
+def test_verify_restamps_where_the_bits_are_the_same(quick, capsys):
+    run(quick)
+    before = len(quick.store.all())
+    quick.edit("helper", "x + 0.0", "x - 0.0")
+    quick.clear()
+    assert main(["verify", "small", "--jobs", "2"]) == 0
+    # one seed of each group, whichever was cheapest
+    assert [line.split()[0] for line in quick.ran()] == ["embed"] + ["good"] * 5 + ["mix"] * 2
+    records = quick.store.all()
+    stamped = [r for r in records if r.get("restamped_from")]
+    assert len(records) == before + 16 and len(stamped) == 8
+    old = {(r["key"], r["attempt"]): r for r in records}
+    for new in stamped:
+        first = old[new["key"], new["restamped_from"]]
+        assert new["outputs"] == first["outputs"] and new["arrays"] == first["arrays"]
+        assert new["provenance"]["started"] == first["provenance"]["started"]
+        assert new["provenance"]["modules"] != first["provenance"]["modules"]
+        assert (new["verified_by"]["key"], new["verified_by"]["attempt"]) in old
+    assert main(["status", "small"]) == 0
+    quick.clear()
+    assert run(quick) == 0 and quick.ran() == []
+
+
+def test_verify_leaves_what_differs_stale(quick, capsys):
+    quick.suite(["flat"], ["kmeans", "spectral"], "0-2")
+    run(quick)
+    quick.edit("cluster", ".astype(int)", ".astype(int) * 0")
+    assert main(["verify", "small"]) == 1
+    text = capsys.readouterr()
+    assert "differs" in text.err and "stale: flat kmeans raw" in text.err
+    assert not any(r.get("restamped_from") for r in quick.store.all())
+    assert main(["status", "small"]) == 1
+    assert "1 done" in (out := capsys.readouterr().out) and "2 stale" in out
+
+
+def test_a_damaged_record_is_warned_of(quick, capsys):
+    quick.suite(["flat"], ["kmeans"])
+    run(quick)
+    (path,) = quick.results.rglob("*-1.json")
+    path.write_text("{")
+    capsys.readouterr()
+    assert main(["status", "small"]) == 1
+    assert f"record flat/kmeans/{path.name} left out: unreadable" in capsys.readouterr().err
+
+
+def test_tables_take_the_newest_done_attempt(quick):
+    quick.suite(["flat"], ["kmeans"])
+    run(quick)
+    run(quick)
+    (node,) = quick.plan().nodes.values()
+    (record,) = quick.store.attempts(node.cell)
+    quick.store.write({**record, "status": "killed", "arrays": None,
+                       "error": {"reason": "SIGKILL", "traceback": ""}})
+    (chosen,) = tables.current(quick.plan(), quick.store)
+    assert (chosen["status"], chosen["attempt"], chosen["stale"]) == ("done", 1, False)
+
+
+@pytest.mark.parametrize("seconds, words", [(0.04, "0.0 s"), (9.94, "9.9 s"), (41.2, "41 s"),
+                                            (200, "3 min 20 s"), (4340, "1 h 12 min")])
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_time_left_comes_from_history():
+    def record(method, wall, dataset="usps"):
+        return {"status": "done", "provenance": {"wall_s": wall},
+                "cell": {"dataset": dataset, "method": method, "params": {"space": "raw"}}}
+
+    history = History([record("llc", 10.0), record("llc", 30.0), record("llc", 20.0)])
+    cell, other = record("llc", 0)["cell"], record("ncut", 0)["cell"]
+    assert history.expect(cell) == 20 and history.expect(other) is None
+    assert history.expect(record("llc", 0, "isolet")["cell"]) == 20
+    assert history.left([cell] * 4, [(cell, 5.0)], jobs=2) == pytest.approx((4 * 20 + 15) / 2)
+    assert history.left([cell], [(cell, 50.0)], jobs=4) == 20  # no faster than the longest
+    assert history.left([other], [], jobs=1) is None
+    history.learn(record("kmeans", 2.0))
+    assert history.expect(other) == 2.0
+
+
+def test_doctor_and_data(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("MIXNET_DATA", str(tmp_path))
+    assert main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert "GFLOP/s" in text and "numpy" in text and "usps         missing" in text
+    assert main(["data", "digits"]) == 0
+    assert "present" in capsys.readouterr().out

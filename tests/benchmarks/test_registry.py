@@ -1,0 +1,104 @@
+"""Names, seeds and parameters from TOML; nothing heavy is imported for it."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import registry
+from benchmarks.plan import suite_plan
+
+
+@pytest.mark.parametrize("text, seeds", [
+    ("0-9", list(range(10))), ("0,3", [0, 3]), ("0-2,7,1", [0, 1, 2, 7]), ("5", [5]),
+    (4, [4]), ([2, 2, 1], [2, 1]), (" 1 , 2 ", [1, 2]),
+])
+def test_seeds(text, seeds):
+    assert registry.parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "1-", "-1", "1,,2", "1.5"])
+def test_bad_seeds_say_what_they_got(text):
+    with pytest.raises(ValueError, match="seeds is"):
+        registry.parse_seeds(text)
+
+
+@given(st.lists(st.integers(0, 500), unique=True, min_size=1))
+def test_seeds_round_trip(seeds):
+    assert registry.parse_seeds(",".join(map(str, seeds))) == seeds
+
+
+def test_unknown_name_has_a_suggestion():
+    with pytest.raises(registry.UnknownName, match="did you mean kmeans"):
+        registry.get({"kmeans": {}, "llc": {}}, "kmens", "method")
+    with pytest.raises(registry.UnknownName, match="known: kmeans, llc"):
+        registry.get({"kmeans": {}, "llc": {}}, "zzzz", "method")
+
+
+def test_parameters_come_from_the_dataset_and_fast_overrides(box):
+    assert registry.resolve_params("autoencoder", "blobs") == {"code_dim": 2, "power": 1}
+    assert registry.resolve_params("autoencoder", "blobs", fast=True)["power"] == 2
+    with pytest.raises(registry.RegistryError, match="no 'code_dim'"):
+        registry.resolve_params("autoencoder", "flat")
+
+
+@pytest.mark.parametrize("stanza, message", [
+    ('kind = "x"\nestimator = "a:B"', "kind is 'x'"),
+    ('kind = "clustering"\nestimator = "a.B"', "package.module:Class"),
+    ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
+    ('kind = "clustering"\nestimator = "a:B"\nparams.k.value = 1', "needs `value` and `source`"),
+    ("kind = ", "methods.toml"),
+])
+def test_a_bad_stanza_is_named(box, stanza, message):
+    (box.registry / "methods.toml").write_text("[m]\n" + stanza)
+    with pytest.raises(registry.RegistryError, match=message):
+        registry.methods()
+
+
+@pytest.mark.parametrize("suite", sorted(registry.suites()))
+def test_own_suites_resolve(suite, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXNET_DATA", str(tmp_path))  # planning needs no data
+    plan = suite_plan(suite, seeds=[0])
+    cells = [node.cell for node in plan.nodes.values() if node.requested]
+    assert {c["method"] for c in cells} == set(registry.suites()[suite]["methods"])
+    seen = set()
+    for node in plan.nodes.values():  # needs come first
+        assert all(need.key in seen for need in node.needs.values())
+        seen.add(node.key)
+
+
+def test_every_own_choice_has_a_reason():
+    for name, stanza in registry.methods().items():
+        for parameter, entry in stanza.get("params", {}).items():
+            assert entry["source"] == "ours" or entry["source"].startswith("paper"), name
+            assert entry.get("why"), f"{name}.{parameter}"
+
+
+def test_needs_become_inputs_and_toys_have_raw_only(box):
+    nodes = {str(node): node for node in box.plan().nodes.values()}
+    mixture = nodes["blobs mixnet code seed 0"]
+    assert {role: need.cell["method"] for role, need in mixture.needs.items()} == {
+        "codes": "autoencoder", "start": "kmeans10"}
+    assert "flat kmeans raw seed 0" in nodes and "flat kmeans code seed 0" not in nodes
+    assert nodes["flat mixnet raw seed 0"].needs["start"].cell["params"]["space"] == "raw"
+
+
+def test_a_fast_run_asks_for_other_cells_downstream_too(box):
+    full = {str(node): node.key for node in box.plan().nodes.values()}
+    fast = {str(node): node.key for node in box.plan(fast=True).nodes.values()}
+    assert full["blobs mixnet code seed 0"] != fast["blobs mixnet code seed 0"]
+    assert full["blobs kmeans raw seed 0"] == fast["blobs kmeans raw seed 0"]
+
+
+@pytest.mark.parametrize("words", [["list", "methods"], ["list", "datasets"], ["list", "suites"],
+                                   ["run", "table1", "--help"]])
+def test_listing_imports_nothing_heavy(words):
+    code = ("import sys\nfrom benchmarks.cli import main\n"
+            f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+            "heavy = {'torch', 'sklearn', 'pandas', 'baselines', 'mixnet_core'} & set(sys.modules)"
+            "\nassert not heavy, heavy\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

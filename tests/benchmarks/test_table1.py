@@ -1,0 +1,259 @@
+"""Table 1 from synthetic records: means, missing and stale cells, the paper's figures, files."""
+
+import csv
+import re
+import statistics
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks.report import notes, runs, summary, table1
+
+PAPER = tomllib.loads(
+    (Path(summary.__file__).parents[1] / "paper.toml").read_text(encoding="utf-8"))
+FIRST = ("dataset,method,space,n,purity_mean,purity_std,acc_mean,acc_std,nmi_mean,ari_mean,"
+         "seconds_mean,paper_mean,paper_std,verdict")
+
+
+def method(label, kind="clustering", spaces=("raw", "code"), **params):
+    return {"label": label, "kind": kind, "spaces": list(spaces),
+            "params": {k: {"value": v, "source": "ours", "why": "a reason"}
+                       for k, v in params.items()}}
+
+
+METHODS = {
+    "autoencoder": method("Autoencoder", "embedding", ["raw"], epochs=20),
+    "kmeans": method("k-means", n_init=1), "kmeans10": method("k-means, best of 10", n_init=10),
+    "ldmgi": method("LDMGI", n_neighbors=5),
+    "mixnet": method("Mix. of Nets", "mixture", ["code"], optimiser="sgd", lr=0.3),
+    "mixnet+": method("Mix. of Nets+", "mixture", ["code"], optimiser="adam", lr=0.3),
+}
+DATASETS = {
+    "usps": {"title": "USPS", "n": 9298, "d": 256, "n_classes": 10, "code_dim": 32,
+             "structure": "10-16-256-256-512-32", "embedding": "autoencoder"},
+    "reuters10k": {"title": "Reuters-10K", "n": 10000, "d": 2000, "n_classes": 4, "code_dim": 128,
+                   "structure": "12-64-256-512-512-128", "embedding": "autoencoder",
+                   "variants": ["dec", "lyrl2004-subset"]},
+    "two-moon": {"title": "two-moon & co", "n": 4000, "d": 2, "n_classes": 2,
+                 "structure": "2-32-128-32-2", "embedding": "none"},
+}
+SUITE = {"title": "A suite of three", "datasets": list(DATASETS),
+         "methods": ["autoencoder", "kmeans", "kmeans10", "ldmgi", "mixnet", "mixnet+"],
+         "seeds": [0, 1, 2]}
+STANZAS = {"methods": METHODS, "datasets": DATASETS, "paper": PAPER}
+
+
+def record(dataset, name, space, seed, purity, status="done", stale=False, **extra):
+    return {"cell": {"dataset": dataset, "method": name, "seed": seed, "content_hash": dataset,
+                     "params": {"space": space, "n_neighbors": 5}},
+            "status": status, "stale": stale, "seconds": 2.0 + seed,
+            "metrics": {"purity": purity, "acc": purity - 5, "nmi": 60.0, "ari": 50.0 + seed},
+            "values": {}, "provenance": {}} | extra
+
+
+def failed(dataset, name, space, seed, status):
+    return record(dataset, name, space, seed, 0.0, status, metrics={}, seconds=None)
+
+
+@pytest.fixture
+def records():
+    def many(dataset, name, space, *purities, **extra):
+        return [record(dataset, name, space, seed, p, **extra) for seed, p in enumerate(purities)]
+
+    return [
+        *many("usps", "kmeans", "raw", 69.0, 70.0, 72.0),
+        *many("usps", "kmeans", "code", 71.0, 74.0, 72.0, stale=True),
+        *many("usps", "ldmgi", "raw", 87.9, 87.9, 88.0),
+        *many("usps", "mixnet", "code", 83.0, 84.5),
+        failed("usps", "mixnet", "code", 2, "diverged"),
+        record("usps", "mixnet+", "code", 1, 99.0),
+        *many("reuters10k", "kmeans", "raw", 80.0, 70.0, 60.0,
+              variant="lyrl2004-subset"),
+        *(failed("reuters10k", "ldmgi", "raw", seed, "no data") for seed in range(3)),
+        *many("two-moon", "mixnet", "raw", 100.0, 100.0, 100.0),
+        record("usps", "kmeans", "raw", 7, 1.0),         # a seed that the suite does not ask for
+        record("digits", "kmeans", "raw", 0, 1.0),       # nor this dataset
+    ]
+
+
+def rows_of(records, suite=SUITE):
+    return {(r["dataset"], r["method"], r["space"]): r
+            for r in summary.summarise(records, suite, METHODS, DATASETS, PAPER)}
+
+
+def test_rows_are_all_that_the_suite_asks_for(records):
+    keys = list(rows_of(records))
+    assert keys[:8] == [("usps", "kmeans", "raw"), ("usps", "kmeans", "code"),
+                        ("usps", "kmeans10", "raw"), ("usps", "kmeans10", "code"),
+                        ("usps", "ldmgi", "raw"), ("usps", "ldmgi", "code"),
+                        ("usps", "mixnet", "code"), ("usps", "mixnet+", "code")]
+    assert [k[1:] for k in keys if k[0] == "two-moon"] == [
+        (m, "raw") for m in ("kmeans", "kmeans10", "ldmgi", "mixnet", "mixnet+")]
+    assert rows_of(records, SUITE | {"seeds": "0-2"}) == rows_of(records)
+    only_raw = rows_of(records, SUITE | {"spaces": {"kmeans": ["raw"]}})
+    assert ("usps", "kmeans", "code") not in only_raw
+
+
+def test_means_and_deviations(records):
+    row = rows_of(records)["usps", "kmeans", "raw"]
+    values = [69.0, 70.0, 72.0]
+    assert (row["n"], row["n_asked"], row["stale"], row["missing"]) == (3, 3, 0, "")
+    assert row["purity_mean"] == pytest.approx(statistics.mean(values))
+    assert row["purity_std"] == pytest.approx(statistics.stdev(values))
+    assert row["acc_mean"] == pytest.approx(statistics.mean(values) - 5)
+    assert (row["ari_mean"], row["seconds_mean"]) == (51.0, 3.0)
+    assert (row["d"], row["n_points"], row["p"], row["L"]) == (256, 9298, 32, 10)
+
+
+def test_failures_are_named_and_never_averaged(records):
+    rows = rows_of(records)
+    row = rows["usps", "mixnet", "code"]
+    assert (row["n"], row["missing"]) == (2, "1 diverged")
+    assert row["purity_mean"] == pytest.approx(83.75)
+    row = rows["reuters10k", "ldmgi", "raw"]
+    assert (row["n"], row["purity_mean"], row["verdict"], row["missing"]) == (
+        0, None, "", "3 no data")
+    assert row["paper_mean"] == 43.2
+    assert rows["usps", "kmeans10", "raw"]["missing"] == "3 not run"
+
+
+def test_one_run_has_no_deviation_and_no_verdict(records):
+    row = rows_of([r for r in records if r["cell"]["seed"] == 1])["usps", "mixnet", "code"]
+    assert (row["n"], row["purity_std"], row["verdict"]) == (1, None, "")
+
+
+def test_printed_figures_stand_on_their_rows_only(records):
+    rows = rows_of(records)
+    printed = {key for key, row in rows.items() if row["paper_mean"] is not None}
+    assert printed == {(d, m, s) for d in ("usps", "reuters10k") for m, s in
+                       (("kmeans", "raw"), ("ldmgi", "raw"), ("mixnet", "code"))}
+    assert rows["usps", "ldmgi", "raw"]["verdict"] == "above"
+    assert rows["usps", "kmeans", "raw"]["verdict"] == "above"
+    assert rows["reuters10k", "kmeans", "raw"]["verdict"] == "level"
+
+
+def test_mnist_figures_are_those_of_the_text():
+    assert summary.paper_figure(PAPER, "mnist", "kmeans", "code") == (59.2, 3.1, 10)
+    assert summary.paper_figure(PAPER, "mnist", "mixnet", "code") == (80.3, 4.2, 10)
+    assert summary.paper_figure(PAPER, "mnist", "kmeans", "raw") == (None, None, None)
+
+
+def test_best_row_has_all_its_runs(records):
+    rows = rows_of(records)
+    assert summary.best(rows.values()) == {
+        ("usps", "ldmgi", "raw"), ("reuters10k", "kmeans", "raw"), ("two-moon", "mixnet", "raw")}
+
+
+def test_two_attempts_of_a_seed_are_refused(records):
+    twice = [*records, record("usps", "kmeans", "raw", 0, 50.0)]
+    with pytest.raises(ValueError, match="two done attempts of usps/kmeans/raw seed 0"):
+        rows_of(twice)
+
+
+def test_runs_on_different_data_are_never_averaged(records):
+    other = record("two-moon", "kmeans", "raw", 0, 50.0)
+    mixed = [other, record("two-moon", "kmeans", "raw", 1, 60.0)]
+    mixed[1]["cell"]["content_hash"] = "another"
+    with pytest.raises(ValueError, match="two-moon/kmeans/raw mixes runs on 2 different data"):
+        rows_of([*records, *mixed])
+
+
+def test_csv(records, tmp_path):
+    paths = table1.write(records, SUITE, tmp_path, plot=False, **STANZAS)
+    assert set(paths) == {"csv", "md", "tex"}
+    lines = paths["csv"].read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith(FIRST + ",variant,")
+    read = {(r["dataset"], r["method"], r["space"]): r for r in csv.DictReader(lines)}
+    rows = rows_of(records)
+    assert set(read) == set(rows)
+    for key, row in rows.items():
+        for column, value in row.items():
+            expected = "" if value is None else value
+            got = type(expected)(read[key][column])
+            assert got == pytest.approx(expected, abs=1e-4) if isinstance(
+                expected, float) else got == expected
+    assert read["reuters10k", "kmeans", "raw"]["variant"] == "lyrl2004-subset"
+    assert read["usps", "kmeans", "code"]["stale"] == "3"
+
+
+def test_markdown(records, tmp_path):
+    path = table1.write(records, SUITE, tmp_path, plot=False, **STANZAS)["md"]
+    words = path.read_text(encoding="utf-8")
+    assert words.startswith("# A suite of three\n")
+    tables = re.findall(r"(?:^\|.*\|$\n?)+", words, re.MULTILINE)
+    assert len(tables) == 3
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+    usps = next(line for line in words.splitlines() if line.startswith("| USPS | 256 | 9298 | 32"))
+    assert "**87.9 ± 0.1** (3/3)<br>[80.5 ± 5.6]<sup>a</sup> above" in usps
+    assert "no data (0/3)<br>[43.2 ± 3.7] |" in words.replace("<sup>c</sup>", "")
+    assert "83.8 ± 1.1 (2/3)<br>[78.3 ± 3.7]" in words and "*3 stale*" in words
+    assert "(a) The paper's figure is very probably not a purity" in words
+    assert "| Reuters-10K<sup>d</sup> | 2000 |" in words
+    assert "(d) Not the paper's documents" in words
+    assert "Reuters-10K: the variant of the data used is `lyrl2004-subset`" in words
+    assert "+ departs from the paper's recipe: optimiser = adam instead of sgd." in words
+    assert "| Autoencoder | epochs | 20 | ours | a reason |" in words
+
+
+def test_notes_of_absent_datasets_are_left_out(records):
+    rows = list(rows_of(records, SUITE | {"datasets": ["two-moon"]}).values())
+    assert not any(mark for mark, _ in notes.footnotes(rows, METHODS, DATASETS, PAPER))
+
+
+def test_latex_is_balanced_and_rectangular(records, tmp_path):
+    words = table1.write(records, SUITE, tmp_path, plot=False, **STANZAS)["tex"].read_text("utf-8")
+    plain = re.sub(r"\\[{}&%$#_]", "", words.replace(r"\\", "\n"))
+    depth = 0
+    for character in plain:
+        depth += (character == "{") - (character == "}")
+        assert depth >= 0
+    assert depth == 0 and plain.count("$") % 2 == 0
+    body = [re.sub(r"\\&", "", line) for line in words.splitlines() if line.endswith(r"\\")]
+    assert len({line.count("&") for line in body}) == 1 and len(body) == 6
+    assert r"\textbf{87.9$\pm$0.1}" in words and r"two-moon \& co" in words
+    assert not re.search("[±§–]", words)
+
+
+def test_text(records):
+    lines = table1.text(records, SUITE, **STANZAS).splitlines()
+    assert any(re.match(r"usps +ldmgi +raw +3/3 +87.9 ± 0.1 \* ", line) for line in lines)
+    assert any(line.startswith("reuters10k") and line.endswith("3 no data") for line in lines)
+
+
+def test_no_records_at_all_still_make_a_table(tmp_path):
+    paths = table1.write([], SUITE, tmp_path / "deep" / "er", stem="mnist", **STANZAS)
+    assert paths["csv"].name == "mnist.csv"
+    assert "not run (0/3)" in paths["md"].read_text(encoding="utf-8")
+    assert paths["png"].exists()
+
+
+def test_plot_and_files_are_the_same_each_time(records, tmp_path):
+    first = table1.write(records, SUITE, tmp_path / "a", **STANZAS)
+    again = table1.write(list(reversed(records)), SUITE, tmp_path / "b", **STANZAS)
+    assert set(first) == {"csv", "md", "tex", "png", "pdf"}
+    for kind, path in first.items():
+        assert path.read_bytes() == again[kind].read_bytes(), kind
+    assert first["png"].read_bytes().startswith(b"\x89PNG")
+    assert {p.name for p in (tmp_path / "a").iterdir()} == {f"table1.{k}" for k in first}
+
+
+def test_runs_csv_is_flat(records, tmp_path):
+    read = list(csv.DictReader(runs.write(records, tmp_path / "runs.csv").open(encoding="utf-8")))
+    assert len(read) == sum(r["status"] == "done" for r in records)
+    assert list(read[0])[:4] == ["cell.dataset", "cell.method", "cell.params.space", "cell.seed"]
+    assert {r["variant"] for r in read} == {"", "lyrl2004-subset"}
+    assert runs.write([], tmp_path / "none.csv").exists()
+
+
+def test_paper_file_holds_the_printed_table():
+    """Sums of the columns as printed, worked out by hand, against slips of the pen."""
+    table = PAPER["table1"]["datasets"]
+    assert list(table) == ["coil20", "reuters10k", "usps", "isolet"]
+    sums = {m: tuple(round(sum(t[m][part] for t in table.values()), 1) for part in ("mean", "std"))
+            for m in PAPER["table1"]["space"]}
+    assert sums == {
+        "kmeans": (244.0, 12.3), "ncut": (266.8, 19.2), "llc": (264.0, 15.6),
+        "ldmgi": (267.8, 17.8), "mixnet": (290.3, 14.0)}
+    assert [m["mean"] for m in PAPER["table2"]["models"].values()] == [138, 121, 214, 225, 282, 308]

@@ -1,0 +1,138 @@
+"""The house keeps its one direction, its stanzas resolve, and its packages are all listed."""
+
+import ast
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("mixnet_core", "baselines", "benchmarks")
+ALLOWED = {"mixnet_core": set(), "baselines": set(), "benchmarks": {"mixnet_core", "baselines"}}
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def toml(path):
+    return tomllib.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+def imports(path):
+    """Full dotted names that a file imports, wherever in it the statement stands."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_all_rooms_are_walked():
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_imports_go_one_way(path):
+    room = path.relative_to(ROOT).parts[0]
+    forbidden = set(ROOMS) - {room} - ALLOWED[room]
+    wrong = [module for module in imports(path) if module.split(".")[0] in forbidden | {"tests"}]
+    assert not wrong, f"{name(path)} imports {wrong}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "baselines" / "clustering").rglob("*.py")), ids=name)
+def test_clustering_baselines_do_not_import_torch(path):
+    assert not [m for m in imports(path) if m.split(".")[0] == "torch"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_global_random_state(path):
+    """np.random.seed and torch.manual_seed reach every other user of the process."""
+    words = path.read_text(encoding="utf-8")
+    for call in ("np.random.seed(", "numpy.random.seed(", "torch.manual_seed(", "random.seed("):
+        assert call not in words, f"{name(path)} calls {call[:-1]}"
+
+
+def test_listing_imports_no_torch():
+    """What there is, is data: methods, datasets and suites are listed in an instant."""
+    code = ("import sys; from benchmarks import registry; "
+            "registry.methods(), registry.datasets(), registry.suites(), registry.paper(); "
+            "import benchmarks.cli, benchmarks.report.table1; "
+            "print([m for m in ('torch', 'sklearn', 'matplotlib') if m in sys.modules])")
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                           timeout=120, check=False)
+    assert (found.returncode, found.stdout.strip()) == (0, "[]"), found.stderr
+
+
+METHODS, DATASETS = toml("benchmarks/methods.toml"), toml("benchmarks/datasets.toml")
+SUITES = sorted((ROOT / "benchmarks" / "suites").glob("*.toml"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_method_stanza_resolves(method):
+    stanza = METHODS[method]
+    module, _, attribute = stanza["estimator"].partition(":")
+    assert callable(getattr(importlib.import_module(module), attribute))
+    for role, needed in stanza.get("needs", {}).items():
+        other, _, space = needed.partition("/")
+        assert other in METHODS, f"{role} = {needed}"
+        assert not space or space in METHODS[other]["spaces"], f"{role} = {needed}"
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_dataset_stanza_is_complete(dataset):
+    stanza = DATASETS[dataset]
+    assert stanza["name"] == dataset
+    assert {"title", "n", "d", "n_classes", "n_clusters", "scaling", "structure"} <= set(stanza)
+    assert stanza["embedding"] in ("autoencoder", "none")
+    widths = [int(width) for width in stanza["structure"].split("-")]
+    if stanza["embedding"] == "none":
+        assert widths[-1] == stanza["d"]
+    else:
+        assert widths[-1] == stanza["code_dim"]
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_suite_names_what_there_is(path):
+    suite = toml(path.relative_to(ROOT))
+    assert set(suite["datasets"]) <= set(DATASETS)
+    assert set(suite["methods"]) <= set(METHODS)
+
+
+def test_suites_of_the_readme_exist():
+    assert {"quickstart", "table1", "mnist"} <= {path.stem for path in SUITES}
+
+
+def test_paper_figures_agree_with_the_dataset_stanzas():
+    """What Table 1 prints of a dataset is what ours has, but for the swap that the paper has."""
+    for dataset, printed in toml("benchmarks/paper.toml")["table1"]["datasets"].items():
+        ours = DATASETS[dataset]
+        assert {ours["d"], ours["n"]} == {printed["d"], printed["n"]}
+        assert (ours["code_dim"], ours["n_classes"], ours["structure"]) == (
+            printed["p"], printed["L"], printed["structure"])
+
+
+def test_packages_and_data_files_are_all_listed():
+    setuptools = toml("pyproject.toml")["tool"]["setuptools"]
+    folders = {".".join(path.relative_to(ROOT).parent.parts) for path in FILES}
+    assert set(setuptools["packages"]) == folders
+    assert all((ROOT / folder.replace(".", "/") / "__init__.py").is_file() for folder in folders)
+    listed = {path for pattern in setuptools["package-data"]["benchmarks"]
+              for path in (ROOT / "benchmarks").glob(pattern)}
+    assert listed == set((ROOT / "benchmarks").rglob("*.toml"))
+
+
+def test_constraints_pin_every_requirement():
+    project = toml("pyproject.toml")["project"]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
+    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
+    assert {w.partition(">")[0].lower() for w in wanted} | {"ruff"} <= pinned
