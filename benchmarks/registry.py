@@ -11,9 +11,10 @@ import os
 import tomllib
 from pathlib import Path
 
-KINDS = ("embedding", "clustering", "mixture")
+KINDS = ("embedding", "clustering", "ensemble", "mixture")
 SPACES = ("raw", "code")
-REFERENCES = {"@structure": "structure", "@code_dim": "code_dim", "@n_clusters": "n_clusters"}
+DATASET_FIELDS = ("structure", "code_dim", "n_clusters", "validation_size", "min_updates")
+REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 
 
 class UnknownName(LookupError):

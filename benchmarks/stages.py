@@ -75,7 +75,7 @@ def build(cell: dict, method: dict, device: str):
     """The estimator of a cell, constructed with its parameters and seed (and device if taken)."""
     cls = resolve(method["estimator"])
     params = {name: v for name, v in cell["params"].items() if name not in RESERVED}
-    if method["kind"] == "clustering":
+    if method["kind"] in ("clustering", "ensemble"):
         params["n_clusters"] = cell["params"]["n_clusters"]
     elif method["kind"] == "mixture":
         params["n_components"] = cell["params"]["n_clusters"]
@@ -106,6 +106,8 @@ def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifa
         If codes or likelihoods are not finite.
     """
     X = inputs["codes"] if cell["params"]["space"] == "code" else dataset.X
+    if method["kind"] == "ensemble":
+        X = np.column_stack([inputs[role] for role in sorted(method["needs"])])
     estimator = build(cell, method, device)
     result = Result()
     clock = _Clock(result.phases)

@@ -13,12 +13,12 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from torch import Tensor, nn
 
-from mixnet_core.checkpoints import load_checkpoint, save_checkpoint
+from mixnet_core.checkpoints import load_checkpoint, plain_params, save_checkpoint
 from mixnet_core.validation import check_points
 
 
 class Autoencoder(TransformerMixin, BaseEstimator):
-    """Fully connected autoencoder d-hidden-p-hidden-d: ReLU hidden layers, sigmoid code, linear output.
+    """Autoencoder d-hidden-p-hidden-d: ReLU hidden layers, sigmoid code, linear output.
 
     Features are shifted to mean zero and divided by one number, so that they have unit variance on
     average; the loss is the mean squared error of these. One rule then serves pixels in [0, 1] and
@@ -34,8 +34,8 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         Share of the input features set to their mean in training (denoising).
     lr, batch_size, weight_decay
         Of Adam; the learning rate falls to zero on a half cosine.
-    max_updates : int
-        Length of the training in mini-batches.
+    epochs, min_updates : int
+        Length of the training: `epochs` passes, and at least `min_updates` mini-batches.
     validation_fraction : float
         Share of the points held out of the training; the weights with the smallest
         reconstruction error on them are kept.
@@ -53,24 +53,24 @@ class Autoencoder(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         code_dim=32,
-        hidden=(500, 500),
-        code_activation="sigmoid",
-        input_noise=0.2,
+        hidden=(1000,),
+        input_noise=0.0,
         lr=1e-3,
         batch_size=128,
         weight_decay=0.0,
-        max_updates=10000,
+        epochs=20,
+        min_updates=2000,
         validation_fraction=0.1,
         random_state=0,
     ):
         self.code_dim = code_dim
         self.hidden = hidden
-        self.code_activation = code_activation
         self.input_noise = input_noise
         self.lr = lr
         self.batch_size = batch_size
         self.weight_decay = weight_decay
-        self.max_updates = max_updates
+        self.epochs = epochs
+        self.min_updates = min_updates
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
@@ -102,23 +102,23 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         order = torch.randperm(len(data), generator=generator)
         n_held_out = max(1, round(self.validation_fraction * len(data)))
         held_out, train = data[order[:n_held_out]], data[order[n_held_out:]]
-        self.network_ = _Network(X.shape[1], tuple(self.hidden), self.code_dim, self.code_activation, generator)
+        self.network_ = _Network(X.shape[1], tuple(self.hidden), self.code_dim, generator)
         self._train(train, held_out, generator, checkpoint, progress)
         codes = self.transform(X)
         self.values_ = {
             "heldout_error": min(self.history_["heldout"]),
             "train_error": self.history_["train"][-1],
             "code_std": float(codes.std(0).mean()),
-            "updates": self.max_updates,
+            "updates": self.history_["update"][-1],
         }
         return self
 
     def _train(self, train, held_out, generator, checkpoint, progress):
         network = self.network_
         batch = min(self.batch_size, len(train))
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.lr)
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.lr, fused=True)
         per_epoch = len(train) // batch
-        n_epochs = max(1, math.ceil(self.max_updates / per_epoch))
+        n_epochs = max(1, self.epochs, math.ceil(self.min_updates / per_epoch))
         total = n_epochs * per_epoch
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
@@ -196,7 +196,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
             {
                 "kind": "mixnet autoencoder",
                 "version": 1,
-                "params": self.get_params(),
+                "params": plain_params(self),
                 "mean": torch.from_numpy(self.mean_),
                 "scale": self.scale_,
                 "network": self.network_.state_dict(),
@@ -213,23 +213,21 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         self.mean_, self.scale_ = state["mean"].numpy(), state["scale"]
         self.n_features_in_ = len(self.mean_)
         self.network_ = _Network(
-            self.n_features_in_, tuple(self.hidden), self.code_dim, self.code_activation,
-            torch.Generator(),
+            self.n_features_in_, tuple(self.hidden), self.code_dim, torch.Generator()
         )
         self.network_.load_state_dict(state["network"])
         return self
 
 
 class _Network(nn.Module):
-    def __init__(self, d: int, hidden: tuple, code_dim: int, code_activation: str, generator):
+    def __init__(self, d: int, hidden: tuple, code_dim: int, generator):
         super().__init__()
         sizes = [d, *hidden, code_dim]
         self.encoder = _mlp(sizes, generator)
         self.decoder = _mlp(sizes[::-1], generator)
-        self.code = {"sigmoid": nn.Sigmoid(), "linear": nn.Identity()}[code_activation]
 
     def encode(self, x: Tensor) -> Tensor:
-        return self.code(self.encoder(x))
+        return self.encoder(x).sigmoid()
 
     def decode(self, code: Tensor) -> Tensor:
         return self.decoder(code)

@@ -1,4 +1,4 @@
-"""Files that hold the state of a training or a model: written whole or not at all, read without pickle."""
+"""Files of trainings and models: written whole or not at all, read without pickle."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ import torch
 
 
 def save_checkpoint(path, state: dict) -> None:
-    """Write `state` (tensors, numbers, strings, lists, dicts) to `path`; do nothing if it is None."""
+    """Write `state` (tensors, numbers, strings, lists, dicts) to `path`, if that is not None."""
     if path is None:
         return
     path = Path(path)
@@ -36,3 +36,9 @@ def load_checkpoint(path) -> dict | None:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch raises many types for a damaged file
         return None
+
+
+def plain_params(estimator) -> dict:
+    """Constructor parameters of an estimator in types that a checkpoint can hold."""
+    params = estimator.get_params(deep=False)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in params.items()}

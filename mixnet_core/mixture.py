@@ -2,15 +2,17 @@
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.cluster import KMeans
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from mixnet_core.checkpoints import load_checkpoint, save_checkpoint
+from mixnet_core.checkpoints import load_checkpoint, plain_params, save_checkpoint
 from mixnet_core.generators import GeneratorBank, parse_structure
 from mixnet_core.kernels import log_likelihood
 from mixnet_core.memberships import memberships, mixture_log_likelihood
@@ -23,34 +25,92 @@ from mixnet_core.training import (
     algorithm_2_iteration,
     update_priors,
 )
-from mixnet_core.validation import check_points
+from mixnet_core.validation import check_labels, check_points, check_settings
 
-BOX = (0.05, 0.95)
+BOX = (0.05, 0.95)  # where the data are put: a sigmoid reaches 0 and 1 only at infinity
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
+SMOOTHING = 10  # iterations in the moving mean of the held-out likelihood
+MIN_GAIN = 0.01  # nats a point that count as an improvement of it
+SNAPSHOT_EVERY = 10  # iterations between the label vectors that are kept for plots
 
 
 class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
-    """K generator networks, trained by Algorithms 1 and 2 to cluster data and to generate them."""
+    """K generator networks, trained by Algorithms 1 and 2 to cluster data and to generate them.
+
+    Data are moved into a box inside (0, 1)^p by one shift a feature and one scale for all. Every
+    width is a multiple of w, the median distance within an initial cluster. What the paper does not
+    state is marked "ours"; no such choice sees a label.
+
+    Parameters
+    ----------
+    n_components : int
+        K.
+    structure : str
+        Layer sizes such as ``"10-16-256-256-512-32"``, from random input to output.
+    t1, t2 : int
+        Epochs of Algorithm 1, and the most iterations of Algorithm 2.
+    min_updates : int
+        Algorithm 1 runs on past `t1` epochs until a cluster of mean size has had this many
+        mini-batches (ours: small clusters have few batches an epoch).
+    batch_size, batch_share : int, float
+        B = min(batch_size, batch_share × mean cluster size) (the share is ours).
+    n_samples : int
+        S of eq. 4 (ours).
+    optimizer : {"sgd", "adam"}
+        Mini-batch SGD is the paper's.
+    lr, momentum, weight_decay : float
+        α = β, heavy-ball momentum (SGD only) and weight decay (values ours).
+    mmd_widths : sequence of float
+        Gaussian kernels of eq. 9, as multiples of w; MMD² is averaged over them (ours).
+    likelihood_widths : sequence of float
+        Candidates for the kernel of eq. 4, as multiples of w. After Algorithm 1 the one under which
+        held-out points are most likely is taken; the smallest is the floor (ours).
+    threshold : float
+        Mini-batches with a smaller membership are skipped (§3.3).
+    validation_size : float or int
+        Share or number of the points that no network is trained on. They get labels too.
+    patience : int
+        Algorithm 2 stops when the moving mean of the held-out log-likelihood has not risen for this
+        many iterations (§4: "until … saturated"; the numbers are ours).
+    random_state : int
+    device : str
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64, shape (n,)
+        Component of highest membership (eq. 5) of every point, held-out ones too.
+    log_likelihood_ : ndarray of float32, shape (n,)
+        Log density of every point in nats, in the box's units.
+    bank_, priors_, width_, scale_ : GeneratorBank, Tensor (K,), float, float
+        Networks, π, the chosen width of eq. 4 and w, both in the box's units.
+    history_ : dict of list
+        ``heldout`` and ``train`` mean log-likelihood, ``min_prior`` and ``changed`` (share of
+        points with a new label), at iteration 0 (after Algorithm 1) and each of Algorithm 2.
+    snapshots_ : dict of int -> ndarray
+        Labels at every tenth iteration.
+    values_ : dict
+        Scalars worth recording.
+    """
 
     def __init__(
         self,
         n_components=10,
-        structure=None,
+        structure="10-64-256-256-512-32",
         t1=30,
         t2=200,
+        min_updates=1000,
         batch_size=100,
         batch_share=0.25,
         n_samples=1000,
         optimizer="sgd",
-        lr=1.0,
+        lr=0.1,
         momentum=0.9,
-        weight_decay=0.0,
+        weight_decay=1e-5,
         mmd_widths=(0.25, 0.5, 1.0),
-        likelihood_widths=(0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
-        rechoose_every=0,
+        likelihood_widths=(0.2, 0.3, 0.5, 1.0),
         threshold=0.001,
-        validation_fraction=0.1,
-        patience=50,
+        validation_size=0.1,
+        patience=100,
         random_state=0,
         device="cpu",
     ):
@@ -58,6 +118,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         self.structure = structure
         self.t1 = t1
         self.t2 = t2
+        self.min_updates = min_updates
         self.batch_size = batch_size
         self.batch_share = batch_share
         self.n_samples = n_samples
@@ -67,70 +128,317 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.mmd_widths = mmd_widths
         self.likelihood_widths = likelihood_widths
-        self.rechoose_every = rechoose_every
         self.threshold = threshold
-        self.validation_fraction = validation_fraction
+        self.validation_size = validation_size
         self.patience = patience
         self.random_state = random_state
         self.device = device
 
     def fit(self, X, y=None, init_labels=None, checkpoint=None, progress=None):
-        X = check_points(X)
-        self._set_box(X)
-        g = torch.Generator().manual_seed(int(self.random_state))
-        x = self._to_box(X)
-        K = self.n_components
+        """Train on X.
+
+        Parameters
+        ----------
+        X : array of float, shape (n, p)
+            p is the last size of the structure.
+        y : ignored
+        init_labels : array of int, shape (n,), optional
+            Initial hard clusters in 0..K-1; k-means (best of ten starts) on X if None (§3.1).
+        checkpoint : path, optional
+            Where to keep the state of the training; an interrupted one goes on from there to the
+            same result.
+        progress : callable, optional
+            Called as ``progress(done, total, text)``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For settings or data out of range, with the name, what it was and what it must be.
+        """
+        check_settings(self)
+        X = check_points(X, n_features=parse_structure(self.structure)[-1])
+        if len(X) <= self.n_components:
+            raise ValueError(
+                f"X needs more rows than n_components={self.n_components}; got {len(X)}"
+            )
         if init_labels is None:
-            init_labels = KMeans(K, n_init=10, random_state=self.random_state).fit(X).labels_
-        labels = torch.as_tensor(np.asarray(init_labels), dtype=torch.int64)
-        n = len(x)
-        perm = torch.randperm(n, generator=g)
-        nv = max(1, round(self.validation_fraction * n))
-        val, train = perm[:nv], perm[nv:]
-        xt, xv, lt = x[train], x[val], labels[train]
-        self.scale_w_ = w = cluster_scale(xt, lt, g)
-        B = choose_batch_size(len(xt), K, self.batch_size, self.batch_share)
-        self.batch_size_ = B
-        structure = self.structure
-        bank = self.bank_ = GeneratorBank(structure, K, g)
-        if self.optimizer == "sgd":
-            opt = OPTIMIZERS["sgd"](self.lr, self.momentum, self.weight_decay)
-        else:
-            opt = OPTIMIZERS["adam"](self.lr, self.weight_decay)
-        gens = [torch.Generator().manual_seed(int(self.random_state) * 1000 + j + 1) for j in range(K)]
-        mw = [m * w for m in self.mmd_widths]
-        trainer = BankTrainer(bank, lambda a, b, m: mmd2_gradient_part(a, b, mw, m), opt, gens)
-        for _ in range(self.t1):
-            algorithm_1_epoch(trainer, xt, lt, B, g)
-        priors = torch.bincount(lt, minlength=K).float() / len(lt)
-        widths = [m * w for m in self.likelihood_widths]
-        samples = bank.sample(self.n_samples, g)
-        width, _ = choose_width(xv, samples, priors, widths)
-        xall = x
-        self.trace_ = []
-        ll = log_likelihood(xall, samples, width)
-        def note(t):
-            lab = memberships(ll, priors).argmax(1)
-            hv = float(mixture_log_likelihood(ll[val], priors).mean())
-            self.trace_.append((t, hv, width / w, float(priors.min()), lab.numpy()))
-            if progress: progress(t, self.t2, self.trace_[-1])
-        note(0)
-        for t in range(1, self.t2 + 1):
-            algorithm_2_iteration(trainer, xt, ll[train], priors, B, self.threshold, g)
-            priors = update_priors(ll[train], priors)
-            samples = bank.sample(self.n_samples, g)
-            if self.rechoose_every and t % self.rechoose_every == 0:
-                width, _ = choose_width(xv, samples, priors, widths)
-            ll = log_likelihood(xall, samples, width)
-            note(t)
-        self.labels_ = memberships(ll, priors).argmax(1).numpy()
-        self.priors_ = priors
+            start = KMeans(self.n_components, n_init=10, random_state=int(self.random_state))
+            init_labels = start.fit(X).labels_
+        init_labels = check_labels(init_labels, len(X), self.n_components)
+        self.n_features_in_ = X.shape[1]
+        _Fit(self, X, torch.from_numpy(init_labels), checkpoint, progress).run()
         return self
 
-    def _set_box(self, X):
-        self.low_ = X.min(0)
-        span = float((X.max(0) - self.low_).max())
-        self.span_ = span if span > 0 else 1.0
+    def predict(self, X) -> np.ndarray:
+        """Component of highest membership of each row of X, shape (n,) (eq. 5)."""
+        return self._posterior(X)[0].argmax(1)
 
-    def _to_box(self, X) -> Tensor:
-        return torch.from_numpy(BOX[0] + (X - self.low_) * np.float32((BOX[1] - BOX[0]) / self.span_))
+    def predict_proba(self, X) -> np.ndarray:
+        """Memberships m_ij of eq. 5, shape (n, K)."""
+        return self._posterior(X)[0]
+
+    def score_samples(self, X) -> np.ndarray:
+        """Log density of each row of X in the box's units, shape (n,), in nats."""
+        return self._posterior(X)[1]
+
+    def score(self, X, y=None) -> float:
+        """Mean of :meth:`score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n_samples=1, component=None, random_state=None):
+        """Draw points, from components chosen by the priors or from one chosen by hand (§3.1).
+
+        Returns
+        -------
+        X : ndarray of float32, shape (n_samples, p)
+            In the units of the training data.
+        components : ndarray of int64, shape (n_samples,)
+        """
+        check_is_fitted(self, "bank_")
+        g = torch.Generator().manual_seed(
+            int(self.random_state if random_state is None else random_state)
+        )
+        if component is None:
+            components = torch.multinomial(
+                self.priors_.cpu(), n_samples, replacement=True, generator=g
+            )
+        elif 0 <= component < self.n_components:
+            components = torch.full((n_samples,), component)
+        else:
+            raise ValueError(f"component must be in 0..{self.n_components - 1}; got {component}")
+        z = self.bank_.draw_inputs(n_samples, generator=g)
+        out = torch.empty(n_samples, self.bank_.n_outputs)
+        tensors = self.bank_.tensors()
+        for j in components.unique().tolist():
+            rows = components == j
+            one = [t[j : j + 1] for t in tensors]
+            out[rows] = self.bank_.run(one, z[rows].unsqueeze(0).to(one[0].device))[0].cpu()
+        return self._from_box(out.numpy()), components.numpy()
+
+    def save(self, path) -> None:
+        """Write settings and weights to one file that :meth:`load` reads without pickle."""
+        check_is_fitted(self, "bank_")
+        save_checkpoint(
+            Path(path),
+            {
+                "kind": "mixnet mixture",
+                "version": 1,
+                "params": plain_params(self),
+                "weights": [t.cpu() for t in self.bank_.tensors()],
+                "priors": self.priors_.cpu(),
+                "samples": self.samples_.cpu(),
+                "low": torch.from_numpy(self.low_),
+                "span": self.span_,
+                "width": self.width_,
+                "scale": self.scale_,
+                "history": self.history_,
+                "values": self.values_,
+                "snapshots": {k: torch.from_numpy(v) for k, v in self.snapshots_.items()},
+            },
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Read what :meth:`save` wrote; ValueError for any other file."""
+        state = load_checkpoint(Path(path))
+        if state is None or state.get("kind") != "mixnet mixture":
+            raise ValueError(f"{path} is not a mixture that mixnet saved")
+        self = cls(**state["params"])
+        self.bank_ = GeneratorBank(self.structure, self.n_components, torch.Generator())
+        for t, values in zip(self.bank_.tensors(), state["weights"], strict=True):
+            t.copy_(values)
+        self.priors_, self.samples_ = state["priors"], state["samples"]
+        self.low_, self.span_ = state["low"].numpy(), state["span"]
+        self.width_, self.scale_ = state["width"], state["scale"]
+        self.history_, self.values_ = state["history"], state["values"]
+        self.snapshots_ = {k: v.numpy() for k, v in state["snapshots"].items()}
+        self.n_features_in_ = len(self.low_)
+        return self
+
+    def _posterior(self, X):
+        """Memberships (n, K) and log densities (n,) under the stored samples of the networks."""
+        check_is_fitted(self, "bank_")
+        X = check_points(X, n_features=self.n_features_in_, minimum=1)
+        x = self._to_box(X).to(self.samples_.device)
+        log_lik = log_likelihood(x, self.samples_, self.width_)
+        m = memberships(log_lik, self.priors_)
+        return m.cpu().numpy(), mixture_log_likelihood(log_lik, self.priors_).cpu().numpy()
+
+    def _to_box(self, X: np.ndarray) -> Tensor:
+        scale = np.float32((BOX[1] - BOX[0]) / self.span_)
+        return torch.from_numpy((X - self.low_) * scale + np.float32(BOX[0]))
+
+    def _from_box(self, x: np.ndarray) -> np.ndarray:
+        return (x - np.float32(BOX[0])) * np.float32(self.span_ / (BOX[1] - BOX[0])) + self.low_
+
+
+class _Fit:
+    """One training: the state that a checkpoint keeps, and the two algorithms that move it on."""
+
+    def __init__(self, model: MixtureOfNetworks, X, init_labels: Tensor, checkpoint, progress):
+        self.model, self.checkpoint, self.progress = model, checkpoint, progress
+        seed, k = int(model.random_state), model.n_components
+        # One stream a purpose: a longer Algorithm 1 must not change which points are held out.
+        split, weights, self.order, self.draws, *inputs = _generators(seed, 4 + k)
+        model.low_ = X.min(0)
+        span = float((X.max(0) - model.low_).max())
+        model.span_ = span if span > 0 else 1.0
+        self.x = model._to_box(X).to(model.device)
+        shuffled = torch.randperm(len(X), generator=split)
+        n_held_out = model.validation_size
+        if n_held_out < 1:
+            n_held_out = max(1, round(n_held_out * len(X)))
+        self.held_out, self.train = shuffled[:n_held_out], shuffled[n_held_out:]
+        self.labels = init_labels[self.train]
+        self.x_train = self.x[self.train.to(self.x.device)]
+        w = model.scale_ = cluster_scale(self.x_train.cpu(), self.labels, split)
+        self.batch_size = choose_batch_size(len(self.train), k, model.batch_size, model.batch_share)
+        bank = model.bank_ = GeneratorBank(model.structure, k, weights).to(model.device)
+        if model.optimizer == "sgd":
+            rule = OPTIMIZERS["sgd"](model.lr, model.momentum, model.weight_decay)
+        else:
+            rule = OPTIMIZERS["adam"](model.lr, model.weight_decay)
+        objective = partial(_objective, widths=[m * w for m in model.mmd_widths])
+        self.trainer = BankTrainer(bank, objective, rule, inputs)
+        counts = torch.bincount(self.labels, minlength=k)
+        self.priors = (counts / counts.sum()).to(model.device)
+        batches = max(1.0, len(self.train) / k / self.batch_size)
+        self.t1 = max(model.t1, math.ceil(model.min_updates / batches)) if model.t1 else 0
+        self.log_lik, self.width = None, None
+        self.epoch, self.iteration, self.finished = 0, 0, False
+        self.history = {"heldout": [], "train": [], "min_prior": [], "changed": []}
+        self.snapshots = {}
+        self.saved = time.monotonic()
+
+    def run(self) -> None:
+        state = load_checkpoint(self.checkpoint)
+        if state is not None:
+            self._restore(state)
+        model = self.model
+        while self.epoch < self.t1:
+            algorithm_1_epoch(self.trainer, self.x_train, self.labels, self.batch_size, self.order)
+            self.epoch += 1
+            self._report(f"Algorithm 1, epoch {self.epoch}")
+        if self.log_lik is None:
+            samples = self._samples()
+            widths = sorted(m * model.scale_ for m in model.likelihood_widths)
+            self.width, _ = choose_width(self.x[self.held_out], samples, self.priors, widths)
+            self._update_likelihood(samples)
+        while self.iteration < model.t2 and not self._saturated():
+            train = self.train.to(self.x.device)
+            algorithm_2_iteration(
+                self.trainer,
+                self.x_train,
+                self.log_lik[train],
+                self.priors,
+                self.batch_size,
+                model.threshold,
+                self.order,
+            )
+            self.iteration += 1
+            self._update_likelihood(self._samples())
+            self.priors = update_priors(self.log_lik[train], self.priors)
+            self._report(f"Algorithm 2, held-out log-likelihood {self.history['heldout'][-1]:.2f}")
+        self._finish()
+
+    def _samples(self) -> Tensor:
+        return self.model.bank_.sample(self.model.n_samples, self.draws)
+
+    def _update_likelihood(self, samples: Tensor) -> None:
+        """Likelihood matrix from fresh samples, and the curves."""
+        before = None if self.log_lik is None else self._assign()
+        self.samples = samples
+        self.log_lik = log_likelihood(self.x, samples, self.width)
+        density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
+        labels = self._assign()
+        history = self.history
+        history["heldout"].append(float(density[self.held_out].mean()))
+        history["train"].append(float(density[self.train].mean()))
+        history["min_prior"].append(float(self.priors.min()))
+        history["changed"].append(
+            0.0 if before is None else float((labels != before).float().mean())
+        )
+        if self.iteration % SNAPSHOT_EVERY == 0:
+            self.snapshots[self.iteration] = labels.to(torch.int16).numpy()
+
+    def _assign(self) -> Tensor:
+        return memberships(self.log_lik, self.priors).argmax(1).cpu()
+
+    def _saturated(self) -> bool:
+        """Whether the smoothed held-out likelihood has not risen for `patience` iterations."""
+        values = self.history["heldout"]
+        best, since = -math.inf, 0
+        for end in range(SMOOTHING, len(values) + 1):
+            mean = sum(values[end - SMOOTHING : end]) / SMOOTHING
+            best, since = (mean, 0) if mean > best + MIN_GAIN else (best, since + 1)
+        return since >= self.model.patience
+
+    def _report(self, text: str) -> None:
+        if self.progress is not None:
+            self.progress(self.epoch + self.iteration, self.t1 + self.model.t2, text)
+        if self.checkpoint and time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            save_checkpoint(self.checkpoint, self._state())
+            self.saved = time.monotonic()
+
+    def _state(self) -> dict:
+        return {
+            "trainer": self.trainer.state(),
+            "order": self.order.get_state(),
+            "draws": self.draws.get_state(),
+            "epoch": self.epoch,
+            "iteration": self.iteration,
+            "log_lik": self.log_lik,
+            "samples": None if self.log_lik is None else self.samples,
+            "width": self.width,
+            "priors": self.priors,
+            "history": self.history,
+            "snapshots": {k: torch.from_numpy(v) for k, v in self.snapshots.items()},
+        }
+
+    def _restore(self, state: dict) -> None:
+        self.trainer.restore(state["trainer"])
+        self.order.set_state(state["order"])
+        self.draws.set_state(state["draws"])
+        self.epoch, self.iteration = state["epoch"], state["iteration"]
+        device = self.x.device
+        self.priors, self.width = state["priors"].to(device), state["width"]
+        if state["log_lik"] is not None:
+            self.log_lik, self.samples = state["log_lik"].to(device), state["samples"].to(device)
+        self.history = state["history"]
+        self.snapshots = {k: v.numpy() for k, v in state["snapshots"].items()}
+
+    def _finish(self) -> None:
+        model, labels = self.model, self._assign()
+        model.priors_, model.samples_, model.width_ = self.priors, self.samples, self.width
+        model.labels_ = labels.numpy()
+        density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
+        model.log_likelihood_ = density.numpy()
+        model.history_, model.snapshots_ = self.history, self.snapshots
+        model.n_iter_ = self.iteration
+        model.values_ = {
+            "heldout_log_likelihood": float(density[self.held_out].mean()),
+            "n_held_out": len(self.held_out),
+            "batch_size": self.batch_size,
+            "t1": self.t1,
+            "iterations": self.iteration,
+            "scale": model.scale_,
+            "width_ratio": self.width / model.scale_,
+            "min_prior": float(self.priors.min()),
+            "empty_components": int(
+                (torch.bincount(labels, minlength=model.n_components) == 0).sum()
+            ),
+        }
+
+
+def _objective(x, y, mask, widths):
+    return mmd2_gradient_part(x, y, widths, mask)
+
+
+def _generators(seed: int, n: int) -> list[torch.Generator]:
+    """n independent streams of one seed."""
+    seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64)
+    return [torch.Generator().manual_seed(int(s >> np.uint64(1))) for s in seeds]

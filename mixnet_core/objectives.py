@@ -7,7 +7,7 @@ from mixnet_core.kernels import squared_distances
 
 
 def mmd2(x: Tensor, y: Tensor, widths: Tensor | list[float], mask: Tensor | None = None) -> Tensor:
-    """Unbiased MMD² of eq. 9, averaged over Gaussian kernels of several widths, for a batch of pairs.
+    """Unbiased MMD² of eq. 9 for a batch of pairs, averaged over several Gaussian kernels.
 
     Parameters
     ----------
@@ -26,7 +26,11 @@ def mmd2(x: Tensor, y: Tensor, widths: Tensor | list[float], mask: Tensor | None
         May be negative: the estimate is unbiased. Where only one data point counts, the first term
         of eq. 9, which no network can change, is taken as 0.
     """
-    weight = torch.ones(x.shape[:2], dtype=x.dtype, device=x.device) if mask is None else mask.to(x.dtype)
+    weight = (
+        torch.ones(x.shape[:2], dtype=x.dtype, device=x.device)
+        if mask is None
+        else mask.to(x.dtype)
+    )
     count = weight.sum(1)
     n = y.shape[1]
     data = squared_distances(x, x)
@@ -39,7 +43,7 @@ def mmd2(x: Tensor, y: Tensor, widths: Tensor | list[float], mask: Tensor | None
 def mmd2_gradient_part(
     x: Tensor, y: Tensor, widths: Tensor | list[float], mask: Tensor | None = None
 ) -> Tensor:
-    """The two terms of eq. 9 that a network can change; same gradient as :func:`mmd2`, less work."""
+    """The terms of eq. 9 that a network can change: the gradient of :func:`mmd2` for less work."""
     if mask is None:
         weight = torch.full(x.shape[:2], 1.0 / x.shape[1], dtype=x.dtype, device=x.device)
     else:

@@ -7,10 +7,12 @@ from mixnet_core.kernels import log_likelihood
 from mixnet_core.memberships import mixture_log_likelihood
 
 
-def cluster_scale(x: Tensor, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000) -> float:
+def cluster_scale(
+    x: Tensor, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000
+) -> float:
     """w, the median distance between two points of one initial cluster (ours).
 
-    Every width of the model is a multiple of it. Up to `n_pairs` random pairs of each cluster count,
+    Every width of the model is a multiple of it. `n_pairs` random pairs of each cluster count,
     weighted by the size of the cluster.
 
     Parameters
@@ -43,7 +45,9 @@ def cluster_scale(x: Tensor, labels: Tensor, generator: torch.Generator, n_pairs
     return spread if spread > 0 else 1.0
 
 
-def choose_width(x: Tensor, samples: Tensor, priors: Tensor, widths: list[float]) -> tuple[float, float]:
+def choose_width(
+    x: Tensor, samples: Tensor, priors: Tensor, widths: list[float]
+) -> tuple[float, float]:
     """The kernel width of eq. 4 under which held-out points are most likely.
 
     Parameters
@@ -76,5 +80,3 @@ def choose_batch_size(n_points: int, n_components: int, largest: int, share: flo
     and those without one die out.
     """
     return max(2, min(largest, int(share * n_points / n_components), n_points))
-
-

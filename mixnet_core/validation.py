@@ -19,3 +19,37 @@ def check_points(X, *, name="X", n_features=None, minimum=2) -> np.ndarray:
         n_bad = int((~np.isfinite(X)).sum())
         raise ValueError(f"{name} must be finite; {n_bad} entries are NaN or infinite in float32")
     return X
+
+
+def check_labels(labels, n: int, n_components: int) -> np.ndarray:
+    """int64 labels of shape (n,) in 0..n_components-1, or ValueError."""
+    labels = np.asarray(labels)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"init_labels must be {n} integers; got shape {labels.shape}, dtype {labels.dtype}"
+        )
+    if labels.min() < 0 or labels.max() >= n_components:
+        raise ValueError(
+            f"init_labels must lie in 0..{n_components - 1}; got {labels.min()}..{labels.max()}"
+        )
+    return labels.astype(np.int64)
+
+
+def check_settings(model) -> None:
+    """The settings of a mixture, or ValueError that names the first one out of range."""
+    positive = ("n_components", "batch_size", "n_samples", "patience", "lr", "batch_share")
+    for name in positive:
+        _require(getattr(model, name) > 0, name, getattr(model, name), "positive")
+    for name in ("t1", "t2", "min_updates", "momentum", "weight_decay", "threshold"):
+        _require(getattr(model, name) >= 0, name, getattr(model, name), "zero or more")
+    for name in ("mmd_widths", "likelihood_widths"):
+        widths = getattr(model, name)
+        good = len(widths) > 0 and all(width > 0 for width in widths)
+        _require(good, name, widths, "one or more positive multiples of w")
+    _require(model.optimizer in ("sgd", "adam"), "optimizer", model.optimizer, "'sgd' or 'adam'")
+    _require(model.validation_size > 0, "validation_size", model.validation_size, "positive")
+
+
+def _require(good: bool, name: str, value, needed: str) -> None:
+    if not good:
+        raise ValueError(f"{name} must be {needed}; got {value!r}")
