@@ -107,7 +107,8 @@ def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifa
     """
     X = inputs["codes"] if cell["params"]["space"] == "code" else dataset.X
     if method["kind"] == "ensemble":
-        X = np.column_stack([inputs[role] for role in sorted(method["needs"])])
+        members = [role for role in sorted(method["needs"]) if role != "fallback"]
+        X = np.column_stack([inputs[role] for role in members])
     estimator = build(cell, method, device)
     result = Result()
     clock = _Clock(result.phases)
@@ -132,6 +133,9 @@ def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifa
         result.values["spectral_reused"] = reused
         clock.restart()
         estimator.fit(X, embedding=embedding)
+        clock.lap("fit")
+    elif method["kind"] == "ensemble":
+        estimator.fit(X, fallback=inputs.get("fallback"))
         clock.lap("fit")
     else:
         estimator.fit(X)

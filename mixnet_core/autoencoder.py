@@ -32,7 +32,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         Sizes of the encoder's hidden layers; the decoder mirrors them.
     input_noise : float
         Share of the input features set to their mean in training (denoising).
-    lr, batch_size, weight_decay
+    lr, batch_size
         Of Adam; the learning rate falls to zero on a half cosine.
     epochs, min_updates : int
         Length of the training: `epochs` passes, and at least `min_updates` mini-batches.
@@ -57,7 +57,6 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         input_noise=0.0,
         lr=1e-3,
         batch_size=128,
-        weight_decay=0.0,
         epochs=20,
         min_updates=2000,
         validation_fraction=0.1,
@@ -68,7 +67,6 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         self.input_noise = input_noise
         self.lr = lr
         self.batch_size = batch_size
-        self.weight_decay = weight_decay
         self.epochs = epochs
         self.min_updates = min_updates
         self.validation_fraction = validation_fraction

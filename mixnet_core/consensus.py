@@ -15,30 +15,42 @@ class ConsensusClustering(ClusterMixin, BaseEstimator):
     which has only as many columns as there are clusters. Rows are normalised and clustered by
     k-means, as in spectral clustering (cf. Strehl & Ghosh 2002; Fern & Brodley 2004).
 
+    A partition that has collapsed, nearly all points in a few clusters, says little: one whose
+    perplexity (exponential of the entropy of its cluster sizes, the effective number of clusters)
+    is below a share of `n_clusters` is left out.
+
     Parameters
     ----------
     n_clusters : int
     n_init : int
         k-means starts.
+    min_perplexity : float
+        Share of `n_clusters` below which a partition counts as collapsed.
     random_state : int
 
     Attributes
     ----------
     labels_ : ndarray of int, shape (n,)
+    values_ : dict
+        ``members``, the number of partitions that entered.
     """
 
-    def __init__(self, n_clusters=8, n_init=20, random_state=0):
+    def __init__(self, n_clusters=8, n_init=20, min_perplexity=2 / 3, random_state=0):
         self.n_clusters = n_clusters
         self.n_init = n_init
+        self.min_perplexity = min_perplexity
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, fallback=None):
         """Combine partitions.
 
         Parameters
         ----------
         X : array of int, shape (n, m)
             Column r holds the labels that partition r gives to the n points.
+        y : ignored
+        fallback : array of int, shape (n,), optional
+            The result where every partition has collapsed; if None, they all enter then.
 
         Raises
         ------
@@ -56,8 +68,14 @@ class ConsensusClustering(ClusterMixin, BaseEstimator):
             raise ValueError(
                 f"n_clusters must be at most {n}, the rows of X; got {self.n_clusters}"
             )
+        wanted = self.min_perplexity * self.n_clusters
+        members = [column for column in X.T if perplexity(column) >= wanted]
+        self.values_ = {"members": len(members)}
+        if not members and fallback is not None:
+            self.labels_ = np.asarray(fallback, dtype=np.int64)
+            return self
         blocks = []
-        for column in X.T:
+        for column in members or X.T:
             codes = np.unique(column, return_inverse=True)[1]
             blocks.append(sp.csr_array((np.ones(n), (np.arange(n), codes))))
         indicator = sp.hstack(blocks, format="csr")
@@ -71,3 +89,9 @@ class ConsensusClustering(ClusterMixin, BaseEstimator):
         k_means = KMeans(self.n_clusters, n_init=self.n_init, random_state=int(self.random_state))
         self.labels_ = k_means.fit(embedding).labels_.astype(np.int64)
         return self
+
+
+def perplexity(labels) -> float:
+    """Effective number of clusters: exp of the entropy of the cluster sizes, from 1 up to K."""
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    return float(np.exp(-(shares * np.log(shares)).sum()))

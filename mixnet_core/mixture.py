@@ -110,7 +110,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         likelihood_widths=(0.2, 0.3, 0.5, 1.0),
         threshold=0.001,
         validation_size=0.1,
-        patience=100,
+        patience=50,
         random_state=0,
         device="cpu",
     ):
@@ -292,6 +292,12 @@ class _Fit:
         n_held_out = model.validation_size
         if n_held_out < 1:
             n_held_out = max(1, round(n_held_out * len(X)))
+        if n_held_out != int(n_held_out) or len(X) - n_held_out < max(2, k):
+            raise ValueError(
+                f"validation_size must be a share below 1 or a whole number that leaves at least "
+                f"{max(2, k)} of {len(X)} points to train on; got {model.validation_size!r}"
+            )
+        n_held_out = int(n_held_out)
         self.held_out, self.train = shuffled[:n_held_out], shuffled[n_held_out:]
         self.labels = init_labels[self.train]
         self.x_train = self.x[self.train.to(self.x.device)]

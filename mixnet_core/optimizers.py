@@ -7,6 +7,7 @@ out a step keeps its momentum, its step count and its weights untouched.
 
 import torch
 from torch import Tensor
+from torch.optim.sgd import sgd
 
 
 class SGD:
@@ -37,6 +38,20 @@ class SGD:
             Multiplies the update of each network.
         """
         (velocity,) = slots
+        if bool((factors == 1).all()):  # the usual case, in one pass over the memory
+            sgd(
+                weights,
+                gradients,
+                velocity,
+                fused=True,
+                weight_decay=self.weight_decay,
+                momentum=self.momentum,
+                lr=self.lr,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+            )
+            return
         if self.weight_decay:
             torch._foreach_add_(gradients, weights, alpha=self.weight_decay)
         torch._foreach_mul_(velocity, self.momentum)

@@ -178,5 +178,9 @@ def algorithm_2_iteration(
 
 
 def update_priors(log_lik: Tensor, priors: Tensor) -> Tensor:
-    """π_j = (1/N) Σ_i m_ij."""
-    return memberships(log_lik, priors).mean(0)
+    """π_j = (1/N) Σ_i m_ij, but never less than the share of one point (ours).
+
+    A prior of zero would be final: no likelihood could bring the component back.
+    """
+    new = memberships(log_lik, priors).mean(0).clamp_min(1 / len(log_lik))
+    return new / new.sum()
