@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
         if suite:
-            sub.add_argument("suite", nargs=None if suite == "one" else "?", metavar="SUITE")
+            sub.add_argument("suite", nargs=None if suite == "one" else "?", metavar="SUITE",
+                             help="see mixnet list suites" + ("" if suite == "one" else
+                                                              " (default: all)"))
         if selects:
             names = "names, separated by commas"
             sub.add_argument("--datasets", metavar="A,B", type=_names, help=names)
@@ -33,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
                              help="cells at a time (default: one a core)")
             sub.add_argument("--threads", type=_positive, default=1, metavar="T",
                              help="threads of each cell (default: 1)")
-            sub.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, …")
+            sub.add_argument("--device", type=_device, default="cpu",
+                             help="cpu (default), cuda, cuda:1, …")
         if suite or name in ("data", "doctor"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
@@ -61,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:  # an unset shell variable must not read as "all"
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs names separated by commas")
+    return names
 
 
 def _seeds(text: str) -> list[int]:
@@ -77,6 +83,19 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _device(text: str) -> str:
+    """A device that is here: a wrong one would fail cell by cell, and stay failed."""
+    if text != "cpu":
+        import torch
+
+        kind, _, index = text.partition(":")
+        n = torch.cuda.device_count()
+        if kind != "cuda" or not (index or "0").isdecimal() or int(index or 0) >= n:
+            raise argparse.ArgumentTypeError(
+                f"got {text!r}, needs cpu, cuda or cuda:N; this machine has {n} CUDA devices")
+    return text
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 1 if something is not done, 2 for a wrong request."""
     try:
@@ -87,18 +106,21 @@ def main(argv: list[str] | None = None) -> int:
     except (registry.UnknownName, registry.RegistryError) as error:
         print(f"mixnet: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # outside a run of cells, which ends by itself
+        return 130
     except BrokenPipeError:  # `mixnet status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _plan(args, suite: str, store: Store) -> Plan:
+def _plan(args, suite: str, store: Store, recorded=False) -> Plan:
     return suite_plan(suite, args.datasets, args.methods, args.seeds, args.fast, args.data_source,
-                      store)
+                      store, recorded)
 
 
 def _partial(args) -> bool:
-    return bool(args.fast or args.datasets or args.methods or args.seeds is not None)
+    return args.fast or any(chosen is not None
+                            for chosen in (args.datasets, args.methods, args.seeds))
 
 
 def _warn(store: Store) -> None:
@@ -126,9 +148,9 @@ def _run(args) -> int:
             expected = history.expect(plan.nodes[key].cell)
             time = "unknown time" if expected is None else duration(expected)
             print(f"{plan.nodes[key]}: {state.name}, {why}; {time}")
-        left = history.left([plan.nodes[key].cell for key in chosen], [], args.jobs)
+        left = history.words([plan.nodes[key].cell for key in chosen], [], args.jobs)
         print(f"{len(chosen)} of {len(plan.nodes)} cells would run"
-              + ("" if left is None else f", about {duration(left)}"))
+              + (f", about {left}" if chosen and left else ""))
         return 0
     display = Display()
     runner = dispatch.Dispatcher(plan, store, _settings(args), display)
@@ -139,9 +161,7 @@ def _run(args) -> int:
     if summary.stopped:
         display.line("stopped; the same command goes on from here")
         return 130
-    text, files = _tables(args.suite, plan, store, _partial(args))
-    print(text)
-    print("\n".join(f"wrote {os.path.relpath(path)}" for path in files))
+    _tables(args, plan, store)
     display.line(dispatch.counts(summary))
     _explain(plan, summary)
     return 0 if summary.complete else 1
@@ -151,7 +171,7 @@ def _explain(plan: Plan, summary) -> None:
     """Say what is not done and what to do about it."""
     for dataset, reason in summary.failures.items():
         print(f"no data for {dataset}: {reason}\n  then: mixnet run with the same arguments "
-              f"(`mixnet data {dataset}` shows what is missing)", file=sys.stderr)
+              f"(`mixnet data {dataset}` shows what is here)", file=sys.stderr)
     for key, outcome in summary.outcomes.items():
         if outcome.status not in ("done", "no data", "skipped"):
             print(f"not done: {plan.nodes[key]}: {outcome.status} {outcome.reason}".rstrip(),
@@ -161,23 +181,25 @@ def _explain(plan: Plan, summary) -> None:
         print("failures of unchanged code are repeated with --retry-failed", file=sys.stderr)
 
 
-def _tables(suite: str, plan: Plan, store: Store, partial: bool):
+def _tables(args, plan: Plan, store: Store) -> None:
     from benchmarks import tables
 
-    return tables.write(suite, plan, store, partial)
+    text, files = tables.write(args.suite, plan, store, _partial(args))
+    print(text)
+    for path in files:
+        path, here = os.path.abspath(path), os.getcwd() + os.sep
+        print(f"wrote {path.removeprefix(here)}")
 
 
 def _table(args) -> int:
     store = Store(args.results)
-    plan = _plan(args, args.suite, store)
-    text, files = _tables(args.suite, plan, store, _partial(args))
+    _tables(args, _plan(args, args.suite, store, recorded=True), store)
     _warn(store)
-    print(text)
-    print("\n".join(f"wrote {os.path.relpath(path)}" for path in files))
     return 0
 
 
 def _chosen_suites(args) -> list[str]:
+    """The suite asked for, else those that hold all names asked for, else all."""
     if args.suite:
         return [args.suite]
     known = registry.suites()
@@ -198,7 +220,8 @@ def _status(args) -> int:
                 cell_state(node, store))
         print(f"{suite}: {len(plan.nodes)} cells")
         for (dataset, method, space), states in groups.items():
-            tally = Counter(state.name for state in states)
+            tally = Counter(state.last["status"] if state.name == "failed" else state.name
+                            for state in states)
             fresh &= set(tally) == {"done"}
             print(f"  {dataset:<12} {method:<12} {space:<5} "
                   + ", ".join(f"{n} {name}" for name, n in tally.most_common()))

@@ -277,8 +277,8 @@ class Dispatcher:
                    for key, (child, _, _) in self.running.items() if key not in done]
         if self.stopping or not (waiting or running):
             return ""
-        left = self.history.left(waiting, running, self.settings.jobs)
-        return "" if left is None else f" · {duration(left)} left"
+        left = self.history.words(waiting, running, self.settings.jobs)
+        return f" · {left} left" if left else ""
 
     def _status_line(self, waiting) -> None:
         if self.display.tty and self.running:

@@ -49,10 +49,15 @@ class Node:
 
 
 class Plan:
-    """Cells in an order in which needs come first. ``nodes`` maps key -> `Node`."""
+    """Cells in an order in which needs come first. ``nodes`` maps key -> `Node`.
 
-    def __init__(self, fast: bool = False, source: str | None = None, store: Store | None = None):
-        self.fast, self.source, self.store = fast, source, store
+    ``recorded``: the records, not the data at hand, say which variant of a dataset is meant, since
+    tables are functions of records alone.
+    """
+
+    def __init__(self, fast: bool = False, source: str | None = None, store: Store | None = None,
+                 recorded: bool = False):
+        self.fast, self.source, self.store, self.recorded = fast, source, store, recorded
         self.nodes: dict[str, Node] = {}
         self._methods, self._datasets = registry.methods(), registry.datasets()
         self._known: dict[str, tuple[str, str | None]] = {}
@@ -90,8 +95,9 @@ class Plan:
         """(content hash, variant to load or None) of a dataset.
 
         Where the hash hangs on the variant, the one at hand names the cells, else the one that the
-        newest record used, else the preferred one. A variant without a pinned hash is named by
-        ``variant:NAME``; its record then holds the hash that was found.
+        newest record used, else the preferred one; with ``recorded`` the newest record goes first.
+        A variant without a pinned hash is named by ``variant:NAME``; its record then holds the hash
+        that was found.
         """
         if name in self._known:
             return self._known[name]
@@ -103,29 +109,32 @@ class Plan:
             from benchmarks.datasets import status
 
             (row,) = status(name, source=self.source)
+            records = self.store.of_dataset(name) if self.store else []
+            used = [record for record in records if record.get("variant")]
             variant = row["variant"]
-            if row["state"] != "present" and self.store is not None:
-                used = [r for r in self.store.of_dataset(name) if r.get("variant")]
-                if used:
-                    variant = max(used, key=lambda r: r["provenance"]["started"])["variant"]
+            if used and (self.recorded or row["state"] != "present"):
+                variant = max(used, key=lambda r: r["provenance"]["started"])["variant"]
             pinned = data.get("variant", {}).get(variant, {}).get("content_hash")
             found = pinned or f"variant:{variant}", variant
         self._known[name] = found
         return found
 
 
-def check_names(chosen: Iterable[str] | None, known: Iterable[str], what: str) -> list[str]:
-    """`chosen`, or all of `known` where None; `UnknownName` for a name outside."""
-    known = list(known)
-    for name in chosen or ():
-        if name not in known:
-            raise registry.UnknownName(what, name, known)
-    return known if chosen is None else list(dict.fromkeys(chosen))
+def check_names(chosen: Iterable[str] | None, table: dict, what: str) -> list[str]:
+    """`chosen`, each once; `UnknownName` for a name that is not in the registry's table."""
+    chosen = list(dict.fromkeys(chosen or ()))
+    for name in chosen:
+        registry.get(table, name, what)
+    return chosen
 
 
 def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
-               source=None, store: Store | None = None) -> Plan:
-    """Cells of a suite, or of a selection from it, with all that they need.
+               source=None, store: Store | None = None, recorded=False) -> Plan:
+    """Cells of a suite, or of a selection, with all that they need.
+
+    A selection may name any registered dataset and method, the suite's own or not: whoever adds a
+    method runs it beside those of a suite without changing the suite. `recorded` is for tables:
+    see `Plan`.
 
     Raises
     ------
@@ -133,15 +142,15 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
         For a suite, dataset or method that is not there.
     """
     suite = registry.get(registry.suites(), name, "suite")
-    plan = Plan(fast, source, store)
+    plan = Plan(fast, source, store, recorded)
     stanzas = registry.methods()
-    datasets = check_names(datasets, suite["datasets"], f"dataset of suite {name}")
-    methods = check_names(methods, suite["methods"], f"method of suite {name}")
+    datasets = check_names(datasets, registry.datasets(), "dataset") or suite["datasets"]
+    methods = check_names(methods, stanzas, "method") or suite["methods"]
     for seed in (suite["seeds"] if seeds is None else seeds):
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
             for method in methods:
                 stanza = registry.get(stanzas, method, "method")
-                spaces = suite.get("spaces", {}).get(method, stanza.get("spaces", ["raw"]))
+                spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
                 for space in spaces:
                     plan.add(dataset, method, space, seed)
     return plan

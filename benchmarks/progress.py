@@ -8,6 +8,8 @@ import sys
 import time
 from collections import defaultdict
 
+from benchmarks.cache import canonical_json
+
 
 def duration(seconds: float) -> str:
     """Seconds in words: ``41 s``, ``3 min 20 s``, ``1 h 12 min``."""
@@ -22,7 +24,11 @@ def duration(seconds: float) -> str:
 
 
 class History:
-    """Expected wall seconds of a cell: median over records alike, else the mean of this run."""
+    """Expected wall seconds of a cell: median over records alike, else the mean of this run.
+
+    Alike means the same dataset, method and parameters; failing that other parameters (shortened
+    schedules, perhaps), then other datasets: see `certain`.
+    """
 
     def __init__(self, records=()):
         self._seen = defaultdict(list)
@@ -40,7 +46,13 @@ class History:
     @staticmethod
     def _tags(cell):
         space, method = cell["params"].get("space"), cell["method"]
-        return (cell["dataset"], method, space), (method, space), (method,)
+        same = canonical_json({k: v for k, v in cell["params"].items() if k != "inputs"})
+        return ((cell["dataset"], method, same), (cell["dataset"], method, space),
+                (method, space), (method,))
+
+    def certain(self, cells) -> bool:
+        """Whether each cell has been seen before, but for its seed; else times are a guess."""
+        return all(self._seen.get(self._tags(cell)[0]) for cell in cells)
 
     def learn(self, record) -> None:
         """Take in a cell that has just finished."""
@@ -51,8 +63,8 @@ class History:
     def expect(self, cell) -> float | None:
         """Expected seconds of a cell, None while nothing is known."""
         for tag in self._tags(cell):
-            if self._seen[tag]:
-                return statistics.median(self._seen[tag])
+            if seen := self._seen.get(tag):
+                return statistics.median(seen)
         return statistics.mean(self._now) if self._now else None
 
     def left(self, waiting, running, jobs: int) -> float | None:
@@ -62,9 +74,17 @@ class History:
             expected = self.expect(cell)
             if expected is None:
                 return None
-            rest = max(expected - elapsed, 0.0)
+            rest = max(expected - elapsed, 0.1 * elapsed)  # overdue: not over yet
             total, longest = total + rest, max(longest, rest)
         return max(total / max(jobs, 1), longest)
+
+    def words(self, waiting, running, jobs: int) -> str:
+        """`left` in words, marked where it is a guess; empty while nothing is known."""
+        left = self.left(waiting, running, jobs)
+        if left is None:
+            return ""
+        guess = not self.certain([*waiting, *(cell for cell, _ in running)])
+        return duration(left) + (" (a guess so far)" if guess else "")
 
 
 class Display:

@@ -164,7 +164,7 @@ class Store:
 
 def _link_new(path: Path, payload: bytes) -> bool:
     """Create `path` with `payload` in one step; False if it exists already."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(payload)

@@ -11,9 +11,9 @@ import os
 import tomllib
 from pathlib import Path
 
-KINDS = ("embedding", "clustering", "ensemble", "mixture")
+KINDS = ("embedding", "clustering", "selection", "mixture")
 SPACES = ("raw", "code")
-DATASET_FIELDS = ("structure", "code_dim", "n_clusters", "validation_size", "min_updates")
+DATASET_FIELDS = ("structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2")
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 
 
@@ -46,12 +46,13 @@ def _read(path: Path) -> dict:
 
 
 def methods() -> dict[str, dict]:
-    """Stanzas of methods.toml by name, checked at the door.
+    """Stanzas of methods.toml by name, checked at the door; label and spaces have defaults.
 
     Raises
     ------
     RegistryError
-        On an unknown kind or space, a missing estimator, or a parameter without source.
+        On an unknown kind or space, a missing estimator, a parameter without source, or needs that
+        do not fit the kind.
     """
     found = _read(folder() / "methods.toml")
     for name, stanza in found.items():
@@ -60,11 +61,17 @@ def methods() -> dict[str, dict]:
             raise RegistryError(f"{where}: kind is {stanza.get('kind')!r}, needs one of {KINDS}")
         if ":" not in stanza.get("estimator", ""):
             raise RegistryError(f"{where}: estimator needs the form 'package.module:Class'")
-        if bad := set(stanza.get("spaces", [])) - set(SPACES):
+        stanza.setdefault("label", name)
+        if bad := set(stanza.setdefault("spaces", ["raw"])) - set(SPACES):
             raise RegistryError(f"{where}: spaces has {sorted(bad)}, allowed are {SPACES}")
         for parameter, entry in stanza.get("params", {}).items():
             if not isinstance(entry, dict) or "value" not in entry or "source" not in entry:
                 raise RegistryError(f"{where}.params.{parameter}: needs `value` and `source`")
+        needs = set(stanza.get("needs", {}))
+        if stanza["kind"] == "mixture" and "start" not in needs:
+            raise RegistryError(f"{where}: a mixture needs the cell it starts from, needs.start")
+        if stanza["kind"] == "ensemble" and not needs - {"fallback"}:
+            raise RegistryError(f"{where}: an ensemble needs cells to combine, in needs")
     return found
 
 

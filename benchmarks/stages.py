@@ -75,7 +75,7 @@ def build(cell: dict, method: dict, device: str):
     """The estimator of a cell, constructed with its parameters and seed (and device if taken)."""
     cls = resolve(method["estimator"])
     params = {name: v for name, v in cell["params"].items() if name not in RESERVED}
-    if method["kind"] in ("clustering", "ensemble"):
+    if method["kind"] in ("clustering", "selection"):
         params["n_clusters"] = cell["params"]["n_clusters"]
     elif method["kind"] == "mixture":
         params["n_components"] = cell["params"]["n_clusters"]
@@ -106,9 +106,6 @@ def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifa
         If codes or likelihoods are not finite.
     """
     X = inputs["codes"] if cell["params"]["space"] == "code" else dataset.X
-    if method["kind"] == "ensemble":
-        members = [role for role in sorted(method["needs"]) if role != "fallback"]
-        X = np.column_stack([inputs[role] for role in members])
     estimator = build(cell, method, device)
     result = Result()
     clock = _Clock(result.phases)
@@ -134,8 +131,9 @@ def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifa
         clock.restart()
         estimator.fit(X, embedding=embedding)
         clock.lap("fit")
-    elif method["kind"] == "ensemble":
-        estimator.fit(X, fallback=inputs.get("fallback"))
+    elif method["kind"] == "selection":
+        candidates = np.column_stack([inputs[role] for role in sorted(method["needs"])])
+        estimator.fit(X, candidates=candidates)
         clock.lap("fit")
     else:
         estimator.fit(X)

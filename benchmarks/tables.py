@@ -29,13 +29,17 @@ def current(plan: Plan, store: Store) -> list[dict]:
 
 
 def selected_suite(name: str, plan: Plan) -> dict:
-    """The suite's stanza narrowed to what a plan holds of it."""
+    """The suite's stanza narrowed, or widened, to what was asked of a plan; ``fast`` if it is."""
     suite = registry.get(registry.suites(), name, "suite")
     cells = [node.cell for node in plan.nodes.values() if node.requested]
-    kept = {"dataset": {c["dataset"] for c in cells}, "method": {c["method"] for c in cells}}
-    return {**suite, "datasets": [d for d in suite["datasets"] if d in kept["dataset"]],
-            "methods": [m for m in suite["methods"] if m in kept["method"]],
-            "seeds": sorted({c["seed"] for c in cells})}
+
+    def asked(listed, what):
+        names = list(dict.fromkeys(cell[what] for cell in cells))
+        return [n for n in listed if n in names] + [n for n in names if n not in listed]
+
+    return {**suite, "datasets": asked(suite["datasets"], "dataset"),
+            "methods": asked(suite["methods"], "method"),
+            "seeds": sorted({c["seed"] for c in cells}), "fast": plan.fast}
 
 
 def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list[Path]]:
@@ -47,6 +51,9 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
 
     out = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), current(plan, store)
+    if partial:
+        suite["title"] = suite.get("title", name) + " (" + (
+            "shortened schedules: no results" if plan.fast else "part of it") + ")"
     files = table1.write(records, suite, out, stem=suite.get("table", name))
     done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
             for record in store.all() if record["status"] == "done"]

@@ -16,7 +16,7 @@ from benchmarks.record import Store
 
 
 def verify(plan: Plan, store: Store, settings: Settings, display: Display) -> bool:
-    """Verify every stale cell of a plan, needs first; True if none is left stale."""
+    """Verify every stale cell of a plan, needs first; True if none is left stale or fails now."""
     tried: set[str] = set()
     while group := _next_group(plan, store, tried):
         tried.update(node.key for node in group)
@@ -36,9 +36,11 @@ def verify(plan: Plan, store: Store, settings: Settings, display: Display) -> bo
         else:
             n = sum(_restamp(node, new.record, store) for node in group if node is not chosen)
             display.line(f"  bit-identical, {n} re-stamped")
-    left = [node for node in plan.nodes.values() if cell_state(node, store).name == "stale"]
-    for node in left:
-        display.line(f"stale: {node} ({cell_state(node, store).why})")
+    left = [(node, state) for node in plan.nodes.values()
+            if (state := cell_state(node, store)).name == "stale"
+            or state.name == "failed" and state.record]  # its new code fails where the old did not
+    for node, state in left:
+        display.line(f"{state.name}: {node} ({state.why})")
     return not left
 
 

@@ -75,7 +75,7 @@ class Progress:
 def status_of(error: BaseException) -> str:
     """Status that an exception stands for."""
     names = [cls.__name__ for cls in type(error).__mro__]
-    if "DatasetMissing" in names:
+    if "DatasetError" in names:  # missing, or damaged: no cell of the dataset can run
         return "no data"
     if isinstance(error, FloatingPointError) or any(name.startswith("Diverge") for name in names):
         return "diverged"
@@ -108,7 +108,7 @@ def compute(job: dict, record: dict) -> dict:
     artifacts = Path(job["artifacts"])
     # A checkpoint of other code, inputs or software must not be taken up.
     tag = short_hash({"modules": modules, "inputs": record["inputs"], "device": job["device"],
-                      "versions": provenance.versions()}, 12)
+                      "threads": job["threads"], "versions": provenance.versions()}, 12)
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
     result = stages.run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"],

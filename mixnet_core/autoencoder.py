@@ -13,8 +13,8 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from torch import Tensor, nn
 
-from mixnet_core.checkpoints import load_checkpoint, plain_params, save_checkpoint
-from mixnet_core.validation import check_points
+from mixnet_core.checkpoints import fingerprint, load_checkpoint, plain_params, save_checkpoint
+from mixnet_core.validation import check_points, check_share
 
 
 class Autoencoder(TransformerMixin, BaseEstimator):
@@ -91,6 +91,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
             If X is not a finite matrix of at least two rows.
         """
         X = check_points(X)
+        check_share("validation_fraction", self.validation_fraction)
         self.n_features_in_ = X.shape[1]
         self.mean_ = X.mean(0)
         variance = float(X.var(0).mean())
@@ -98,10 +99,11 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         data = torch.from_numpy((X - self.mean_) / np.float32(self.scale_))
         generator = torch.Generator().manual_seed(int(self.random_state))
         order = torch.randperm(len(data), generator=generator)
-        n_held_out = max(1, round(self.validation_fraction * len(data)))
+        n_held_out = min(max(1, round(self.validation_fraction * len(data))), len(data) - 1)
         held_out, train = data[order[:n_held_out]], data[order[n_held_out:]]
         self.network_ = _Network(X.shape[1], tuple(self.hidden), self.code_dim, generator)
-        self._train(train, held_out, generator, checkpoint, progress)
+        signature = fingerprint(self, X)
+        self._train(train, held_out, generator, checkpoint, signature, progress)
         codes = self.transform(X)
         self.values_ = {
             "heldout_error": min(self.history_["heldout"]),
@@ -111,7 +113,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         }
         return self
 
-    def _train(self, train, held_out, generator, checkpoint, progress):
+    def _train(self, train, held_out, generator, checkpoint, signature, progress):
         network = self.network_
         batch = min(self.batch_size, len(train))
         optimizer = torch.optim.Adam(network.parameters(), lr=self.lr, fused=True)
@@ -124,7 +126,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         self.history_ = {"update": [], "train": [], "heldout": []}
         best, best_weights, first = math.inf, None, 0
         state = load_checkpoint(checkpoint)
-        if state is not None:
+        if state is not None and state.get("signature") == signature:
             network.load_state_dict(state["network"])
             optimizer.load_state_dict(state["optimizer"])
             schedule.load_state_dict(state["schedule"])
@@ -158,6 +160,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
             save_checkpoint(
                 checkpoint,
                 {
+                    "signature": signature,
                     "network": network.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "schedule": schedule.state_dict(),

@@ -1,9 +1,11 @@
 """Files of trainings and models: written whole or not at all, read without pickle."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 
@@ -42,3 +44,13 @@ def plain_params(estimator) -> dict:
     """Constructor parameters of an estimator in types that a checkpoint can hold."""
     params = estimator.get_params(deep=False)
     return {k: list(v) if isinstance(v, tuple) else v for k, v in params.items()}
+
+
+def fingerprint(estimator, *arrays) -> str:
+    """Name of a training: its settings and data. A checkpoint of another one is not resumed."""
+    digest = hashlib.sha256(repr(sorted(plain_params(estimator).items())).encode())
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

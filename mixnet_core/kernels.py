@@ -56,8 +56,8 @@ def log_likelihood(x: Tensor, samples: Tensor, width: float) -> Tensor:
     n_points, p = x.shape
     n_networks, n_samples, _ = samples.shape
     scale = LOG2_E / (2 * width**2)
-    # Distances survive a shift; centred data lose fewer digits in |x|² + |y|² - 2 x·y.
-    centre = x.mean(0)
+    # Distances survive a shift; centred points lose fewer digits in |x|² + |y|² - 2 x·y.
+    centre = samples.mean((0, 1))
     x, samples = x - centre, samples - centre
     # One matrix product gives 2 c x·y - c |y|²; powers of two because exp2 is the fast one.
     left = torch.cat([x * (2 * scale), torch.ones_like(x[:, :1])], 1)

@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from mixnet_core.checkpoints import load_checkpoint, plain_params, save_checkpoint
+from mixnet_core.checkpoints import fingerprint, load_checkpoint, plain_params, save_checkpoint
 from mixnet_core.generators import GeneratorBank, parse_structure
 from mixnet_core.kernels import log_likelihood
 from mixnet_core.memberships import memberships, mixture_log_likelihood
@@ -38,7 +38,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     """K generator networks, trained by Algorithms 1 and 2 to cluster data and to generate them.
 
     Data are moved into a box inside (0, 1)^p by one shift a feature and one scale for all. Every
-    width is a multiple of w, the median distance within an initial cluster. What the paper does not
+    width follows w, the median distance within an initial cluster. What the paper does not
     state is marked "ours"; no such choice sees a label.
 
     Parameters
@@ -63,8 +63,9 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     mmd_widths : sequence of float
         Gaussian kernels of eq. 9, as multiples of w; MMD² is averaged over them (ours).
     likelihood_widths : sequence of float
-        Candidates for the kernel of eq. 4, as multiples of w. After Algorithm 1 the one under which
-        held-out points are most likely is taken; the smallest is the floor (ours).
+        Candidates for the kernel of eq. 4, as multiples of w / √(2p), the standard deviation of a
+        feature in a Gaussian cluster of scale w. After Algorithm 1 the one under which held-out
+        points are most likely is taken; the smallest is the floor (ours).
     threshold : float
         Mini-batches with a smaller membership are skipped (§3.3).
     validation_size : float or int
@@ -107,7 +108,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         momentum=0.9,
         weight_decay=1e-5,
         mmd_widths=(0.25, 0.5, 1.0),
-        likelihood_widths=(0.2, 0.3, 0.5, 1.0),
+        likelihood_widths=(0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 4.0),
         threshold=0.001,
         validation_size=0.1,
         patience=50,
@@ -319,10 +320,11 @@ class _Fit:
         self.history = {"heldout": [], "train": [], "min_prior": [], "changed": []}
         self.snapshots = {}
         self.saved = time.monotonic()
+        self.signature = fingerprint(model, X, init_labels)
 
     def run(self) -> None:
         state = load_checkpoint(self.checkpoint)
-        if state is not None:
+        if state is not None and state.get("signature") == self.signature:
             self._restore(state)
         model = self.model
         while self.epoch < self.t1:
@@ -331,7 +333,9 @@ class _Fit:
             self._report(f"Algorithm 1, epoch {self.epoch}")
         if self.log_lik is None:
             samples = self._samples()
-            widths = sorted(m * model.scale_ for m in model.likelihood_widths)
+            # w = s √(2p) for a Gaussian cluster with standard deviation s in each of p features
+            spread = model.scale_ / math.sqrt(2 * self.x.shape[1])
+            widths = sorted(m * spread for m in model.likelihood_widths)
             self.width, _ = choose_width(self.x[self.held_out], samples, self.priors, widths)
             self._update_likelihood(samples)
         while self.iteration < model.t2 and not self._saturated():
@@ -347,7 +351,6 @@ class _Fit:
             )
             self.iteration += 1
             self._update_likelihood(self._samples())
-            self.priors = update_priors(self.log_lik[train], self.priors)
             self._report(f"Algorithm 2, held-out log-likelihood {self.history['heldout'][-1]:.2f}")
         self._finish()
 
@@ -355,10 +358,12 @@ class _Fit:
         return self.model.bank_.sample(self.model.n_samples, self.draws)
 
     def _update_likelihood(self, samples: Tensor) -> None:
-        """Likelihood matrix from fresh samples, and the curves."""
+        """Likelihood matrix from fresh samples, priors from the first iteration on, the curves."""
         before = None if self.log_lik is None else self._assign()
         self.samples = samples
         self.log_lik = log_likelihood(self.x, samples, self.width)
+        if before is not None:
+            self.priors = update_priors(self.log_lik[self.train.to(self.x.device)], self.priors)
         density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
         labels = self._assign()
         history = self.history
@@ -392,6 +397,7 @@ class _Fit:
 
     def _state(self) -> dict:
         return {
+            "signature": self.signature,
             "trainer": self.trainer.state(),
             "order": self.order.get_state(),
             "draws": self.draws.get_state(),

@@ -45,9 +45,14 @@ def check_settings(model) -> None:
     for name in ("mmd_widths", "likelihood_widths"):
         widths = getattr(model, name)
         good = len(widths) > 0 and all(width > 0 for width in widths)
-        _require(good, name, widths, "one or more positive multiples of w")
+        _require(good, name, widths, "one or more positive numbers")
     _require(model.optimizer in ("sgd", "adam"), "optimizer", model.optimizer, "'sgd' or 'adam'")
     _require(model.validation_size > 0, "validation_size", model.validation_size, "positive")
+
+
+def check_share(name: str, value) -> None:
+    """ValueError unless 0 < value < 1."""
+    _require(0 < value < 1, name, value, "above 0 and below 1")
 
 
 def _require(good: bool, name: str, value, needed: str) -> None:

@@ -12,13 +12,19 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
         if len(datasets[name].get("variants", [])) > 1:
             notes += [("", f"{datasets[name].get('title', name)}: the variant of the data used is "
                            f"`{variant}`.") for variant in used if variant]
-    for name in _ordered(row["method"] for row in rows):
-        differences = departures(name, methods)
+    shown = _ordered(row["method"] for row in rows)
+    for name in _ordered([*shown, *(start for m in shown for start in _starts(m, methods))]):
+        who, differences = f"{methods[name]['label']} (`{name}`)", departures(name, methods)
         if differences:
-            notes.append(("", f"{methods[name]['label']} departs from the paper's recipe: "
-                              f"{'; '.join(differences)}."))
+            base = name.removesuffix("+")
+            rest = f" All else is as in `{base}`." if base != name and base in methods else ""
+            notes.append(("", f"{who} departs from the paper's recipe: "
+                              f"{'; '.join(differences)}.{rest}"))
+        elif methods[name]["kind"] == "ensemble":
+            notes.append(("", f"{who} is ours, not a row of the paper's table: one partition out "
+                              f"of those of {_members(name, methods)}."))
         elif name not in paper["table1"]["space"]:
-            notes.append(("", f"{methods[name]['label']} is not a row of the paper's table."))
+            notes.append(("", f"{who} is not a row of the paper's table."))
     return notes
 
 
@@ -41,7 +47,7 @@ def departures(name, methods) -> list[str]:
     base = methods.get(name.removesuffix("+"), stanza)
     if base is not stanza:
         for group in ("params", "needs"):
-            ours, theirs = _values(stanza.get(group, {})), _values(base.get(group, {}))
+            ours, theirs = (_values(m.get(group, {}), methods) for m in (stanza, base))
             for key in _ordered([*ours, *theirs]):
                 a, b = ours.get(key, "unset"), theirs.get(key, "unset")
                 if a != b:
@@ -49,14 +55,66 @@ def departures(name, methods) -> list[str]:
     return found
 
 
-def choices(rows, methods) -> list[tuple[str, str, str, str, str]]:
-    """(method, parameter, value, source, why) of all that a row of the table had to decide."""
-    shown = _ordered(row["method"] for row in rows)
-    if any(row["space"] == "code" for row in rows):
+def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, str, str]]:
+    """(method, parameter, value, source, why) of all that a row of the table had to decide.
+
+    Of `m+` beside `m` only what differs; `fast` shows the values of shortened schedules.
+    """
+    found, shown = [], _ordered(row["method"] for row in rows)
+    coded = {row["dataset"] for row in rows if row["space"] == "code"}
+    if coded:
         shown = [name for name, m in methods.items() if m["kind"] == "embedding"] + shown
-    return [(methods[name]["label"], parameter, str(entry["value"]), entry.get("source", ""),
-             entry.get("why", ""))
-            for name in shown for parameter, entry in methods[name].get("params", {}).items()]
+    for name in shown:
+        stanza, base = methods[name], name.removesuffix("+")
+        same = methods[base].get("params", {}) if base != name and base in shown else {}
+        names = _ordered(row["dataset"] for row in rows
+                         if stanza["kind"] != "embedding" or row["dataset"] in coded)
+        for parameter, entry in stanza.get("params", {}).items():
+            value, source = entry["value"], entry.get("source", "")
+            if fast and parameter in stanza.get("fast", {}):
+                value, source = stanza["fast"][parameter], "--fast"
+            if entry != same.get(parameter):
+                found.append((stanza["label"], parameter, _resolved(value, names, datasets),
+                              source, entry.get("why", "")))
+    return found
+
+
+def _resolved(value, names, datasets) -> str:
+    """A value in words; ``@field`` as what the stanzas of the datasets `names` say."""
+    if not (isinstance(value, str) and value.startswith("@")):
+        return str(value)
+    found = {}
+    for name in names:
+        title = datasets[name].get("title", name)
+        found.setdefault(str(datasets[name].get(value[1:], "unset")), []).append(title)
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{words} ({', '.join(titles)})" for words, titles in found.items())
+
+
+def _starts(name, methods):
+    """Ensembles that a method starts from: what they are belongs to the method's row."""
+    needed = [need.partition("/")[0] for need in methods[name].get("needs", {}).values()]
+    return [other for other in needed if methods.get(other, {}).get("kind") == "ensemble"]
+
+
+def _members(name, methods):
+    needs, spaces = dict(methods[name]["needs"]), {}
+    fallback = needs.pop("fallback", None)
+    for need in needs.values():
+        label, _, where = _where(need, methods).partition(" on ")
+        spaces.setdefault(where, []).append(label)
+    words = "; ".join(", ".join(labels) + (f" on {where}" if where else "")
+                      for where, labels in spaces.items())
+    return words + (f"; where none of them is of use, {_where(fallback, methods)}"
+                    if fallback else "")
+
+
+def _where(need, methods):
+    """``"kmeans10/code"`` in words."""
+    name, _, space = need.partition("/")
+    where = {"raw": " on raw features", "code": " on codes"}.get(space, "")
+    return methods.get(name, {}).get("label", name) + where
 
 
 def _holds(note, row):
@@ -66,8 +124,8 @@ def _holds(note, row):
                                      and row["paper_mean"] is not None)
 
 
-def _values(entries):
-    return {key: entry["value"] if isinstance(entry, dict) else entry
+def _values(entries, methods):
+    return {key: entry["value"] if isinstance(entry, dict) else _where(entry, methods)
             for key, entry in entries.items()}
 
 

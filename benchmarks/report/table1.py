@@ -82,8 +82,9 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
     lines = [
         f"# {suite.get('title', 'Table 1')}", "",
         "Clustering purity (eq. 10) in percent: mean ± standard deviation over seeds (ddof = 1), "
-        "(runs averaged/asked for), [the paper's figure] and how ours lies to it by the 95% Welch "
-        "interval of the difference of means. Bold: best of the dataset among rows with all runs. "
+        "(runs averaged/asked for), [the paper's figure] and whether ours lies above, level with "
+        "or below it by the 95% Welch interval of the difference of means. Bold: best of the "
+        "dataset among rows with all runs. Stale: made by code that has changed since. "
         "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
         "features, code = the autoencoder's.", "",
         _line([*HEAD, *(methods[m]["label"] for m in names), "Networks structure"]),
@@ -97,6 +98,8 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
         lines.append(_line([title, first["d"], first["n_points"], first["p"] or "–", first["L"],
                             space, *cells, first["structure"] or "–"]))
     lines += ["", "## All measures", "",
+              "Seconds: wall time of the method alone on one machine; the codes and labels that it "
+              "takes from other cells were computed once, for all.", "",
               _line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
                      "Seconds", "Paper", "Verdict", "Stale", "Missing"]), _line(["---"] * 13)]
     for row in rows:
@@ -110,7 +113,7 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
     lines += ["", "## Notes", ""]
     lines += [f"* {f'({mark}) ' if mark else ''}{note}"
               for mark, note in notes.footnotes(rows, methods, datasets, paper)]
-    chosen = notes.choices(rows, methods)
+    chosen = notes.choices(rows, methods, datasets, suite.get("fast", False))
     if chosen:
         lines += ["", "## What had to be chosen", "",
                   "`ours`: the paper leaves it open. No choice has seen a label.", "",
@@ -187,7 +190,8 @@ def _markdown_cell(row, top, paper):
         parts = [f"{_why_empty(row)} (0/{row['n_asked']})"]
     if row["paper_mean"] is not None:
         mark = _sup(notes.marks_of_figure(row, paper))
-        parts.append(f"[{_pm(row['paper_mean'], row['paper_std'])}]{mark} {row['verdict']}".strip())
+        verdict = f" ours {row['verdict']}" if row["verdict"] else ""
+        parts.append(f"[{_pm(row['paper_mean'], row['paper_std'])}]{mark}{verdict}")
     if row["stale"]:
         parts.append(f"*{row['stale']} stale*")
     return "<br>".join(parts)

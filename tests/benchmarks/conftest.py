@@ -54,6 +54,22 @@ estimator = "fakepkg.mix:Mix"
 spaces = ["code"]
 [mixnet.needs]
 start = "kmeans10/code"
+[vote]
+label = "Vote"
+kind = "ensemble"
+estimator = "fakepkg.vote:Vote"
+spaces = ["code"]
+[vote.needs]
+fallback = "kmeans10/code"
+there = "kmeans/code"
+here = "kmeans/raw"
+["mixnet+"]
+label = "Mixture+"
+kind = "mixture"
+estimator = "fakepkg.mix:Mix"
+spaces = ["code"]
+["mixnet+".needs]
+start = "vote/code"
 """ + "".join(f"""
 [{mode}]
 label = "{mode}"
@@ -107,127 +123,6 @@ methods = ["kmeans", "mixnet"]
 seeds = "0-1"
 """
 
-CODE = {
-    "helper": '''
-"""Shared by all."""
-import os
-
-
-def note(name, seed):
-    with open(os.environ["FAKE_LOG"], "a") as log:
-        log.write(f"{name} {seed} {os.getpid()}\\n")
-
-
-def shift(x):
-    return x + 0.0
-''',
-    "data": '''
-from types import SimpleNamespace
-import numpy as np
-from benchmarks.datasets.errors import DatasetMissing
-
-
-def load(name, source=None):
-    if name == "absent":
-        raise DatasetMissing("Absent: put absent.bin into /some/where/raw", name, ["absent.bin"])
-    rng = np.random.default_rng(3)
-    y = np.repeat([0, 1], 20)
-    X = (rng.random((40, 3)) * 0.3 + y[:, None] * 0.6).astype(np.float32)
-    return SimpleNamespace(name=name, variant="only", X=X, y=y, n_classes=2, source="generated",
-                           content_hash={"blobs": "b10b5", "flat": "f1a7"}[name])
-''',
-    "embed": '''
-import numpy as np
-from fakepkg.helper import note, shift
-
-
-class Embed:
-    def __init__(self, code_dim, power, random_state):
-        self.code_dim, self.power, self.seed = code_dim, power, random_state
-
-    def fit(self, X, checkpoint=None, progress=None):
-        note("embed", self.seed)
-        self.values_ = {"loss": 0.5}
-        return self
-
-    def transform(self, X):
-        return np.clip(shift(X[:, :self.code_dim]) ** self.power + self.seed * 1e-3, 0, 1)
-
-    def save(self, path):
-        path.write_text("model")
-''',
-    "cluster": '''
-import os
-import signal
-import sys
-import time
-import numpy as np
-from fakepkg.helper import note, shift
-
-
-class Cluster:
-    def __init__(self, n_clusters, random_state, mode="good"):
-        self.mode, self.seed = mode, random_state
-
-    def fit(self, X):
-        note(self.mode, self.seed)
-        if self.mode == "crash":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.mode == "fail":
-            raise ValueError("X is unlucky, see /home/somebody/secret/file.txt")
-        if self.mode == "diverge":
-            raise FloatingPointError("nan in the loss")
-        if self.mode == "hang":
-            time.sleep(600)
-        if self.mode == "slow":
-            time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))
-        if self.mode == "exit":
-            print("last words")
-            os._exit(3)
-        self.labels_ = (shift(X[:, 0]) > np.median(X[:, 0])).astype(int)
-        return self
-''',
-    "spectral": '''
-import numpy as np
-from fakepkg.helper import note
-
-
-class Spectral:
-    def __init__(self, n_clusters, random_state):
-        self.seed = random_state
-
-    def spectral_embedding(self, X):
-        note("eigen", self.seed)
-        return {"vectors": np.sort(X, axis=0), "width": np.array(2.0)}
-
-    def fit(self, X, embedding=None):
-        assert set(embedding) == {"vectors", "width"}
-        self.labels_ = (X[:, 0] > embedding["vectors"][20, 0]).astype(int)
-        return self
-''',
-    "mix": '''
-import numpy as np
-from fakepkg.helper import note
-
-
-class Mix:
-    def __init__(self, n_components, random_state):
-        self.seed = random_state
-
-    def fit(self, X, init_labels=None, checkpoint=None, progress=None):
-        note("mix", self.seed)
-        assert init_labels.shape == (len(X),) and X.max() <= 1
-        for step in range(3):
-            progress(step, 3, "iteration")
-        self.labels_, self.log_likelihood_ = init_labels, -np.square(X).sum(1)
-        self.history_, self.values_ = {"loss": [2.0, 1.0]}, {"held_out": -1.5, "none": np.nan}
-        return self
-
-    def save(self, path):
-        path.write_text("model")
-''',
-}
-
 
 class Box:
     """A checkout in small: registry, package of estimators, results and artefacts of its own."""
@@ -236,14 +131,12 @@ class Box:
         self.root, self.results = root, root / "results"
         self.registry, self.package = root / "registry", root / "src" / "fakepkg"
         (self.registry / "suites").mkdir(parents=True)
-        self.package.mkdir(parents=True)
         (self.registry / "methods.toml").write_text(METHODS)
         (self.registry / "datasets.toml").write_text(DATASETS)
         (self.registry / "suites" / "small.toml").write_text(SUITE)
         shutil.copy(ROOT / "benchmarks" / "paper.toml", self.registry / "paper.toml")
-        (self.package / "__init__.py").write_text("")
-        for name, text in CODE.items():
-            (self.package / f"{name}.py").write_text(text)
+        shutil.copytree(Path(__file__).parent / "fakepkg", self.package,
+                        ignore=shutil.ignore_patterns("__pycache__"))
         self.log = root / "log"
         self.log.touch()
         paths = os.pathsep.join([str(self.package.parent), str(ROOT)])

@@ -33,7 +33,8 @@ def run(box, *words):
 @pytest.mark.parametrize("words, message", [
     (["run", "smal"], "unknown suite 'smal'; did you mean small"),
     (["run", "small", "--methods", "kmens"], "did you mean kmeans"),
-    (["run", "small", "--datasets", "blob"], "unknown dataset of suite small 'blob'; did you mean"),
+    (["run", "small", "--datasets", "blob"], "unknown dataset 'blob'; did you mean blobs"),
+    (["status", "--datasets", "blob"], "unknown dataset 'blob'; did you mean blobs"),
     (["table", "smal"], "did you mean small"), (["data", "usp"], "unknown dataset"),
 ])
 def test_did_you_mean(box, capsys, words, message):
@@ -42,7 +43,11 @@ def test_did_you_mean(box, capsys, words, message):
 
 
 @pytest.mark.parametrize("words", [["run"], ["run", "small", "--seeds", "9-1"], ["list", "x"],
-                                   ["run", "small", "--jobs", "0"], []])
+                                   ["run", "small", "--jobs", "0"], [],
+                                   ["run", "small", "--datasets", ""],
+                                   ["run", "small", "--methods", ","],
+                                   ["run", "small", "--device", "gpu"],
+                                   ["verify", "--device", "cuda:99"]])
 def test_a_wrong_request_exits_with_2(box, capsys, words):
     with pytest.raises(SystemExit) as stop:
         main(words)
@@ -76,6 +81,26 @@ def test_a_partial_run_leaves_the_full_tables_alone(quick, words):
 def test_selection(quick):
     assert run(quick, "--methods", "mixnet", "--datasets", "blobs", "--seeds", "1") == 0
     assert quick.ran() == ["embed 1", "good 1", "mix 1"]
+
+
+def test_a_method_outside_the_suite_runs_beside_it(quick, capsys):
+    assert run(quick, "--methods", "kmeans,spectral", "--datasets", "flat", "--seeds", "0") == 0
+    assert quick.ran() == ["eigen 0", "good 0"]
+    lines = (quick.results / "partial" / "small.csv").read_text().splitlines()
+    assert lines == ["kmeans,0,done,False", "spectral,0,done,False"]
+    capsys.readouterr()
+    assert main(["status", "--methods", "spectral", "--datasets", "flat", "--seeds", "0"]) == 0
+    assert "flat         spectral     raw   1 done" in capsys.readouterr().out
+
+
+def test_a_shortened_run_says_so_in_its_table(box):
+    assert run(box, "--fast", "--methods", "mixnet+,vote", "--datasets", "blobs") == 0
+    words = (box.results / "partial" / "small.md").read_text()
+    assert words.startswith("# small (shortened schedules: no results)\n")
+    assert "| autoencoder | power | 2 | --fast |" in words
+    assert "Vote (`vote`) is ours" in words and "not a row of the paper's table: one partition " \
+        "out of those of k-means on codes; k-means on raw features; where none of them" in words
+    assert "start = Vote on codes instead of k-means 10 on codes. All else" in words
 
 
 def test_missing_data_is_said_and_ends_non_zero(quick, capsys):
@@ -154,6 +179,16 @@ def test_verify_leaves_what_differs_stale(quick, capsys):
     assert "1 done" in (out := capsys.readouterr().out) and "2 stale" in out
 
 
+def test_verify_is_not_content_where_the_new_code_fails(quick, capsys):
+    quick.suite(["flat"], ["kmeans"])
+    run(quick)
+    quick.edit("cluster", "note(self.mode, self.seed)", "raise ValueError('broken')")
+    assert main(["verify", "small"]) == 1
+    text = capsys.readouterr()
+    assert "failed: flat kmeans raw seed 0 (error: ValueError: broken)" in text.err
+    assert "nothing is stale" not in text.out
+
+
 def test_a_damaged_record_is_warned_of(quick, capsys):
     quick.suite(["flat"], ["kmeans"])
     run(quick)
@@ -194,6 +229,13 @@ def test_time_left_comes_from_history():
     assert history.left([cell] * 4, [(cell, 5.0)], jobs=2) == pytest.approx((4 * 20 + 15) / 2)
     assert history.left([cell], [(cell, 50.0)], jobs=4) == 20  # no faster than the longest
     assert history.left([other], [], jobs=1) is None
+    assert history.words([other], [], jobs=1) == ""
+    assert history.words([cell], [], jobs=1) == "20 s"
+    assert history.words([cell, record("llc", 0, "isolet")["cell"]], [], jobs=1) == \
+        "40 s (a guess so far)"
+    short = {**cell, "params": {"space": "raw", "epochs": 1}}  # another schedule tells little
+    assert history.expect(short) == 20 and not history.certain([short])
+    assert history.left([], [(cell, 100.0)], jobs=1) == pytest.approx(10)  # overdue, not over
     history.learn(record("kmeans", 2.0))
     assert history.expect(other) == 2.0
 

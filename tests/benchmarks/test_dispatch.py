@@ -239,8 +239,8 @@ class Embed:
 '''
 
 
-@pytest.mark.parametrize("edited", [False, True])
-def test_a_training_goes_on_from_its_checkpoint_unless_code_changed(box, monkeypatch, edited):
+@pytest.mark.parametrize("changed", ["nothing", "code", "threads"])
+def test_a_training_goes_on_from_its_checkpoint_if_nothing_changed(box, monkeypatch, changed):
     monkeypatch.setenv("FAKE_SLEEP", "60")
     box.suite(["blobs"], ["mixnet"])
     (box.package / "embed.py").write_text(TRAINING)
@@ -251,10 +251,10 @@ def test_a_training_goes_on_from_its_checkpoint_unless_code_changed(box, monkeyp
     process.communicate(timeout=30)
     monkeypatch.setenv("FAKE_SLEEP", "0")
     box.clear()
-    if edited:
+    if changed == "code":
         box.edit("embed", "range(first, 4)", "range(first, 5)")
-    assert box.run().complete
-    assert box.ran()[0] == ("from 0 0" if edited else "from 2 0")
+    assert box.run(threads=2 if changed == "threads" else 1).complete
+    assert box.ran()[0] == ("from 2 0" if changed == "nothing" else "from 0 0")
     assert not list(box.root.rglob("checkpoint-*"))
 
 

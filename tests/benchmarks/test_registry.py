@@ -50,6 +50,8 @@ def test_parameters_come_from_the_dataset_and_fast_overrides(box):
     ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
     ('kind = "clustering"\nestimator = "a:B"\nparams.k.value = 1', "needs `value` and `source`"),
     ("kind = ", "methods.toml"),
+    ('kind = "mixture"\nestimator = "a:B"', "needs.start"),
+    ('kind = "ensemble"\nestimator = "a:B"\nneeds.fallback = "m/raw"', "cells to combine"),
 ])
 def test_a_bad_stanza_is_named(box, stanza, message):
     (box.registry / "methods.toml").write_text("[m]\n" + stanza)
@@ -83,6 +85,39 @@ def test_needs_become_inputs_and_toys_have_raw_only(box):
         "codes": "autoencoder", "start": "kmeans10"}
     assert "flat kmeans raw seed 0" in nodes and "flat kmeans code seed 0" not in nodes
     assert nodes["flat mixnet raw seed 0"].needs["start"].cell["params"]["space"] == "raw"
+
+
+def test_an_ensemble_takes_the_labels_of_other_cells(box):
+    box.suite(["blobs", "flat"], ["mixnet+"])
+    nodes = {str(node): node for node in box.plan().nodes.values()}
+    needs = {role: str(need) for role, need in nodes["blobs vote code seed 0"].needs.items()}
+    assert needs == {"codes": "blobs autoencoder raw seed 0", "here": "blobs kmeans raw seed 0",
+                     "there": "blobs kmeans code seed 0",
+                     "fallback": "blobs kmeans10 code seed 0"}
+    assert nodes["blobs mixnet+ code seed 0"].needs["start"] is nodes["blobs vote code seed 0"]
+    flat = nodes["flat vote raw seed 0"].needs  # no embedding: both stand for one cell
+    assert flat["here"] is flat["there"] and "codes" not in flat
+
+
+def test_the_variant_comes_from_the_data_at_hand_and_for_tables_from_the_records(
+        box, monkeypatch):
+    with open(box.registry / "datasets.toml", "a") as stanzas:
+        stanzas.write('[news]\nn_clusters = 2\ncontent_hash = ""\nvariants = ["full", "subset"]\n'
+                      '[news.variant.subset]\ncontent_hash = "5b5"\n')
+    state = {"variant": "subset", "state": "present"}
+    monkeypatch.setattr("benchmarks.datasets.status", lambda name, source=None: [state])
+
+    def content(**how):
+        plan = suite_plan("small", ["news"], ["kmeans"], [0], store=box.store, **how)
+        return next(iter(plan.nodes.values())).cell
+
+    assert content()["content_hash"] == content(recorded=True)["content_hash"] == "5b5"
+    box.store.write({"cell": content(), "status": "done", "variant": "subset",
+                     "provenance": {"started": "2026-01-01"}})
+    for state in ({"variant": "full", "state": "missing"}, {"variant": "full", "state": "present"}):
+        here = "5b5" if state["state"] == "missing" else "variant:full"
+        assert content()["content_hash"] == here
+        assert content(recorded=True)["content_hash"] == "5b5"
 
 
 def test_a_fast_run_asks_for_other_cells_downstream_too(box):

@@ -186,15 +186,28 @@ def test_markdown(records, tmp_path):
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
     usps = next(line for line in words.splitlines() if line.startswith("| USPS | 256 | 9298 | 32"))
-    assert "**87.9 ± 0.1** (3/3)<br>[80.5 ± 5.6]<sup>a</sup> above" in usps
+    assert "**87.9 ± 0.1** (3/3)<br>[80.5 ± 5.6]<sup>a</sup> ours above" in usps
     assert "no data (0/3)<br>[43.2 ± 3.7] |" in words.replace("<sup>c</sup>", "")
     assert "83.8 ± 1.1 (2/3)<br>[78.3 ± 3.7]" in words and "*3 stale*" in words
     assert "(a) The paper's figure is very probably not a purity" in words
     assert "| Reuters-10K<sup>d</sup> | 2000 |" in words
     assert "(d) Not the paper's documents" in words
     assert "Reuters-10K: the variant of the data used is `lyrl2004-subset`" in words
-    assert "+ departs from the paper's recipe: optimiser = adam instead of sgd." in words
+    assert "(`mixnet+`) departs from the paper's recipe: optimiser = adam instead of sgd." in words
+    assert "| Mix. of Nets+ | optimiser | adam | ours |" in words
+    assert "| Mix. of Nets+ | lr |" not in words  # as in the row without +
     assert "| Autoencoder | epochs | 20 | ours | a reason |" in words
+
+
+def test_references_to_the_datasets_are_shown_as_what_they_stand_for():
+    methods = {"m": method("M", "mixture", ["code"], structure="@structure", p="@code_dim", k=3)}
+    rows = [{"dataset": name, "method": "m", "space": "code"} for name in ("usps", "reuters10k")]
+    values = {parameter: value for _, parameter, value, *_ in
+              notes.choices(rows, methods, DATASETS)}
+    assert values == {"k": "3", "p": "32 (USPS); 128 (Reuters-10K)",
+                      "structure": "10-16-256-256-512-32 (USPS); "
+                                   "12-64-256-512-512-128 (Reuters-10K)"}
+    assert notes.choices(rows[:1], methods, DATASETS)[1][2] == "32"
 
 
 def test_notes_of_absent_datasets_are_left_out(records):
@@ -240,10 +253,12 @@ def test_plot_and_files_are_the_same_each_time(records, tmp_path):
 
 
 def test_runs_csv_is_flat(records, tmp_path):
+    records[0]["cell"]["params"]["names"] = ["a", "b"]
     read = list(csv.DictReader(runs.write(records, tmp_path / "runs.csv").open(encoding="utf-8")))
     assert len(read) == sum(r["status"] == "done" for r in records)
     assert list(read[0])[:4] == ["cell.dataset", "cell.method", "cell.params.space", "cell.seed"]
     assert {r["variant"] for r in read} == {"", "lyrl2004-subset"}
+    assert {r["cell.params.names"] for r in read} == {"", '["a", "b"]'}
     assert runs.write([], tmp_path / "none.csv").exists()
 
 

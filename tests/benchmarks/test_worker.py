@@ -43,6 +43,18 @@ def test_the_record_of_a_mixture(box):
     assert (node.artifacts / "model.pt").exists()
 
 
+def test_an_ensemble_gets_one_column_a_partition_and_its_fallback_apart(box):
+    box.suite(["blobs", "flat"], ["mixnet+"])
+    assert box.run().complete
+    record = box.store.attempts(only(box, "blobs vote code seed 0").cell)[-1]
+    assert set(record["inputs"]) == {"codes", "fallback", "here", "there"}
+    assert record["values"]["agree"] == 1.0 and record["metrics"]["purity"] == 100.0
+    assert box.ran().count("vote 0") == 2
+    box.clear()
+    box.edit("cluster", ".astype(int)", ".astype(int) * 0")  # other partitions: stale, redone
+    assert box.run().complete and box.ran().count("vote 0") == 2
+
+
 def test_no_record_holds_a_path(box):
     box.suite(["blobs", "absent"], ["fail", "kmeans"])
     box.run()
@@ -106,6 +118,17 @@ def test_other_data_than_the_cell_names_is_refused(box):
     (outcome,) = box.run().outcomes.values()
     assert outcome.status == "error" and "content hash" in outcome.reason
     assert box.ran() == []
+
+
+def test_damaged_data_read_no_data_and_are_tried_again(box):
+    box.suite(["flat"], ["kmeans", "spectral"])
+    box.edit("data", "import DatasetMissing", "import DatasetError, DatasetMissing")
+    box.edit("data", "rng =", "raise DatasetError('Flat: flat.bin is cut short')\n    rng =")
+    summary = box.run(jobs=1)
+    assert [o.status for o in summary.outcomes.values()] == ["no data"] * 2
+    assert summary.failures == {"flat": "Flat: flat.bin is cut short"} and box.ran() == []
+    box.edit("data", "raise DatasetError('Flat: flat.bin is cut short')", "pass")
+    assert box.run().complete
 
 
 def test_time_of_an_interrupted_training_is_kept(tmp_path, monkeypatch):

@@ -1,0 +1,11 @@
+"""Shared by all."""
+import os
+
+
+def note(name, seed):
+    with open(os.environ["FAKE_LOG"], "a") as log:
+        log.write(f"{name} {seed} {os.getpid()}\n")
+
+
+def shift(x):
+    return x + 0.0

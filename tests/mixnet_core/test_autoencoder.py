@@ -1,0 +1,201 @@
+"""The autoencoder: what it reconstructs, and that an interruption changes nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from mixnet_core import autoencoder
+from mixnet_core.autoencoder import Autoencoder
+
+SMALL = dict(code_dim=3, hidden=(24,), batch_size=32, epochs=4, min_updates=0, random_state=1)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def X(rng):
+    """200 points on a bent surface of dimension 3 in 12 dimensions, off centre and scale."""
+    latent = rng.random((200, 3))
+    mixed = np.tanh(latent @ rng.normal(size=(3, 12)))
+    return (mixed * 20 + 300 + 0.1 * rng.normal(size=(200, 12))).astype(np.float32)
+
+
+def assert_same_model(a, b, X):
+    for name, tensor in a.network_.state_dict().items():
+        assert torch.equal(tensor, b.network_.state_dict()[name])
+    assert a.history_ == b.history_
+    assert a.values_ == b.values_
+    assert np.array_equal(a.transform(X), b.transform(X))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_it_reconstructs_better_than_the_mean(X, noise, rng):
+    model = Autoencoder(**SMALL | {"epochs": 150, "input_noise": noise, "lr": 5e-3}).fit(X[:150])
+    unseen = X[150:]
+    codes = model.transform(unseen)
+    assert codes.shape == (50, 3) and codes.dtype == np.float32
+    assert (codes >= 0).all() and (codes <= 1).all()
+    assert codes.std(0).min() > 0.02  # every code tells something
+    back = model.inverse_transform(codes)
+    assert back.shape == unseen.shape and back.dtype == np.float32
+    error = ((back - unseen) ** 2).mean() / ((unseen - X[:150].mean(0)) ** 2).mean()
+    assert error < 0.25
+    assert model.values_["heldout_error"] < 0.25
+
+
+def test_heldout_error_is_relative_to_predicting_the_mean(X):
+    """The recorded error of the kept weights is the smallest of the history, on unseen points."""
+    model = Autoencoder(**SMALL | {"epochs": 30}).fit(X)
+    assert model.values_["heldout_error"] == min(model.history_["heldout"])
+    assert model.values_["updates"] == 30 * (180 // 32)
+    assert model.values_["code_std"] == pytest.approx(model.transform(X).std(0).mean(), rel=1e-4)
+    # 20 of 200 points are held out: no subset of the rest reproduces that error, they do.
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(1))[:20].numpy()
+    rest = model.inverse_transform(model.transform(X[order])) - X[order]
+    assert float((rest**2).mean()) / model.scale_**2 == pytest.approx(
+        model.values_["heldout_error"], rel=1e-3
+    )
+
+
+def test_the_weights_best_on_held_out_points_are_kept(rng, tmp_path):
+    """Noise cannot be coded: the held-out error soon rises, and the end is not the best."""
+    X = rng.normal(size=(40, 40))
+    params = SMALL | {
+        "hidden": (64,), "lr": 0.01, "epochs": 50, "batch_size": 4, "validation_fraction": 0.25
+    }
+    model = Autoencoder(**params).fit(X)
+    curve = model.history_["heldout"]
+    assert min(curve) < 0.95 * curve[-1]
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))[:10].numpy()
+    rest = model.inverse_transform(model.transform(X[order])) - X[order]
+    assert float((rest**2).mean()) / model.scale_**2 == pytest.approx(min(curve), rel=1e-3)
+
+    def kill(done, total, text):
+        if done == 48:  # long past the best
+            raise Killed
+
+    with pytest.raises(Killed):
+        Autoencoder(**params).fit(X, checkpoint=tmp_path / "s", progress=kill)
+    assert_same_model(model, Autoencoder(**params).fit(X, checkpoint=tmp_path / "s"), X)
+
+
+def test_min_updates_prolongs_the_training(X):
+    model = Autoencoder(**SMALL | {"epochs": 1, "min_updates": 47}).fit(X)
+    assert model.values_["updates"] == 50  # ten epochs of five mini-batches
+
+
+def test_scale_and_shift_of_the_data_do_not_matter(X):
+    one = Autoencoder(**SMALL).fit(X).transform(X)
+    other = Autoencoder(**SMALL).fit(X / 16).transform(X / 16)
+    np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_the_seed_decides(X):
+    one, again = Autoencoder(**SMALL).fit(X), Autoencoder(**SMALL).fit(X)
+    assert_same_model(one, again, X)
+    other = Autoencoder(**SMALL | {"random_state": 2}).fit(X)
+    assert not np.array_equal(one.transform(X), other.transform(X))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_a_killed_training_goes_on_to_the_same_result(X, noise, tmp_path):
+    params = SMALL | {"input_noise": noise, "epochs": 5}
+    whole = Autoencoder(**params).fit(X)
+    for stop in range(1, 6):
+        path = tmp_path / f"kill-{stop}"
+
+        def kill(done, total, text, stop=stop):
+            if done == stop:
+                raise Killed
+
+        with pytest.raises(Killed):
+            Autoencoder(**params).fit(X, checkpoint=path, progress=kill)
+        steps = []
+        resumed = Autoencoder(**params).fit(
+            X, checkpoint=path, progress=lambda done, total, text, steps=steps: steps.append(done)
+        )
+        assert steps == list(range(stop + 1, 6))  # it did not start again
+        assert_same_model(whole, resumed, X)
+
+
+def test_a_training_killed_at_every_save_gets_there(X, tmp_path, monkeypatch):
+    whole = Autoencoder(**SMALL).fit(X)
+    path, kills = tmp_path / "state", 0
+    save = autoencoder.save_checkpoint
+
+    def save_and_die(*args):
+        save(*args)
+        raise Killed
+
+    monkeypatch.setattr(autoencoder, "save_checkpoint", save_and_die)
+    while True:
+        try:
+            resumed = Autoencoder(**SMALL).fit(X, checkpoint=path)
+            break
+        except Killed:
+            kills += 1
+    assert kills == 4
+    assert_same_model(whole, resumed, X)
+
+
+def test_progress_and_a_damaged_checkpoint(X, tmp_path):
+    path, told = tmp_path / "state", []
+    path.write_bytes(b"damaged")
+    whole = Autoencoder(**SMALL).fit(X)
+    other = Autoencoder(**SMALL).fit(X, checkpoint=path, progress=lambda *a: told.append(a))
+    assert_same_model(whole, other, X)
+    assert [(done, total) for done, total, _ in told] == [(i, 4) for i in range(1, 5)]
+    assert all(isinstance(text, str) for *_, text in told)
+
+
+def test_save_and_load(X, tmp_path):
+    model = Autoencoder(**SMALL).fit(X)
+    model.save(tmp_path / "ae.pt")
+    loaded = Autoencoder.load(tmp_path / "ae.pt")
+    codes = model.transform(X)
+    assert np.array_equal(loaded.transform(X), codes)
+    assert np.array_equal(loaded.inverse_transform(codes), model.inverse_transform(codes))
+    assert loaded.hidden in ((24,), [24]) and loaded.code_dim == 3
+
+
+@pytest.mark.parametrize("content", [None, b"nonsense"])
+def test_load_refuses_other_files(tmp_path, content):
+    if content is not None:
+        (tmp_path / "f").write_bytes(content)
+    with pytest.raises(ValueError, match="is not an autoencoder"):
+        Autoencoder.load(tmp_path / "f")
+
+
+def test_inputs_are_left_as_they_were_and_may_be_read_only(X):
+    copy = X.copy()
+    X.setflags(write=False)
+    model = Autoencoder(**SMALL).fit(X)
+    model.inverse_transform(model.transform(X))
+    assert np.array_equal(X, copy)
+
+
+def test_constant_data_and_two_points():
+    for X in (np.full((10, 4), 3.0), np.array([[0.0, 1.0], [1.0, 0.0]])):
+        model = Autoencoder(**SMALL | {"epochs": 2}).fit(X)
+        assert np.isfinite(model.transform(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [(np.zeros(5), "X must be a matrix"), (np.zeros((1, 5)), "at least 2 rows"),
+     (np.full((5, 2), np.nan), "X must be finite"), (np.full((5, 2), -np.inf), "10 entries"),
+     (np.array([["a", "b"]] * 3), "X must hold numbers"), (np.zeros((5, 0)), "1 feature")],
+)
+def test_bad_data(bad, message):
+    with pytest.raises(ValueError, match=message):
+        Autoencoder(**SMALL).fit(bad)
+
+
+def test_wrong_number_of_features(X):
+    model = Autoencoder(**SMALL).fit(X)
+    with pytest.raises(ValueError, match="12 features; got 5"):
+        model.transform(X[:, :5])
+    with pytest.raises(ValueError, match="3 features; got 12"):
+        model.inverse_transform(X)
