@@ -150,7 +150,7 @@ def _run(args) -> int:
             print(f"{plan.nodes[key]}: {state.name}, {why}; {time}")
         left = history.words([plan.nodes[key].cell for key in chosen], [], args.jobs)
         print(f"{len(chosen)} of {len(plan.nodes)} cells would run"
-              + (f", about {left}" if chosen and left else ""))
+              + (f", {left}" if chosen and left else ""))
         return 0
     display = Display()
     runner = dispatch.Dispatcher(plan, store, _settings(args), display)

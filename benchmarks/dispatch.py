@@ -11,14 +11,13 @@ import datetime
 import os
 import selectors
 import signal
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks import provenance
 from benchmarks.cache import file_lock
-from benchmarks.child import Child
+from benchmarks.child import Child, signals_to
 from benchmarks.plan import Node, Plan, State, artefact, cell_state, timeout_of
 from benchmarks.progress import Display, History, duration
 from benchmarks.record import Store
@@ -98,7 +97,7 @@ class Dispatcher:
     def run(self) -> Summary:
         """Compute what is missing; returns when every cell is settled or the run was stopped."""
         waiting = list(self.plan.nodes.values())
-        with _signals(self._stop), selectors.DefaultSelector() as self._selector:
+        with signals_to(self._stop), selectors.DefaultSelector() as self._selector:
             try:
                 while waiting or self.running:
                     if self.stopping:
@@ -285,20 +284,6 @@ class Dispatcher:
             words = "; ".join(f"{self.plan.nodes[key]} {child.progress}".strip()
                               for key, (child, _, _) in self.running.items())
             self.display.status(f"[{self._counted}/{len(self.expected)}]{self._left()} | {words}")
-
-
-@contextlib.contextmanager
-def _signals(handler):
-    """SIGINT and SIGTERM go to `handler` meanwhile (only the main thread may set that)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def counts(summary: Summary) -> str:

@@ -79,12 +79,12 @@ class History:
         return max(total / max(jobs, 1), longest)
 
     def words(self, waiting, running, jobs: int) -> str:
-        """`left` in words, marked where it is a guess; empty while nothing is known."""
+        """`left` in words, "roughly" where it is a guess; empty while nothing is known."""
         left = self.left(waiting, running, jobs)
         if left is None:
             return ""
-        guess = not self.certain([*waiting, *(cell for cell, _ in running)])
-        return duration(left) + (" (a guess so far)" if guess else "")
+        certain = self.certain([*waiting, *(cell for cell, _ in running)])
+        return ("" if certain else "roughly ") + duration(left)
 
 
 class Display:

@@ -70,8 +70,8 @@ def methods() -> dict[str, dict]:
         needs = set(stanza.get("needs", {}))
         if stanza["kind"] == "mixture" and "start" not in needs:
             raise RegistryError(f"{where}: a mixture needs the cell it starts from, needs.start")
-        if stanza["kind"] == "ensemble" and not needs - {"fallback"}:
-            raise RegistryError(f"{where}: an ensemble needs cells to combine, in needs")
+        if stanza["kind"] == "selection" and not needs:
+            raise RegistryError(f"{where}: a selection needs cells to choose from, in needs")
     return found
 
 

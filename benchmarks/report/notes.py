@@ -20,9 +20,13 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
             rest = f" All else is as in `{base}`." if base != name and base in methods else ""
             notes.append(("", f"{who} departs from the paper's recipe: "
                               f"{'; '.join(differences)}.{rest}"))
-        elif methods[name]["kind"] == "ensemble":
-            notes.append(("", f"{who} is ours, not a row of the paper's table: one partition out "
-                              f"of those of {_members(name, methods)}."))
+        elif methods[name]["kind"] == "selection":
+            notes.append(("", f"{who} is ours, not a row of the paper's table: one of the "
+                              f"partitions of {_candidates(name, methods)}, chosen without "
+                              "labels."))
+            notes += [("", f"{methods[name]['label']} on {datasets[row['dataset']]['title']} is "
+                           f"{_chosen(row['chosen'], methods)}.")
+                      for row in rows if row["method"] == name and row["chosen"]]
         elif name not in paper["table1"]["space"]:
             notes.append(("", f"{who} is not a row of the paper's table."))
     return notes
@@ -93,21 +97,23 @@ def _resolved(value, names, datasets) -> str:
 
 
 def _starts(name, methods):
-    """Ensembles that a method starts from: what they are belongs to the method's row."""
+    """Selections that a method starts from: what they are belongs to the method's row."""
     needed = [need.partition("/")[0] for need in methods[name].get("needs", {}).values()]
-    return [other for other in needed if methods.get(other, {}).get("kind") == "ensemble"]
+    return [other for other in needed if methods.get(other, {}).get("kind") == "selection"]
 
 
-def _members(name, methods):
-    needs, spaces = dict(methods[name]["needs"]), {}
-    fallback = needs.pop("fallback", None)
-    for need in needs.values():
-        label, _, where = _where(need, methods).partition(" on ")
-        spaces.setdefault(where, []).append(label)
-    words = "; ".join(", ".join(labels) + (f" on {where}" if where else "")
-                      for where, labels in spaces.items())
-    return words + (f"; where none of them is of use, {_where(fallback, methods)}"
-                    if fallback else "")
+def _candidates(name, methods):
+    spaces = {}
+    for need in methods[name]["needs"].values():
+        label, on, where = _where(need, methods).partition(" on ")
+        spaces.setdefault(on + where, []).append(label)
+    return "; ".join(", ".join(labels) + where for where, labels in spaces.items())
+
+
+def _chosen(counts, methods):
+    """``"ldmgi/code 7, ncut/raw 3"`` of a row in words."""
+    return ", ".join(f"{_where(need, methods)} ×{count}"
+                     for need, count in (part.split(" ") for part in counts.split(", ")))
 
 
 def _where(need, methods):

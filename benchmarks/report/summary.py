@@ -11,7 +11,7 @@ from benchmarks import registry, stats
 COLUMNS = (
     "dataset", "method", "space", "n", "purity_mean", "purity_std", "acc_mean", "acc_std",
     "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict",
-    "variant", "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing",
+    "variant", "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing", "chosen",
 )
 METRICS = ("purity", "acc", "nmi", "ari")
 
@@ -36,7 +36,8 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
     list of dict
         The keys of `COLUMNS`; a missing measurement or figure is None, `stale` counts the
         averaged attempts that other code made, `missing` names what became of the cells asked for
-        and not done, such as "7 no data, 3 not run".
+        and not done, such as "7 no data, 3 not run"; `chosen` says how often a selection took
+        which of its candidates, such as "ldmgi/code 7, ncut/raw 3".
 
     Raises
     ------
@@ -50,7 +51,7 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
         cells[cell["dataset"], cell["method"], cell["params"].get("space")].append(record)
     return [
         _row(dataset, method, space, cells[dataset, method, space], seeds, datasets[dataset],
-             paper)
+             paper, methods[method])
         for dataset in suite["datasets"]
         for method in suite["methods"] if methods[method]["kind"] != "embedding"
         for space in spaces(suite, methods[method], method, datasets[dataset])
@@ -76,7 +77,7 @@ def paper_figure(paper, dataset, method, space):
     return figures[method]["mean"], figures[method]["std"], table["runs"]
 
 
-def _row(dataset, method, space, records, seeds, stanza, paper):
+def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
     done, failed = {}, {}
     for record in records:
         seed = record["cell"]["seed"]
@@ -112,8 +113,18 @@ def _row(dataset, method, space, records, seeds, stanza, paper):
         "structure": stanza.get("structure"),
         "stale": sum(bool(run.get("stale")) for run in runs),
         "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
+        "chosen": _chosen(runs, method_stanza),
     }
     return {column: row[column] for column in COLUMNS}
+
+
+def _chosen(runs, stanza):
+    if stanza["kind"] != "selection":
+        return ""
+    roles = sorted(stanza["needs"])  # the order in which `benchmarks.stages` hands them over
+    counts = Counter(stanza["needs"][roles[run["values"]["chosen"]]] for run in runs
+                     if "chosen" in run["values"])
+    return ", ".join(f"{need} {count}" for need, count in counts.most_common())
 
 
 def _or_none(value):

@@ -247,8 +247,8 @@ def _line(cells):
 def _tex(words):
     for plain, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"),
                            ("#", r"\#"), ("$", r"\$"), ("{", r"\{"), ("}", r"\}"),
-                           ("^", r"\^{}"), ("~", r"\~{}"), ("±", r"$\pm$"), ("§", r"\S"),
-                           ("–", "--"), ("`", "")):
+                           ("^", r"\^{}"), ("~", r"\~{}"), ("±", r"$\pm$"), ("×", r"$\times$"),
+                           ("§", r"\S"), ("–", "--"), ("`", "")):
         words = words.replace(plain, escaped)
     return words
 

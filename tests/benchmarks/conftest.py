@@ -54,22 +54,21 @@ estimator = "fakepkg.mix:Mix"
 spaces = ["code"]
 [mixnet.needs]
 start = "kmeans10/code"
-[vote]
-label = "Vote"
-kind = "ensemble"
-estimator = "fakepkg.vote:Vote"
+[pick]
+label = "Pick"
+kind = "selection"
+estimator = "fakepkg.pick:Pick"
 spaces = ["code"]
-[vote.needs]
-fallback = "kmeans10/code"
-there = "kmeans/code"
-here = "kmeans/raw"
+[pick.needs]
+c1 = "kmeans/code"
+c0 = "kmeans/raw"
 ["mixnet+"]
 label = "Mixture+"
 kind = "mixture"
 estimator = "fakepkg.mix:Mix"
 spaces = ["code"]
 ["mixnet+".needs]
-start = "vote/code"
+start = "pick/code"
 """ + "".join(f"""
 [{mode}]
 label = "{mode}"

@@ -51,7 +51,7 @@ def test_parameters_come_from_the_dataset_and_fast_overrides(box):
     ('kind = "clustering"\nestimator = "a:B"\nparams.k.value = 1', "needs `value` and `source`"),
     ("kind = ", "methods.toml"),
     ('kind = "mixture"\nestimator = "a:B"', "needs.start"),
-    ('kind = "ensemble"\nestimator = "a:B"\nneeds.fallback = "m/raw"', "cells to combine"),
+    ('kind = "selection"\nestimator = "a:B"', "cells to choose from"),
 ])
 def test_a_bad_stanza_is_named(box, stanza, message):
     (box.registry / "methods.toml").write_text("[m]\n" + stanza)
@@ -87,16 +87,15 @@ def test_needs_become_inputs_and_toys_have_raw_only(box):
     assert nodes["flat mixnet raw seed 0"].needs["start"].cell["params"]["space"] == "raw"
 
 
-def test_an_ensemble_takes_the_labels_of_other_cells(box):
+def test_a_selection_takes_the_labels_of_other_cells(box):
     box.suite(["blobs", "flat"], ["mixnet+"])
     nodes = {str(node): node for node in box.plan().nodes.values()}
-    needs = {role: str(need) for role, need in nodes["blobs vote code seed 0"].needs.items()}
-    assert needs == {"codes": "blobs autoencoder raw seed 0", "here": "blobs kmeans raw seed 0",
-                     "there": "blobs kmeans code seed 0",
-                     "fallback": "blobs kmeans10 code seed 0"}
-    assert nodes["blobs mixnet+ code seed 0"].needs["start"] is nodes["blobs vote code seed 0"]
-    flat = nodes["flat vote raw seed 0"].needs  # no embedding: both stand for one cell
-    assert flat["here"] is flat["there"] and "codes" not in flat
+    needs = {role: str(need) for role, need in nodes["blobs pick code seed 0"].needs.items()}
+    assert needs == {"codes": "blobs autoencoder raw seed 0", "c0": "blobs kmeans raw seed 0",
+                     "c1": "blobs kmeans code seed 0"}
+    assert nodes["blobs mixnet+ code seed 0"].needs["start"] is nodes["blobs pick code seed 0"]
+    flat = nodes["flat pick raw seed 0"].needs  # no embedding: both stand for one cell
+    assert flat["c0"] is flat["c1"] and "codes" not in flat
 
 
 def test_the_variant_comes_from_the_data_at_hand_and_for_tables_from_the_records(
