@@ -54,8 +54,12 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         mini-batches (ours: small clusters have few batches an epoch).
     batch_size, batch_share : int, float
         B = min(batch_size, batch_share × mean cluster size) (the share is ours).
-    n_samples : int
-        S of eq. 4 (ours).
+    n_samples, n_final_samples : int
+        S of eq. 4 during the training, and for the final labels and every later likelihood (ours).
+    memory : float
+        Share of the old likelihood matrix that stays at each update: fresh samples alone would make
+        it noisy, points would change sides by chance (ours; stochastic approximation as in SAEM,
+        Delyon et al. 1999). 0 keeps nothing.
     optimizer : {"sgd", "adam"}
         Mini-batch SGD is the paper's.
     lr, momentum, weight_decay : float
@@ -103,15 +107,17 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         batch_size=100,
         batch_share=0.25,
         n_samples=1000,
+        n_final_samples=10000,
+        memory=0.8,
         optimizer="sgd",
-        lr=0.1,
+        lr=0.3,
         momentum=0.9,
         weight_decay=1e-5,
         mmd_widths=(0.25, 0.5, 1.0),
         likelihood_widths=(0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 4.0),
         threshold=0.001,
         validation_size=0.1,
-        patience=50,
+        patience=100,
         random_state=0,
         device="cpu",
     ):
@@ -123,6 +129,8 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         self.batch_size = batch_size
         self.batch_share = batch_share
         self.n_samples = n_samples
+        self.n_final_samples = n_final_samples
+        self.memory = memory
         self.optimizer = optimizer
         self.lr = lr
         self.momentum = momentum
@@ -231,7 +239,6 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
                 "params": plain_params(self),
                 "weights": [t.cpu() for t in self.bank_.tensors()],
                 "priors": self.priors_.cpu(),
-                "samples": self.samples_.cpu(),
                 "low": torch.from_numpy(self.low_),
                 "span": self.span_,
                 "width": self.width_,
@@ -252,13 +259,17 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         self.bank_ = GeneratorBank(self.structure, self.n_components, torch.Generator())
         for t, values in zip(self.bank_.tensors(), state["weights"], strict=True):
             t.copy_(values)
-        self.priors_, self.samples_ = state["priors"], state["samples"]
+        self.priors_, self.samples_ = state["priors"], self._final_samples()
         self.low_, self.span_ = state["low"].numpy(), state["span"]
         self.width_, self.scale_ = state["width"], state["scale"]
         self.history_, self.values_ = state["history"], state["values"]
         self.snapshots_ = {k: v.numpy() for k, v in state["snapshots"].items()}
         self.n_features_in_ = len(self.low_)
         return self
+
+    def _final_samples(self) -> Tensor:
+        """The samples behind the final labels, the same at every call."""
+        return self.bank_.sample(self.n_final_samples, _generators(int(self.random_state), 5)[4])
 
     def _posterior(self, X):
         """Memberships (n, K) and log densities (n,) under the stored samples of the networks."""
@@ -284,7 +295,7 @@ class _Fit:
         self.model, self.checkpoint, self.progress = model, checkpoint, progress
         seed, k = int(model.random_state), model.n_components
         # One stream a purpose: a longer Algorithm 1 must not change which points are held out.
-        split, weights, self.order, self.draws, *inputs = _generators(seed, 4 + k)
+        split, weights, self.order, self.draws, _, *inputs = _generators(seed, 5 + k)
         model.low_ = X.min(0)
         span = float((X.max(0) - model.low_).max())
         model.span_ = span if span > 0 else 1.0
@@ -358,10 +369,14 @@ class _Fit:
         return self.model.bank_.sample(self.model.n_samples, self.draws)
 
     def _update_likelihood(self, samples: Tensor) -> None:
-        """Likelihood matrix from fresh samples, priors from the first iteration on, the curves."""
+        """Likelihood matrix (a running mean), priors from the first iteration on, the curves."""
         before = None if self.log_lik is None else self._assign()
-        self.samples = samples
-        self.log_lik = log_likelihood(self.x, samples, self.width)
+        new = log_likelihood(self.x, samples, self.width)
+        if before is None or not self.model.memory:
+            self.log_lik = new
+        else:
+            share = self.model.memory
+            self.log_lik = torch.logaddexp(self.log_lik + math.log(share), new + math.log1p(-share))
         if before is not None:
             self.priors = update_priors(self.log_lik[self.train.to(self.x.device)], self.priors)
         density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
@@ -404,7 +419,6 @@ class _Fit:
             "epoch": self.epoch,
             "iteration": self.iteration,
             "log_lik": self.log_lik,
-            "samples": None if self.log_lik is None else self.samples,
             "width": self.width,
             "priors": self.priors,
             "history": self.history,
@@ -419,13 +433,16 @@ class _Fit:
         device = self.x.device
         self.priors, self.width = state["priors"].to(device), state["width"]
         if state["log_lik"] is not None:
-            self.log_lik, self.samples = state["log_lik"].to(device), state["samples"].to(device)
+            self.log_lik = state["log_lik"].to(device)
         self.history = state["history"]
         self.snapshots = {k: v.numpy() for k, v in state["snapshots"].items()}
 
     def _finish(self) -> None:
-        model, labels = self.model, self._assign()
-        model.priors_, model.samples_, model.width_ = self.priors, self.samples, self.width
+        model = self.model
+        model.samples_ = model._final_samples()
+        self.log_lik = log_likelihood(self.x, model.samples_, self.width)
+        labels = self._assign()
+        model.priors_, model.width_ = self.priors, self.width
         model.labels_ = labels.numpy()
         density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
         model.log_likelihood_ = density.numpy()

@@ -506,7 +506,7 @@ def test_two_moon(tmp_path):
         start = KMeans(2, n_init=10, random_state=seed).fit(data.X).labels_
         assert purity(data.y, start) < 0.9
         model = fitted(
-            data.X, start, n_components=2, structure="2-32-128-32-2", t1=30, t2=40,
+            data.X, start, n_components=2, structure="2-32-128-32-2", t1=30, t2=100,
             batch_size=100, n_samples=500, patience=100, random_state=seed, validation_size=0.1,
             likelihood_widths=(0.4, 1.0),
         )
