@@ -169,6 +169,10 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             For settings or data out of range, with the name, what it was and what it must be.
         """
         check_settings(self)
+        if not 0 <= self.memory < 1:
+            raise ValueError(f"memory must be 0 or more and below 1; got {self.memory!r}")
+        if self.n_final_samples < 1:
+            raise ValueError(f"n_final_samples must be at least 1; got {self.n_final_samples!r}")
         X = check_points(X, n_features=parse_structure(self.structure)[-1])
         if len(X) <= self.n_components:
             raise ValueError(

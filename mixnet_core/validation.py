@@ -37,15 +37,7 @@ def check_labels(labels, n: int, n_components: int) -> np.ndarray:
 
 def check_settings(model) -> None:
     """The settings of a mixture, or ValueError that names the first one out of range."""
-    positive = (
-        "n_components",
-        "batch_size",
-        "n_samples",
-        "n_final_samples",
-        "patience",
-        "lr",
-        "batch_share",
-    )
+    positive = ("n_components", "batch_size", "n_samples", "patience", "lr", "batch_share")
     for name in positive:
         _require(getattr(model, name) > 0, name, getattr(model, name), "positive")
     for name in ("t1", "t2", "min_updates", "momentum", "weight_decay", "threshold"):
@@ -54,7 +46,6 @@ def check_settings(model) -> None:
         widths = getattr(model, name)
         good = len(widths) > 0 and all(width > 0 for width in widths)
         _require(good, name, widths, "one or more positive numbers")
-    _require(0 <= model.memory < 1, "memory", model.memory, "0 or more and below 1")
     _require(model.optimizer in ("sgd", "adam"), "optimizer", model.optimizer, "'sgd' or 'adam'")
     _require(model.validation_size > 0, "validation_size", model.validation_size, "positive")
 
