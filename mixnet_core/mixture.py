@@ -53,7 +53,9 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         Algorithm 1 runs on past `t1` epochs until a cluster of mean size has had this many
         mini-batches (ours: small clusters have few batches an epoch).
     batch_size, batch_share : int, float
-        B = min(batch_size, batch_share × mean cluster size) (the share is ours).
+        B is `batch_size`, but in Algorithm 1 at most the mean cluster, and in Algorithm 2 at most
+        this share of it: its batches are cut from one row of points, and one as large as a
+        cluster would seldom hold points of one cluster only (limits ours).
     n_samples, n_final_samples : int
         S of eq. 4 during the training, and for the final labels and every later likelihood (ours).
     memory : float
@@ -318,7 +320,9 @@ class _Fit:
         self.labels = init_labels[self.train]
         self.x_train = self.x[self.train.to(self.x.device)]
         w = model.scale_ = cluster_scale(self.x_train.cpu(), self.labels, split)
-        self.batch_size = choose_batch_size(len(self.train), k, model.batch_size, model.batch_share)
+        n_train = len(self.train)
+        self.batch_size_1 = choose_batch_size(n_train, k, model.batch_size, 1.0)
+        self.batch_size_2 = choose_batch_size(n_train, k, model.batch_size, model.batch_share)
         bank = model.bank_ = GeneratorBank(model.structure, k, weights).to(model.device)
         if model.optimizer == "sgd":
             rule = OPTIMIZERS["sgd"](model.lr, model.momentum, model.weight_decay)
@@ -328,7 +332,7 @@ class _Fit:
         self.trainer = BankTrainer(bank, objective, rule, inputs)
         counts = torch.bincount(self.labels, minlength=k)
         self.priors = (counts / counts.sum()).to(model.device)
-        batches = max(1.0, len(self.train) / k / self.batch_size)
+        batches = max(1.0, n_train / k / self.batch_size_1)
         self.t1 = max(model.t1, math.ceil(model.min_updates / batches)) if model.t1 else 0
         self.log_lik, self.width = None, None
         self.epoch, self.iteration, self.finished = 0, 0, False
@@ -343,7 +347,9 @@ class _Fit:
             self._restore(state)
         model = self.model
         while self.epoch < self.t1:
-            algorithm_1_epoch(self.trainer, self.x_train, self.labels, self.batch_size, self.order)
+            algorithm_1_epoch(
+                self.trainer, self.x_train, self.labels, self.batch_size_1, self.order
+            )
             self.epoch += 1
             self._report(f"Algorithm 1, epoch {self.epoch}")
         if self.log_lik is None:
@@ -360,7 +366,7 @@ class _Fit:
                 self.x_train,
                 self.log_lik[train],
                 self.priors,
-                self.batch_size,
+                self.batch_size_2,
                 model.threshold,
                 self.order,
             )
@@ -455,7 +461,8 @@ class _Fit:
         model.values_ = {
             "heldout_log_likelihood": float(density[self.held_out].mean()),
             "n_held_out": len(self.held_out),
-            "batch_size": self.batch_size,
+            "batch_size": self.batch_size_1,
+            "batch_size_2": self.batch_size_2,
             "t1": self.t1,
             "iterations": self.iteration,
             "scale": model.scale_,

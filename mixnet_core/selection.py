@@ -72,7 +72,7 @@ def choose_width(
     return widths[best], scores[best]
 
 
-def choose_batch_size(n_points: int, n_components: int, largest: int, share: float = 0.25) -> int:
+def choose_batch_size(n_points: int, n_components: int, largest: int, share: float) -> int:
     """B = min(largest, a `share` of the mean cluster), at least 2 (ours).
 
     The batches of Algorithm 2 are cut from one long row of points, so one in each cluster straddles
