@@ -117,8 +117,9 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
     if chosen:
         lines += ["", "## What had to be chosen", "",
                   "`ours`: the paper leaves it open. No rule reads a label. While the rules were "
-                  "made, labels were looked at on digits, the toy sets and Yale B; scored runs on the "
-                  "datasets of this table, and the rules changed after one, are in `attempts.csv`.",
+                  "made, labels were looked at on digits, the toy sets and Yale B; scored runs on "
+                  "the datasets of this table, and the rules changed after one, are in "
+                  "`attempts.csv`.",
                   "",
                   _line(["Method", "Parameter", "Value", "Source", "Why"]), _line(["---"] * 5)]
         lines += [_line(choice) for choice in chosen]
