@@ -1,37 +1,24 @@
 """The mixture of networks as an estimator (paper §3)."""
 
-import math
-import time
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from mixnet_core.checkpoints import fingerprint, load_checkpoint, plain_params, save_checkpoint
-from mixnet_core.generators import GeneratorBank, parse_structure
+from mixnet_core.banks import make_bank
+from mixnet_core.checkpoints import plain_params
+from mixnet_core.fitting import Fitting, final_samples
 from mixnet_core.kernels import log_likelihood
+from mixnet_core.labels import UNLABELLED, adopt_labels, check_partial_labels
 from mixnet_core.memberships import memberships, mixture_log_likelihood
-from mixnet_core.objectives import mmd2_gradient_part
-from mixnet_core.optimizers import OPTIMIZERS
-from mixnet_core.selection import choose_batch_size, choose_width, cluster_scale
-from mixnet_core.training import (
-    BankTrainer,
-    algorithm_1_epoch,
-    algorithm_2_iteration,
-    update_priors,
-)
-from mixnet_core.validation import check_labels, check_points, check_settings
+from mixnet_core.points import Box, Points, Spool, as_matrix, is_loader, on_disk
+from mixnet_core.storage import load_model, save_model
+from mixnet_core.validation import check_labels, check_settings
 
-BOX = (0.05, 0.95)  # where the data are put: a sigmoid reaches 0 and 1 only at infinity
-SECONDS_BETWEEN_CHECKPOINTS = 20.0
-SMOOTHING = 10  # iterations in the moving mean of the held-out likelihood
-MIN_GAIN = 0.01  # nats a point that count as an improvement of it
-SNAPSHOT_EVERY = 10  # iterations between the label vectors that are kept for plots
+KIND, VERSION = "mixture of networks", 2
+START_ROWS = 200_000  # rows that the initial clustering sees where the data are on disk
 
 
 class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
@@ -45,8 +32,18 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     ----------
     n_components : int
         K.
-    structure : str
-        Layer sizes such as ``"10-16-256-256-512-32"``, from random input to output.
+    structure : str, torch.nn.Module or callable
+        Layer sizes such as ``"10-16-256-256-512-32"``, from random input to output; ``x`` as the
+        last stands for the number of features, and ``HxWxC`` for a feature map, which makes the
+        networks convolutional. A module is copied K times and drawn anew; a callable makes one
+        from a ``torch.Generator``. See :func:`mixnet_core.banks.make_bank`.
+    objective : str, Objective or callable
+        What a network minimises: ``"mmd"`` (eq. 9), ``"rational_quadratic"``, ``"energy"``,
+        ``"sliced_wasserstein"``, ``"adversarial"``, or a function ``f(x, y, mask)``. See
+        :func:`mixnet_core.objectives.make_objective`.
+    init : None or clusterer
+        Initial clustering: a scikit-learn clusterer, of which a copy is fitted; k-means (best of
+        ten starts, §3.1) if None. ``fit`` takes labels instead.
     t1, t2 : int
         Epochs of Algorithm 1, and the most iterations of Algorithm 2.
     min_updates : int
@@ -79,6 +76,9 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     patience : int
         Algorithm 2 stops when the moving mean of the held-out log-likelihood has not risen for this
         many iterations (§4: "until … saturated"; the numbers are ours).
+    warm_start : bool
+        If true, a second ``fit`` goes on with Algorithm 2 from the networks, priors and width of
+        the first, for at most `t2` further iterations.
     random_state : int
     device : str
 
@@ -87,22 +87,27 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     labels_ : ndarray of int64, shape (n,)
         Component of highest membership (eq. 5) of every point, held-out ones too.
     log_likelihood_ : ndarray of float32, shape (n,)
-        Log density of every point in nats, in the box's units.
+        Log density of every point in nats, in the box's units (see :meth:`score_samples`).
     bank_, priors_, width_, scale_ : GeneratorBank, Tensor (K,), float, float
         Networks, π, the chosen width of eq. 4 and w, both in the box's units.
     history_ : dict of list
-        ``heldout`` and ``train`` mean log-likelihood, ``min_prior`` and ``changed`` (share of
-        points with a new label), at iteration 0 (after Algorithm 1) and each of Algorithm 2.
+        ``heldout`` and ``train`` mean log-likelihood, ``mmd`` (eq. 9 between components and their
+        samples, by Gaussian kernels whatever the objective), ``priors``, ``min_prior`` and
+        ``changed`` (share of points with a new label), at iteration 0 (after Algorithm 1) and each
+        of Algorithm 2.
     snapshots_ : dict of int -> ndarray
         Labels at every tenth iteration.
     values_ : dict
         Scalars worth recording.
+    n_iter_, n_features_in_ : int
     """
 
     def __init__(
         self,
         n_components=10,
-        structure="10-64-256-256-512-32",
+        structure="10-64-256-256-512-x",
+        objective="mmd",
+        init=None,
         t1=30,
         t2=200,
         min_updates=1000,
@@ -120,11 +125,14 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         threshold=0.001,
         validation_size=0.1,
         patience=100,
+        warm_start=False,
         random_state=0,
         device="cpu",
     ):
         self.n_components = n_components
         self.structure = structure
+        self.objective = objective
+        self.init = init
         self.t1 = t1
         self.t2 = t2
         self.min_updates = min_updates
@@ -142,24 +150,33 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         self.threshold = threshold
         self.validation_size = validation_size
         self.patience = patience
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X, y=None, init_labels=None, checkpoint=None, progress=None):
+    def fit(self, X, y=None, init_labels=None, checkpoint=None, progress=None, callbacks=()):
         """Train on X.
 
         Parameters
         ----------
-        X : array of float, shape (n, p)
-            p is the last size of the structure.
-        y : ignored
+        X : array or tensor of float, shape (n, p); memory map; DataLoader or iterator of blocks
+            Of a memory map only the rows of the moment are in memory. Blocks are written to a
+            temporary file first.
+        y : array of int, shape (n,), optional
+            Known components of some points, -1 for the others. Labelled points start in their
+            component and stay there; they reach the other points through the networks only. A `y`
+            without any -1 is ignored, as scikit-learn's clusterers do: pipelines hand the labels
+            of a whole data set to every step, and clustering must not see them.
         init_labels : array of int, shape (n,), optional
-            Initial hard clusters in 0..K-1; k-means (best of ten starts) on X if None (§3.1).
+            Initial hard clusters in 0..K-1, instead of `init`.
         checkpoint : path, optional
             Where to keep the state of the training; an interrupted one goes on from there to the
             same result.
         progress : callable, optional
             Called as ``progress(done, total, text)``.
+        callbacks : sequence of callable
+            Each is called with a :class:`mixnet_core.fitting.Step` after every epoch and iteration;
+            one that returns True ends the training there.
 
         Returns
         -------
@@ -171,41 +188,81 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             For settings or data out of range, with the name, what it was and what it must be.
         """
         check_settings(self)
-        if not 0 <= self.memory < 1:
-            raise ValueError(f"memory must be 0 or more and below 1; got {self.memory!r}")
-        if self.n_final_samples < 1:
-            raise ValueError(f"n_final_samples must be at least 1; got {self.n_final_samples!r}")
-        X = check_points(X, n_features=parse_structure(self.structure)[-1])
+        if is_loader(X):
+            with Spool(X) as rows:
+                return self._fit(rows, y, init_labels, checkpoint, progress, callbacks)
+        return self._fit(X, y, init_labels, checkpoint, progress, callbacks)
+
+    def _fit(self, X, y, init_labels, checkpoint, progress, callbacks):
+        warm = self.warm_start and hasattr(self, "bank_")
+        X = validate_data(
+            self, as_matrix(X), dtype=["float32", "float64"], ensure_min_samples=2, reset=not warm
+        )
         if len(X) <= self.n_components:
             raise ValueError(
-                f"X needs more rows than n_components={self.n_components}; got {len(X)}"
+                f"X needs more rows than n_components={self.n_components}; "
+                f"got n_samples = {len(X)}"
             )
-        if init_labels is None:
-            start = KMeans(self.n_components, n_init=10, random_state=int(self.random_state))
-            init_labels = start.fit(X).labels_
-        init_labels = check_labels(init_labels, len(X), self.n_components)
-        self.n_features_in_ = X.shape[1]
-        _Fit(self, X, torch.from_numpy(init_labels), checkpoint, progress).run()
+        box = self.box_ if warm else Box.around(X)
+        # A structure that does not fit the data is found before the start is computed.
+        trial = make_bank(self.structure, self.n_components, X.shape[1], torch.Generator())
+        if warm and [t.shape for t in trial.tensors()] != [t.shape for t in self.bank_.tensors()]:
+            raise ValueError(
+                "structure and n_components must stay as they were with warm_start=True; got "
+                f"{self.structure!r} and {self.n_components}"
+            )
+        known = check_partial_labels(y, len(X), self.n_components)
+        if init_labels is not None:
+            start = check_labels(init_labels, len(X), self.n_components)
+        elif warm:
+            start = self._posterior(Points(X, box, self.device))[0].argmax(1)
+        else:
+            start = self._initial_clusters(X)
+        if (known != UNLABELLED).any():
+            start = adopt_labels(start, known, self.n_components)
+        self.box_ = box
+        Fitting(
+            self,
+            Points(X, box, self.device),
+            torch.from_numpy(start),
+            torch.from_numpy(known),
+            warm,
+            checkpoint,
+            progress,
+            callbacks,
+        ).run()
         return self
 
     def predict(self, X) -> np.ndarray:
         """Component of highest membership of each row of X, shape (n,) (eq. 5)."""
-        return self._posterior(X)[0].argmax(1)
+        return self.predict_proba(X).argmax(1)
 
     def predict_proba(self, X) -> np.ndarray:
         """Memberships m_ij of eq. 5, shape (n, K)."""
-        return self._posterior(X)[0]
+        return self._posterior(self._points(X))[0]
 
     def score_samples(self, X) -> np.ndarray:
-        """Log density of each row of X in the box's units, shape (n,), in nats."""
-        return self._posterior(X)[1]
+        """Log density of each row of X in nats, shape (n,), normalised in the units of X.
+
+        It is `log_likelihood_` plus p log(0.9 / span), the change of volume from the box.
+        """
+        points = self._points(X)
+        volume = points.n_features * np.log(self.box_.scale)
+        return self._posterior(points)[1] + np.float32(volume)
 
     def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`."""
-        return float(self.score_samples(X).mean())
+        return float(self.score_samples(X).mean(dtype=np.float64))
 
     def sample(self, n_samples=1, component=None, random_state=None):
         """Draw points, from components chosen by the priors or from one chosen by hand (§3.1).
+
+        Parameters
+        ----------
+        n_samples : int
+        component : int, optional
+        random_state : int, optional
+            The model's own if None: the same points at every call.
 
         Returns
         -------
@@ -214,6 +271,8 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         components : ndarray of int64, shape (n_samples,)
         """
         check_is_fitted(self, "bank_")
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}")
         g = torch.Generator().manual_seed(
             int(self.random_state if random_state is None else random_state)
         )
@@ -221,264 +280,191 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             components = torch.multinomial(
                 self.priors_.cpu(), n_samples, replacement=True, generator=g
             )
-        elif 0 <= component < self.n_components:
-            components = torch.full((n_samples,), component)
         else:
-            raise ValueError(f"component must be in 0..{self.n_components - 1}; got {component}")
+            components = torch.full((n_samples,), self._checked_component(component))
         z = self.bank_.draw_inputs(n_samples, generator=g)
-        out = torch.empty(n_samples, self.bank_.n_outputs)
-        tensors = self.bank_.tensors()
+        out = np.empty((n_samples, self.bank_.n_outputs), dtype=np.float32)
         for j in components.unique().tolist():
             rows = components == j
-            one = [t[j : j + 1] for t in tensors]
-            out[rows] = self.bank_.run(one, z[rows].unsqueeze(0).to(one[0].device))[0].cpu()
-        return self._from_box(out.numpy()), components.numpy()
+            out[rows.numpy()] = self.generate(z[rows], j)
+        return out, components.numpy()
+
+    def generate(self, z, component: int) -> np.ndarray:
+        """Outputs of one network for given inputs, in the units of the training data.
+
+        Parameters
+        ----------
+        z : array or tensor, shape (n, n_inputs)
+            The networks were trained on inputs uniform in [-1, 1] (§4).
+        component : int
+
+        Returns
+        -------
+        ndarray of float32, shape (n, p)
+        """
+        check_is_fitted(self, "bank_")
+        j = self._checked_component(component)
+        z = torch.as_tensor(as_matrix(z), dtype=torch.float32)
+        if z.dim() != 2 or z.shape[1] != self.bank_.n_inputs:
+            raise ValueError(
+                f"z must have shape (n, {self.bank_.n_inputs}); got {tuple(z.shape)}"
+            )
+        one = [t[j : j + 1] for t in self.bank_.tensors()]
+        with torch.no_grad():
+            out = self.bank_.run(one, z.unsqueeze(0).to(one[0].device))[0]
+        return self.box_.back(out.cpu().numpy())
+
+    def interpolate(self, component: int, z0, z1, n: int = 10) -> np.ndarray:
+        """Outputs of one network on the straight line between two inputs (Figures 2b and 3).
+
+        Parameters
+        ----------
+        component : int
+        z0, z1 : array, shape (n_inputs,)
+        n : int
+            Points on the line, both ends included; at least 2.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, p)
+        """
+        if n < 2:
+            raise ValueError(f"n must be at least 2, the two ends; got {n!r}")
+        z0, z1 = (torch.as_tensor(as_matrix(z), dtype=torch.float32) for z in (z0, z1))
+        if z0.dim() != 1 or z0.shape != z1.shape:
+            raise ValueError(
+                f"z0 and z1 must be vectors of one length; got shapes {tuple(z0.shape)} and "
+                f"{tuple(z1.shape)}"
+            )
+        return self.generate(torch.lerp(z0, z1, torch.linspace(0, 1, n).unsqueeze(1)), component)
 
     def save(self, path) -> None:
-        """Write settings and weights to one file that :meth:`load` reads without pickle."""
+        """Write settings, networks and curves to one file that :meth:`load` reads without pickle.
+
+        A structure, objective or start that is not a string cannot be written; :meth:`load` is
+        told it again. `labels_` and `log_likelihood_` are not kept: :meth:`predict` and
+        :meth:`score_samples` give them again.
+        """
         check_is_fitted(self, "bank_")
-        save_checkpoint(
-            Path(path),
-            {
-                "kind": "mixnet mixture",
-                "version": 1,
-                "params": plain_params(self),
-                "weights": [t.cpu() for t in self.bank_.tensors()],
-                "priors": self.priors_.cpu(),
-                "low": torch.from_numpy(self.low_),
-                "span": self.span_,
-                "width": self.width_,
-                "scale": self.scale_,
-                "history": self.history_,
-                "values": self.values_,
-                "snapshots": {k: torch.from_numpy(v) for k, v in self.snapshots_.items()},
-            },
-        )
+        tensors = {f"bank_{i}": t.cpu().numpy() for i, t in enumerate(self.bank_.tensors())}
+        header = {
+            "params": plain_params(self),
+            "given": [name for name in GIVEN if not _plain(getattr(self, name))],
+            "n_features": self.n_features_in_,
+            "span": self.box_.span,
+            "width": self.width_,
+            "scale": self.scale_,
+            "n_iter": self.n_iter_,
+            "history": self.history_,
+            "values": self.values_,
+            "snapshots": list(self.snapshots_),
+        }
+        arrays = {"priors": self.priors_.cpu().numpy(), "low": self.box_.low, **tensors}
+        if self.snapshots_:
+            arrays["snapshots"] = np.stack(list(self.snapshots_.values()))
+        if hasattr(self, "feature_names_in_"):
+            header["feature_names"] = list(self.feature_names_in_)
+        save_model(path, KIND, VERSION, header, arrays)
 
     @classmethod
-    def load(cls, path):
-        """Read what :meth:`save` wrote; ValueError for any other file."""
-        state = load_checkpoint(Path(path))
-        if state is None or state.get("kind") != "mixnet mixture":
-            raise ValueError(f"{path} is not a mixture that mixnet saved")
-        self = cls(**state["params"])
-        self.bank_ = GeneratorBank(self.structure, self.n_components, torch.Generator())
-        for t, values in zip(self.bank_.tensors(), state["weights"], strict=True):
-            t.copy_(values)
-        self.priors_, self.samples_ = state["priors"], self._final_samples()
-        self.low_, self.span_ = state["low"].numpy(), state["span"]
-        self.width_, self.scale_ = state["width"], state["scale"]
-        self.history_, self.values_ = state["history"], state["values"]
-        self.snapshots_ = {k: v.numpy() for k, v in state["snapshots"].items()}
-        self.n_features_in_ = len(self.low_)
+    def load(cls, path, **given):
+        """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        **given
+            Settings that replace those of the file: ``device``, and those that a file cannot hold
+            (a module or callable as ``structure`` or ``objective``, a clusterer as ``init``).
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no file.
+        ValueError
+            For a foreign, damaged or later file, and where a setting must be given again.
+        """
+        header, arrays = load_model(path, KIND, VERSION)
+        missing = {"structure"} & set(header["given"]) - set(given)
+        if missing:
+            raise ValueError(
+                f"{path} was made with a structure that a file cannot hold; "
+                "give it again: load(path, structure=...)"
+            )
+        kept = {k: v for k, v in header["params"].items() if k not in header["given"]}
+        self = cls(**{**{k: _retuple(v) for k, v in kept.items()}, **given})
+        self.n_features_in_ = header["n_features"]
+        bank = make_bank(
+            self.structure, self.n_components, self.n_features_in_, torch.Generator()
+        )
+        tensors = bank.tensors()
+        for i, t in enumerate(tensors):
+            values = arrays.get(f"bank_{i}")
+            if values is None or values.shape != tuple(t.shape):
+                raise ValueError(f"{path} holds networks of another structure than {self.structure}")
+            t.copy_(torch.from_numpy(values))
+        self.bank_ = bank.to(self.device)
+        self.priors_ = torch.from_numpy(arrays["priors"]).to(self.device)
+        self.box_ = Box(arrays["low"], header["span"])
+        self.width_, self.scale_ = header["width"], header["scale"]
+        self.n_iter_ = header["n_iter"]
+        self.history_, self.values_ = header["history"], header["values"]
+        self.snapshots_ = dict(zip(header["snapshots"], arrays.get("snapshots", ()), strict=True))
+        if "feature_names" in header:
+            self.feature_names_in_ = np.array(header["feature_names"], dtype=object)
+        self.samples_ = final_samples(self)
         return self
 
-    def _final_samples(self) -> Tensor:
-        """The samples behind the final labels, the same at every call."""
-        return self.bank_.sample(self.n_final_samples, _generators(int(self.random_state), 5)[4])
-
-    def _posterior(self, X):
-        """Memberships (n, K) and log densities (n,) under the stored samples of the networks."""
-        check_is_fitted(self, "bank_")
-        X = check_points(X, n_features=self.n_features_in_, minimum=1)
-        x = self._to_box(X).to(self.samples_.device)
-        log_lik = log_likelihood(x, self.samples_, self.width_)
-        m = memberships(log_lik, self.priors_)
-        return m.cpu().numpy(), mixture_log_likelihood(log_lik, self.priors_).cpu().numpy()
-
-    def _to_box(self, X: np.ndarray) -> Tensor:
-        scale = np.float32((BOX[1] - BOX[0]) / self.span_)
-        return torch.from_numpy((X - self.low_) * scale + np.float32(BOX[0]))
-
-    def _from_box(self, x: np.ndarray) -> np.ndarray:
-        return (x - np.float32(BOX[0])) * np.float32(self.span_ / (BOX[1] - BOX[0])) + self.low_
-
-
-class _Fit:
-    """One training: the state that a checkpoint keeps, and the two algorithms that move it on."""
-
-    def __init__(self, model: MixtureOfNetworks, X, init_labels: Tensor, checkpoint, progress):
-        self.model, self.checkpoint, self.progress = model, checkpoint, progress
-        seed, k = int(model.random_state), model.n_components
-        # One stream a purpose: a longer Algorithm 1 must not change which points are held out.
-        split, weights, self.order, self.draws, _, *inputs = _generators(seed, 5 + k)
-        model.low_ = X.min(0)
-        span = float((X.max(0) - model.low_).max())
-        model.span_ = span if span > 0 else 1.0
-        self.x = model._to_box(X).to(model.device)
-        shuffled = torch.randperm(len(X), generator=split)
-        n_held_out = model.validation_size
-        if n_held_out < 1:
-            n_held_out = max(1, round(n_held_out * len(X)))
-        if n_held_out != int(n_held_out) or len(X) - n_held_out < max(2, k):
+    def _initial_clusters(self, X) -> np.ndarray:
+        """Labels of the initial clustering; where X is on disk, found on a random part of it."""
+        k, seed = self.n_components, int(self.random_state)
+        start = KMeans(k, n_init=10, random_state=seed) if self.init is None else clone(self.init)
+        if on_disk(X) and len(X) > START_ROWS:
+            if not hasattr(start, "predict"):
+                raise ValueError(
+                    f"init must have predict where X is on disk; {type(start).__name__} has not"
+                )
+            rows = np.sort(np.random.default_rng(seed).choice(len(X), START_ROWS, replace=False))
+            start.fit(np.asarray(X[rows], dtype=np.float32))
+            parts = np.array_split(np.arange(len(X)), -(-len(X) // START_ROWS))
+            found = np.concatenate([start.predict(np.asarray(X[p], np.float32)) for p in parts])
+        else:
+            found = start.fit_predict(np.ascontiguousarray(X, dtype=np.float32))
+        if found.min() < 0:  # DBSCAN and its like leave noise out: a cluster of its own
+            found = np.where(found < 0, found.max() + 1, found)
+        if found.max() >= k:
             raise ValueError(
-                f"validation_size must be a share below 1 or a whole number that leaves at least "
-                f"{max(2, k)} of {len(X)} points to train on; got {model.validation_size!r}"
+                f"init must find at most n_components={k} clusters; "
+                f"{type(start).__name__} found {found.max() + 1}"
             )
-        n_held_out = int(n_held_out)
-        self.held_out, self.train = shuffled[:n_held_out], shuffled[n_held_out:]
-        self.labels = init_labels[self.train]
-        self.x_train = self.x[self.train.to(self.x.device)]
-        w = model.scale_ = cluster_scale(self.x_train.cpu(), self.labels, split)
-        n_train = len(self.train)
-        self.batch_size_1 = choose_batch_size(n_train, k, model.batch_size, 1.0)
-        self.batch_size_2 = choose_batch_size(n_train, k, model.batch_size, model.batch_share)
-        bank = model.bank_ = GeneratorBank(model.structure, k, weights).to(model.device)
-        if model.optimizer == "sgd":
-            rule = OPTIMIZERS["sgd"](model.lr, model.momentum, model.weight_decay)
-        else:
-            rule = OPTIMIZERS["adam"](model.lr, model.weight_decay)
-        objective = partial(_objective, widths=[m * w for m in model.mmd_widths])
-        self.trainer = BankTrainer(bank, objective, rule, inputs)
-        counts = torch.bincount(self.labels, minlength=k)
-        self.priors = (counts / counts.sum()).to(model.device)
-        batches = max(1.0, n_train / k / self.batch_size_1)
-        self.t1 = max(model.t1, math.ceil(model.min_updates / batches)) if model.t1 else 0
-        self.log_lik, self.width = None, None
-        self.epoch, self.iteration, self.finished = 0, 0, False
-        self.history = {"heldout": [], "train": [], "min_prior": [], "changed": []}
-        self.snapshots = {}
-        self.saved = time.monotonic()
-        self.signature = fingerprint(model, X, init_labels)
+        return found.astype(np.int64)
 
-    def run(self) -> None:
-        state = load_checkpoint(self.checkpoint)
-        if state is not None and state.get("signature") == self.signature:
-            self._restore(state)
-        model = self.model
-        while self.epoch < self.t1:
-            algorithm_1_epoch(
-                self.trainer, self.x_train, self.labels, self.batch_size_1, self.order
-            )
-            self.epoch += 1
-            self._report(f"Algorithm 1, epoch {self.epoch}")
-        if self.log_lik is None:
-            samples = self._samples()
-            # w = s √(2p) for a Gaussian cluster with standard deviation s in each of p features
-            spread = model.scale_ / math.sqrt(2 * self.x.shape[1])
-            widths = sorted(m * spread for m in model.likelihood_widths)
-            self.width, _ = choose_width(self.x[self.held_out], samples, self.priors, widths)
-            self._update_likelihood(samples)
-        while self.iteration < model.t2 and not self._saturated():
-            train = self.train.to(self.x.device)
-            algorithm_2_iteration(
-                self.trainer,
-                self.x_train,
-                self.log_lik[train],
-                self.priors,
-                self.batch_size_2,
-                model.threshold,
-                self.order,
-            )
-            self.iteration += 1
-            self._update_likelihood(self._samples())
-            self._report(f"Algorithm 2, held-out log-likelihood {self.history['heldout'][-1]:.2f}")
-        self._finish()
+    def _points(self, X) -> Points:
+        check_is_fitted(self, "bank_")
+        X = validate_data(self, as_matrix(X), dtype=["float32", "float64"], reset=False)
+        return Points(X, self.box_, self.device)
 
-    def _samples(self) -> Tensor:
-        return self.model.bank_.sample(self.model.n_samples, self.draws)
+    def _posterior(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
+        """Memberships (n, K) and log densities (n,) under the stored samples of the networks."""
+        shares, density = [], []
+        for x in points.blocks():
+            log_lik = log_likelihood(x, self.samples_, self.width_)
+            shares.append(memberships(log_lik, self.priors_).cpu().numpy())
+            density.append(mixture_log_likelihood(log_lik, self.priors_).cpu().numpy())
+        return np.concatenate(shares), np.concatenate(density)
 
-    def _update_likelihood(self, samples: Tensor) -> None:
-        """Likelihood matrix (a running mean), priors from the first iteration on, the curves."""
-        before = None if self.log_lik is None else self._assign()
-        new = log_likelihood(self.x, samples, self.width)
-        if before is None or not self.model.memory:
-            self.log_lik = new
-        else:
-            share = self.model.memory
-            self.log_lik = torch.logaddexp(self.log_lik + math.log(share), new + math.log1p(-share))
-        if before is not None:
-            self.priors = update_priors(self.log_lik[self.train.to(self.x.device)], self.priors)
-        density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
-        labels = self._assign()
-        history = self.history
-        history["heldout"].append(float(density[self.held_out].mean()))
-        history["train"].append(float(density[self.train].mean()))
-        history["min_prior"].append(float(self.priors.min()))
-        history["changed"].append(
-            0.0 if before is None else float((labels != before).float().mean())
-        )
-        if self.iteration % SNAPSHOT_EVERY == 0:
-            self.snapshots[self.iteration] = labels.to(torch.int16).numpy()
-
-    def _assign(self) -> Tensor:
-        return memberships(self.log_lik, self.priors).argmax(1).cpu()
-
-    def _saturated(self) -> bool:
-        """Whether the smoothed held-out likelihood has not risen for `patience` iterations."""
-        values = self.history["heldout"]
-        best, since = -math.inf, 0
-        for end in range(SMOOTHING, len(values) + 1):
-            mean = sum(values[end - SMOOTHING : end]) / SMOOTHING
-            best, since = (mean, 0) if mean > best + MIN_GAIN else (best, since + 1)
-        return since >= self.model.patience
-
-    def _report(self, text: str) -> None:
-        if self.progress is not None:
-            self.progress(self.epoch + self.iteration, self.t1 + self.model.t2, text)
-        if self.checkpoint and time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
-            save_checkpoint(self.checkpoint, self._state())
-            self.saved = time.monotonic()
-
-    def _state(self) -> dict:
-        return {
-            "signature": self.signature,
-            "trainer": self.trainer.state(),
-            "order": self.order.get_state(),
-            "draws": self.draws.get_state(),
-            "epoch": self.epoch,
-            "iteration": self.iteration,
-            "log_lik": self.log_lik,
-            "width": self.width,
-            "priors": self.priors,
-            "history": self.history,
-            "snapshots": {k: torch.from_numpy(v) for k, v in self.snapshots.items()},
-        }
-
-    def _restore(self, state: dict) -> None:
-        self.trainer.restore(state["trainer"])
-        self.order.set_state(state["order"])
-        self.draws.set_state(state["draws"])
-        self.epoch, self.iteration = state["epoch"], state["iteration"]
-        device = self.x.device
-        self.priors, self.width = state["priors"].to(device), state["width"]
-        if state["log_lik"] is not None:
-            self.log_lik = state["log_lik"].to(device)
-        self.history = state["history"]
-        self.snapshots = {k: v.numpy() for k, v in state["snapshots"].items()}
-
-    def _finish(self) -> None:
-        model = self.model
-        model.samples_ = model._final_samples()
-        self.log_lik = log_likelihood(self.x, model.samples_, self.width)
-        labels = self._assign()
-        model.priors_, model.width_ = self.priors, self.width
-        model.labels_ = labels.numpy()
-        density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
-        model.log_likelihood_ = density.numpy()
-        model.history_, model.snapshots_ = self.history, self.snapshots
-        model.n_iter_ = self.iteration
-        model.values_ = {
-            "heldout_log_likelihood": float(density[self.held_out].mean()),
-            "n_held_out": len(self.held_out),
-            "batch_size": self.batch_size_1,
-            "batch_size_2": self.batch_size_2,
-            "t1": self.t1,
-            "iterations": self.iteration,
-            "scale": model.scale_,
-            "width_ratio": self.width / model.scale_,
-            "min_prior": float(self.priors.min()),
-            "empty_components": int(
-                (torch.bincount(labels, minlength=model.n_components) == 0).sum()
-            ),
-        }
+    def _checked_component(self, component) -> int:
+        if not 0 <= component < self.n_components or component != int(component):
+            raise ValueError(f"component must be in 0..{self.n_components - 1}; got {component}")
+        return int(component)
 
 
-def _objective(x, y, mask, widths):
-    return mmd2_gradient_part(x, y, widths, mask)
+GIVEN = ("structure", "objective", "init")  # settings that need not be plain values
 
 
-def _generators(seed: int, n: int) -> list[torch.Generator]:
-    """n independent streams of one seed."""
-    seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64)
-    return [torch.Generator().manual_seed(int(s >> np.uint64(1))) for s in seeds]
+def _plain(value) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _retuple(value):
+    return tuple(value) if isinstance(value, list) else value

@@ -41,7 +41,7 @@ class SGD:
         if bool((factors == 1).all()):  # the usual case, in one pass over the memory
             sgd(
                 weights,
-                gradients,
+                [g.contiguous() for g in gradients],  # it goes by memory, whatever the strides
                 velocity,
                 fused=True,
                 weight_decay=self.weight_decay,

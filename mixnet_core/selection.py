@@ -8,7 +8,7 @@ from mixnet_core.memberships import mixture_log_likelihood
 
 
 def cluster_scale(
-    x: Tensor, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000
+    x, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000
 ) -> float:
     """w, the median distance between two points of one initial cluster (ours).
 
@@ -17,7 +17,7 @@ def cluster_scale(
 
     Parameters
     ----------
-    x : Tensor, shape (N, p)
+    x : Tensor or Points, shape (N, p)
     labels : Tensor of int64, shape (N,)
 
     Returns
@@ -33,7 +33,7 @@ def cluster_scale(
         first = torch.randint(len(members), (n_pairs,), generator=generator)
         second = torch.randint(len(members) - 1, (n_pairs,), generator=generator)
         second = second + (second >= first)
-        distances.append((x[members[first]] - x[members[second]]).norm(dim=1))
+        distances.append((x[members[first]] - x[members[second]]).norm(dim=1).cpu())
         weights.append(torch.full((n_pairs,), float(len(members))))
     if distances:
         values, order = torch.cat(distances).sort()
@@ -41,7 +41,8 @@ def cluster_scale(
         median = float(values[int(torch.searchsorted(cumulative, cumulative[-1] / 2))])
         if median > 0:
             return median
-    spread = float(x.std(0, unbiased=False).norm()) * 2**0.5
+    everything = x[torch.arange(len(x))]
+    spread = float(everything.std(0, unbiased=False).norm()) * 2**0.5
     return spread if spread > 0 else 1.0
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mixnet_core.generators import GeneratorBank
 from mixnet_core.memberships import batch_memberships, memberships, rearrange
+from mixnet_core.objective_base import FunctionObjective, Objective
 
 PADDING = -1
 
@@ -27,15 +28,18 @@ class BankTrainer:
     Parameters
     ----------
     bank : GeneratorBank
-    objective : callable
-        ``objective(x, y, mask) -> (A,)`` for x (A, B, p), y (A, B, p), mask (A, B) or None.
+    objective : Objective or callable
+        What the networks minimise, prepared for them; or a function ``f(x, y, mask) -> (A,)`` for
+        x (A, B, p), y (A, B, p), mask (A, B) or None.
     optimizer : SGD or Adam
     generators : list of K torch.Generator
         Random inputs of each network come from its own generator, so that they do not depend on
         what the other networks do.
     """
 
-    def __init__(self, bank: GeneratorBank, objective: Callable, optimizer, generators):
+    def __init__(self, bank: GeneratorBank, objective: Objective | Callable, optimizer, generators):
+        if not isinstance(objective, Objective):
+            objective = FunctionObjective(objective)
         self.bank, self.objective, self.optimizer = bank, objective, optimizer
         self.generators = generators
         tensors = bank.tensors()
@@ -82,7 +86,8 @@ class BankTrainer:
             weights, *slots = [[t[:a] for t in stack] for stack in ordered]
             leaves = [w.detach().requires_grad_() for w in weights]
             y = self.bank.run(leaves, z[now])
-            loss = self.objective(x[rows[now]], y, None if mask is None else mask[now])
+            padding = None if mask is None else mask[now]
+            loss = self.objective(x[rows[now]], y, padding, order[:a])
             gradients = list(torch.autograd.grad(loss.sum(), leaves))
             counts[:a] += 1
             with torch.no_grad():
@@ -99,6 +104,7 @@ class BankTrainer:
             "slots": [[t.clone() for t in slot] for slot in self.slots],
             "counts": self.counts.clone(),
             "generators": [g.get_state() for g in self.generators],
+            "objective": self.objective.state(),
         }
 
     def restore(self, state: dict) -> None:
@@ -111,6 +117,7 @@ class BankTrainer:
         self.counts.copy_(state["counts"])
         for generator, value in zip(self.generators, state["generators"], strict=True):
             generator.set_state(value)
+        self.objective.restore(state["objective"])
 
 
 def hard_batches(labels: Tensor, n_components: int, batch_size: int, generator: torch.Generator):

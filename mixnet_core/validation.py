@@ -1,5 +1,7 @@
 """Checks at the door: what a user hands in is named in the message, with what was needed."""
 
+from numbers import Real
+
 import numpy as np
 
 
@@ -37,17 +39,20 @@ def check_labels(labels, n: int, n_components: int) -> np.ndarray:
 
 def check_settings(model) -> None:
     """The settings of a mixture, or ValueError that names the first one out of range."""
-    positive = ("n_components", "batch_size", "n_samples", "patience", "lr", "batch_share")
-    for name in positive:
-        _require(getattr(model, name) > 0, name, getattr(model, name), "positive")
+    whole = ("n_components", "batch_size", "n_samples", "n_final_samples", "patience")
+    for name in (*whole, "lr", "batch_share", "validation_size"):
+        _require_number(model, name, lambda value: value > 0, "positive")
     for name in ("t1", "t2", "min_updates", "momentum", "weight_decay", "threshold"):
-        _require(getattr(model, name) >= 0, name, getattr(model, name), "zero or more")
+        _require_number(model, name, lambda value: value >= 0, "zero or more")
+    _require_number(model, "memory", lambda value: 0 <= value < 1, "0 or more and below 1")
+    for name in (*whole, "t1", "t2"):
+        value = getattr(model, name)
+        _require(value == int(value), name, value, "a whole number")
     for name in ("mmd_widths", "likelihood_widths"):
         widths = getattr(model, name)
         good = len(widths) > 0 and all(width > 0 for width in widths)
         _require(good, name, widths, "one or more positive numbers")
     _require(model.optimizer in ("sgd", "adam"), "optimizer", model.optimizer, "'sgd' or 'adam'")
-    _require(model.validation_size > 0, "validation_size", model.validation_size, "positive")
 
 
 def check_share(name: str, value) -> None:
@@ -58,3 +63,9 @@ def check_share(name: str, value) -> None:
 def _require(good: bool, name: str, value, needed: str) -> None:
     if not good:
         raise ValueError(f"{name} must be {needed}; got {value!r}")
+
+
+def _require_number(model, name: str, good, needed: str) -> None:
+    value = getattr(model, name)
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    _require(number and good(value), name, value, needed)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mixnet_core.generators import GeneratorBank
+from mixnet_core.generators import DenseBank
 from mixnet_core.memberships import rearrange
 from mixnet_core.objectives import mmd2
 from mixnet_core.optimizers import SGD, Adam
@@ -38,7 +38,7 @@ def objective(x, y, mask):
 
 
 def make_trainer(rule="sgd", k=4, structure="3-8-6-2", seed=0):
-    bank = GeneratorBank(structure, k, torch.Generator().manual_seed(seed))
+    bank = DenseBank(structure, k, torch.Generator().manual_seed(seed))
     generators = [torch.Generator().manual_seed(100 + j) for j in range(k)]
     return BankTrainer(bank, objective, RULES[rule][0](), generators)
 

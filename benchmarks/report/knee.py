@@ -1,0 +1,141 @@
+"""How many components: the k-means curve, the two lines of the L method, the knees found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.report.plot import COLOURS
+
+BLUE, ORANGE, GREEN = COLOURS[:3]
+GREY = "#999999"
+
+
+def knee_frame(suggestion, paper=None) -> pd.DataFrame:
+    """Everything that the plot shows, as rows of series, restart, k and value.
+
+    Parameters
+    ----------
+    suggestion : mixnet_core.components.Suggestion
+    paper : int, optional
+        The number that the paper reports.
+
+    Returns
+    -------
+    DataFrame
+        Series `graph` (within-cluster sum of squares), `left line` and `right line` (the same, at
+        the k that each was fitted to), `knees` (how often k was found), `suggested` (its
+        stability) and `paper` (no value). `restart` is empty where it has no meaning.
+    """
+    knee, k = suggestion.knee, suggestion.k
+    rows = [
+        ("graph", r, x, y)
+        for r, graph in enumerate(suggestion.graphs)
+        for x, y in zip(k, graph, strict=True)
+    ]
+    at_left = k <= knee.n_components
+    for side, fitted in (("left", at_left), ("right", ~at_left & (k <= knee.cutoff))):
+        slope, intercept = getattr(knee, side)
+        rows += [(f"{side} line", suggestion.restart, x, slope * x + intercept) for x in k[fitted]]
+    rows += [("knees", None, x, count) for x, count in sorted(suggestion.table.items())]
+    rows.append(("suggested", None, suggestion.n_components, suggestion.stability))
+    if paper is not None:
+        rows.append(("paper", None, paper, None))
+    frame = pd.DataFrame(rows, columns=["series", "restart", "k", "value"])
+    return frame.astype({"restart": "Int64", "k": "int64", "value": "float64"})
+
+
+def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
+    """Write `path`.png and .pdf, and `path`.csv with what they show.
+
+    Left, the graphs of all restarts, and the lines through the one that `suggestion` shows; right,
+    how often each knee was found over restarts and cutoffs.
+
+    Parameters
+    ----------
+    suggestion : mixnet_core.components.Suggestion
+    path : path
+        Files to write, without suffix; the folder is made.
+    title : str
+    paper : int, optional
+        The number that the paper reports, marked where given.
+    """
+    frame = knee_frame(suggestion, paper)
+    figure = _figure(frame, title)
+    paths = {kind: Path(f"{path}.{kind}") for kind in ("csv", "png", "pdf")}
+    paths["csv"].parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(paths["csv"], index=False, lineterminator="\n")
+    # No dates or versions inside: the same suggestion gives the same files.
+    figure.savefig(paths["png"], dpi=200, metadata={"Software": None})
+    figure.savefig(paths["pdf"], metadata={"CreationDate": None, "Producer": None})
+    return paths
+
+
+def _figure(frame, title):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # no pyplot: no display, no state left behind
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    curve, counts = figure.subplots(1, 2, width_ratios=(2, 1))
+    figure.suptitle(title)
+    for axis in (curve, counts):
+        axis.set_xlabel("components K")
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+        axis.spines[["top", "right"]].set_visible(False)
+    _draw_curve(curve, frame)
+    _draw_counts(counts, frame)
+    return figure
+
+
+def _draw_curve(axis, frame):
+    graphs = frame[frame.series == "graph"]
+    shown = frame.restart[frame.series == "left line"].iloc[0]
+    graph, others = graphs[graphs.restart == shown], graphs[graphs.restart != shown]
+    others = others.pivot(index="k", columns="restart", values="value")
+    if others.size:
+        lines = axis.plot(others.index, others.to_numpy(), color=GREY, linewidth=0.7)
+        lines[0].set_label("other restarts")
+    axis.plot(graph.k, graph.value, "o", color="black", markersize=2.8, label="k-means")
+    for series, colour, style in (("left line", BLUE, "-"), ("right line", ORANGE, "--")):
+        line = frame[frame.series == series]
+        axis.plot(line.k, line.value, style, color=colour, linewidth=2, label=series)
+    _mark(axis, frame, "suggested", GREEN, "-.")
+    _mark(axis, frame, "paper", "black", ":")
+    axis.set_ylim(bottom=min(0, frame.value[frame.series.str.endswith("line")].min()))
+    axis.set_ylabel("within-cluster sum of squares")
+    axis.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
+    axis.legend(frameon=False, fontsize="small")
+
+
+def _draw_counts(axis, frame):
+    knees = frame[frame.series == "knees"]
+    suggested = frame[frame.series == "suggested"].iloc[0]
+    chosen = (knees.k == suggested.k).to_numpy()
+    share = 100 * knees.value / knees.value.sum()
+    axis.bar(
+        knees.k,
+        share,
+        0.8,
+        color=np.where(chosen, GREEN, GREY),
+        edgecolor="black",
+        linewidth=0.6,
+        hatch=["//" if own else "" for own in chosen],
+    )
+    marks = [*knees.k, *frame.k[frame.series == "paper"]]
+    axis.set_xlim(min(marks) - 2, max(marks) + 2)
+    if max(marks) - min(marks) < 6:  # room for every number
+        axis.set_xticks(range(min(marks) - 1, max(marks) + 2))
+    axis.set_ylim(0, 100)
+    axis.set_ylabel("share of knees found, %")
+    axis.set_title(f"stability {suggested.value:.2f}", fontsize="medium")
+    _mark(axis, frame, "paper", "black", ":", zorder=3)
+
+
+def _mark(axis, frame, series, colour, style, zorder=0):
+    for k in frame.k[frame.series == series]:
+        label = f"{series}: {k}"
+        axis.axvline(k, color=colour, linestyle=style, linewidth=1.4, zorder=zorder, label=label)
