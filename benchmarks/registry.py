@@ -51,10 +51,11 @@ def methods() -> dict[str, dict]:
     Raises
     ------
     RegistryError
-        On an unknown kind or space, a missing estimator, a parameter without source, or needs that
-        do not fit the kind.
+        On an unknown kind or space, a missing estimator, a parameter without source, needs that do
+        not fit the kind, or a stanza like one that is not there.
     """
     found = _read(folder() / "methods.toml")
+    found = {name: _inherit(name, found) for name in found}
     for name, stanza in found.items():
         where = f"methods.toml [{name}]"
         if stanza.get("kind") not in KINDS:
@@ -73,6 +74,23 @@ def methods() -> dict[str, dict]:
         if stanza["kind"] == "selection" and not needs:
             raise RegistryError(f"{where}: a selection needs cells to choose from, in needs")
     return found
+
+
+def _inherit(name: str, stanzas: dict[str, dict]) -> dict:
+    """A stanza with what it takes over from the one that it is ``like``; see methods.toml."""
+    own = stanzas[name]
+    if "like" not in own:
+        return own
+    if own["like"] not in stanzas or "like" in stanzas[own["like"]]:
+        raise RegistryError(f"methods.toml [{name}]: like is {own['like']!r}, needs a method that "
+                            "is not itself like another")
+    other = stanzas[own["like"]]
+    if unknown := set(own.get("without", ())) - set(other["params"]):
+        raise RegistryError(f"methods.toml [{name}]: without names {sorted(unknown)}, which "
+                            f"{own['like']} has not")
+    kept = {p: entry for p, entry in other["params"].items() if p not in own.get("without", ())}
+    return {**other, **{k: v for k, v in own.items() if k not in ("like", "without")},
+            "params": {**kept, **own.get("params", {})}}
 
 
 def datasets() -> dict[str, dict]:

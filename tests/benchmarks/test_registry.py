@@ -44,7 +44,34 @@ def test_parameters_come_from_the_dataset_and_fast_overrides(box):
         registry.resolve_params("autoencoder", "flat")
 
 
+def test_a_method_like_another_differs_where_it_says_so(box):
+    stanza = """
+        [base]
+        kind = "mixture"
+        estimator = "a:B"
+        needs = { start = "k/code" }
+        params.one = { value = 1, source = "ours" }
+        params.two = { value = 2, source = "ours" }
+        fast = { one = 0 }
+        [other]
+        label = "Other"
+        like = "base"
+        without = ["two"]
+        params.three = { value = 3, source = "paper" }
+        needs = { start = "n/raw" }
+    """
+    (box.registry / "methods.toml").write_text(stanza)
+    base, other = (registry.methods()[name] for name in ("base", "other"))
+    assert {n: e["value"] for n, e in other["params"].items()} == {"one": 1, "three": 3}
+    assert {n: e["value"] for n, e in base["params"].items()} == {"one": 1, "two": 2}
+    assert other["label"] == "Other" and other["needs"] == {"start": "n/raw"}
+    assert other["kind"] == "mixture" and other["fast"] == {"one": 0}
+    assert "like" not in other and "without" not in other
+
+
 @pytest.mark.parametrize("stanza, message", [
+    ('like = "n"', "like is 'n', needs a method"),
+    ('like = "m"', "not itself like another"),
     ('kind = "x"\nestimator = "a:B"', "kind is 'x'"),
     ('kind = "clustering"\nestimator = "a.B"', "package.module:Class"),
     ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
