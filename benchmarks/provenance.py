@@ -20,7 +20,9 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = ("mixnet_core", "baselines", "benchmarks.stages", "benchmarks.datasets")
+PROJECT = (
+    "mixnet_core", "baselines", "benchmarks.stages", "benchmarks.labelled", "benchmarks.datasets"
+)
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 
 

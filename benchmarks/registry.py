@@ -11,9 +11,11 @@ import os
 import tomllib
 from pathlib import Path
 
-KINDS = ("embedding", "clustering", "selection", "mixture")
+KINDS = ("embedding", "clustering", "selection", "mixture", "labelled")
 SPACES = ("raw", "code")
-DATASET_FIELDS = ("structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2")
+DATASET_FIELDS = (
+    "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2",
+)
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 
 

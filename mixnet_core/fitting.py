@@ -74,8 +74,17 @@ class Fitting:
         As in :meth:`MixtureOfNetworks.fit`.
     """
 
-    def __init__(self, model, points: Points, start, y, warm=False, checkpoint=None, progress=None,
-                 callbacks=()):
+    def __init__(
+        self,
+        model,
+        points: Points,
+        start,
+        y,
+        warm=False,
+        checkpoint=None,
+        progress=None,
+        callbacks=(),
+    ):
         self.model, self.points, self.checkpoint = model, points, checkpoint
         self.progress, self.callbacks, self.warm = progress, callbacks, warm
         k = model.n_components

@@ -5,7 +5,6 @@ import torch
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
 
 from mixnet_core.banks import make_bank
 from mixnet_core.checkpoints import plain_params
@@ -200,8 +199,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         )
         if len(X) <= self.n_components:
             raise ValueError(
-                f"X needs more rows than n_components={self.n_components}; "
-                f"got n_samples = {len(X)}"
+                f"X needs more rows than n_components={self.n_components}; got n_samples = {len(X)}"
             )
         box = self.box_ if warm else Box.around(X)
         # A structure that does not fit the data is found before the start is computed.
@@ -306,9 +304,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         j = self._checked_component(component)
         z = torch.as_tensor(as_matrix(z), dtype=torch.float32)
         if z.dim() != 2 or z.shape[1] != self.bank_.n_inputs:
-            raise ValueError(
-                f"z must have shape (n, {self.bank_.n_inputs}); got {tuple(z.shape)}"
-            )
+            raise ValueError(f"z must have shape (n, {self.bank_.n_inputs}); got {tuple(z.shape)}")
         one = [t[j : j + 1] for t in self.bank_.tensors()]
         with torch.no_grad():
             out = self.bank_.run(one, z.unsqueeze(0).to(one[0].device))[0]
@@ -394,14 +390,14 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         kept = {k: v for k, v in header["params"].items() if k not in header["given"]}
         self = cls(**{**{k: _retuple(v) for k, v in kept.items()}, **given})
         self.n_features_in_ = header["n_features"]
-        bank = make_bank(
-            self.structure, self.n_components, self.n_features_in_, torch.Generator()
-        )
+        bank = make_bank(self.structure, self.n_components, self.n_features_in_, torch.Generator())
         tensors = bank.tensors()
         for i, t in enumerate(tensors):
             values = arrays.get(f"bank_{i}")
             if values is None or values.shape != tuple(t.shape):
-                raise ValueError(f"{path} holds networks of another structure than {self.structure}")
+                raise ValueError(
+                    f"{path} holds networks of another structure than {self.structure}"
+                )
             t.copy_(torch.from_numpy(values))
         self.bank_ = bank.to(self.device)
         self.priors_ = torch.from_numpy(arrays["priors"]).to(self.device)

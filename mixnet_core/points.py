@@ -54,7 +54,9 @@ class Box:
 
     def back(self, x: np.ndarray) -> np.ndarray:
         """Rows in the box in the units of the data."""
-        return (x - np.float32(LIMITS[0])) * np.float32(self.span / (LIMITS[1] - LIMITS[0])) + self.low
+        return (x - np.float32(LIMITS[0])) * np.float32(
+            self.span / (LIMITS[1] - LIMITS[0])
+        ) + self.low
 
 
 class Points:
@@ -70,7 +72,9 @@ class Points:
     device : str
     """
 
-    def __init__(self, X: np.ndarray, box: Box, device: str = "cpu", rows: np.ndarray | None = None):
+    def __init__(
+        self, X: np.ndarray, box: Box, device: str = "cpu", rows: np.ndarray | None = None
+    ):
         self.X, self.box, self.device, self.rows = X, box, torch.device(device), rows
         self.x = None
         if not on_disk(X):
@@ -88,12 +92,16 @@ class Points:
         if self.x is not None:
             return self.x[rows]
         index = rows.cpu().numpy()
-        return self.box.put(self.X[index if self.rows is None else self.rows[index]]).to(self.device)
+        return self.box.put(self.X[index if self.rows is None else self.rows[index]]).to(
+            self.device
+        )
 
     def subset(self, rows: Tensor) -> "Points":
         """Some of the rows, as points of their own."""
         index = rows.cpu().numpy()
-        return Points(self.X, self.box, self.device, index if self.rows is None else self.rows[index])
+        return Points(
+            self.X, self.box, self.device, index if self.rows is None else self.rows[index]
+        )
 
     def blocks(self):
         """All rows as tensors, in order: one where they are in memory, else many."""
@@ -182,5 +190,7 @@ class Spool:
             n_rows += len(block)
             file.write(block.data)
         if not n_rows:
-            raise ValueError("X hands out no rows; a loader or iterator must give at least one block")
+            raise ValueError(
+                "X hands out no rows; a loader or iterator must give at least one block"
+            )
         return n_rows, width

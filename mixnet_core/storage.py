@@ -66,6 +66,7 @@ def load_model(path, kind: str, version: int) -> tuple[dict, dict[str, np.ndarra
         raise ValueError(f"{path} holds a {found[0]}; needed a {kind}")
     if found[1] > version:
         raise ValueError(
-            f"{path} is of version {found[1]}, made by a later mixnet; this one reads up to {version}"
+            f"{path} is of version {found[1]}, made by a later mixnet; "
+            f"this one reads up to {version}"
         )
     return header, arrays

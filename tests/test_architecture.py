@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import registry
+
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("mixnet_core", "baselines", "benchmarks")
 ALLOWED = {"mixnet_core": set(), "baselines": set(), "benchmarks": {"mixnet_core", "baselines"}}
@@ -72,7 +74,7 @@ def test_listing_imports_no_torch():
     assert (found.returncode, found.stdout.strip()) == (0, "[]"), found.stderr
 
 
-METHODS, DATASETS = toml("benchmarks/methods.toml"), toml("benchmarks/datasets.toml")
+METHODS, DATASETS = registry.methods(), toml("benchmarks/datasets.toml")
 SUITES = sorted((ROOT / "benchmarks" / "suites").glob("*.toml"))
 
 

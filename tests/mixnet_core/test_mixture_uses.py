@@ -20,8 +20,16 @@ from mixnet_core.mixture import MixtureOfNetworks
 from mixnet_core.storage import save_model
 
 QUICK = dict(
-    n_components=3, structure="2-16-x", t1=10, t2=6, min_updates=0, batch_size=10,
-    batch_share=0.5, n_samples=100, n_final_samples=300, random_state=3,
+    n_components=3,
+    structure="2-16-x",
+    t1=10,
+    t2=6,
+    min_updates=0,
+    batch_size=10,
+    batch_share=0.5,
+    n_samples=100,
+    n_final_samples=300,
+    random_state=3,
 )
 
 
@@ -72,7 +80,9 @@ def test_score_is_a_density_in_the_units_of_the_data(rng):
     axes = [low + model.box_.span * np.linspace(-0.6, 1.6, 500) for low in model.box_.low]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     cell = np.prod([axis[1] - axis[0] for axis in axes])
-    assert np.exp(model.score_samples(grid).astype(float)).sum() * cell == pytest.approx(1, abs=0.02)
+    assert np.exp(model.score_samples(grid).astype(float)).sum() * cell == pytest.approx(
+        1, abs=0.02
+    )
 
 
 def test_pickles_and_data_frames(X):
@@ -95,7 +105,9 @@ def test_warm_start_goes_on(X):
     assert model.n_iter_ == 6 and model.width_ == first[1]
     assert model.history_["heldout"][: 3 + 1] == first[0]["heldout"]
     assert len(model.history_["heldout"]) == 2 * (3 + 1)
-    moved = [float((a - b).abs().max()) for a, b in zip(first[2], model.bank_.tensors(), strict=True)]
+    moved = [
+        float((a - b).abs().max()) for a, b in zip(first[2], model.bank_.tensors(), strict=True)
+    ]
     assert 0 < max(moved) < 0.5  # trained on, not started again
     cold = MixtureOfNetworks(**QUICK | {"t2": 3}).fit(X).fit(X)
     assert cold.n_iter_ == 3
@@ -178,7 +190,9 @@ def test_bad_inputs_are_named(X, call, message):
 )
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_any_structure(X, structure, optimizer, tmp_path):
-    model = fitted(X, structure=structure, optimizer=optimizer, lr={"sgd": 0.3, "adam": 0.01}[optimizer])
+    model = fitted(
+        X, structure=structure, optimizer=optimizer, lr={"sgd": 0.3, "adam": 0.01}[optimizer]
+    )
     assert model.sample(7)[0].shape == (7, 4)
     assert np.array_equal(model.predict(X), model.labels_)
     model.save(tmp_path / "model")
@@ -195,7 +209,9 @@ def test_any_structure(X, structure, optimizer, tmp_path):
 def test_any_objective(X, objective, tmp_path):
     model = fitted(X, objective=objective, optimizer="adam", lr=0.01, t1=40)
     assert np.isfinite(model.score(X))
-    resumed = MixtureOfNetworks(**QUICK | dict(objective=objective, optimizer="adam", lr=0.01, t1=40))
+    resumed = MixtureOfNetworks(
+        **QUICK | dict(objective=objective, optimizer="adam", lr=0.01, t1=40)
+    )
 
     def stop(done, total, text):
         if done == 43:

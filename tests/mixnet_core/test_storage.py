@@ -52,7 +52,9 @@ def test_a_cut_file_is_refused(path, length):
 def test_foreign_files_are_refused(path):
     with pytest.raises(ValueError, match="holds a thing; needed a gadget"):
         load_model(path, "gadget", 3)
-    with pytest.raises(ValueError, match="version 3, made by a later mixnet; this one reads up to 2"):
+    with pytest.raises(
+        ValueError, match="version 3, made by a later mixnet; this one reads up to 2"
+    ):
         load_model(path, "thing", 2)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_model(path.with_name("other"), "thing", 3)
