@@ -78,7 +78,7 @@ class Plan:
         if (method, dataset) not in self._params:
             self._params[method, dataset] = registry.resolve_params(method, dataset, self.fast)
         params = {"space": space, **self._params[method, dataset]}
-        if stanza["kind"] != "embedding":
+        if stanza["kind"] not in ("embedding", "counting"):
             params["n_clusters"] = data["n_clusters"]
         if needs:
             params["inputs"] = {role: f"{need.cell['method']}/{need.key}"

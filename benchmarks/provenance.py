@@ -21,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = (
-    "mixnet_core", "baselines", "benchmarks.stages", "benchmarks.labelled", "benchmarks.datasets"
+    "mixnet_core", "baselines", "benchmarks.datasets",
+    "benchmarks.stages", "benchmarks.labelled", "benchmarks.counting",
 )
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 

@@ -11,7 +11,7 @@ import os
 import tomllib
 from pathlib import Path
 
-KINDS = ("embedding", "clustering", "selection", "mixture", "labelled")
+KINDS = ("embedding", "clustering", "selection", "mixture", "labelled", "counting")
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
     "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2",

@@ -47,24 +47,27 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
 
     A partial or shortened run writes to ``partial/`` and never touches the full tables.
     """
-    from benchmarks.report import measures, runs, table1  # pandas: only when a table is wanted
+    from benchmarks.report import runs  # pandas: only when a table is wanted
 
     out = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), current(plan, store)
     if partial:
         suite["title"] = suite.get("title", name) + " (" + (
             "shortened schedules: no results" if plan.fast else "part of it") + ")"
-    stem = suite.get("table", name)
-    if "columns" in suite:
-        methods = registry.methods()
-        files = measures.write(records, suite, out, stem=stem)
-        words = measures.text(
-            measures.summarise(records, suite, methods, registry.datasets()), suite, methods)
-    else:
-        files = table1.write(records, suite, out, stem=stem)
-        words = table1.text(records, suite)
+    words, files = _report(suite)(records, suite, out, suite.get("table", name))
     done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
             for record in store.all() if record["status"] == "done"]
     if done:
         files = {**files, "runs": runs.write(done, out / "runs.csv")}
     return words, list(files.values())
+
+
+def _report(suite: dict):
+    """The function that writes a suite's report and returns it as text with its files."""
+    if suite.get("report") == "knee":
+        from benchmarks.report.knee import report
+    elif "columns" in suite:
+        from benchmarks.report.measures import report
+    else:
+        from benchmarks.report.table1 import report
+    return report

@@ -112,8 +112,8 @@ def compute(job: dict, record: dict) -> dict:
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
     run = stages.run
-    if method["kind"] == "labelled":
-        from benchmarks.labelled import run
+    if method["kind"] in ("labelled", "counting"):
+        run = stages.resolve(f"benchmarks.{method['kind']}:run")
     result = run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
     # Imported late joins; what was imported before counts as it was then, not as edited since.
     record["provenance"]["modules"] = {**provenance.imported_modules(*own), **modules}

@@ -181,10 +181,25 @@ def suggest_n_components(
     """
     _check_count("max_components", max_components, MIN_POINTS + 1)
     _check_count("n_restarts", n_restarts, 1)
-    cutoffs = _check_cutoffs(cutoffs, max_components)
+    _check_cutoffs(cutoffs, max_components)
     graphs = np.empty((n_restarts, max_components - 1))
     for r, seed in enumerate(_seeds(random_state, n_restarts)):
         k, graphs[r] = evaluation_graph(X, max_components, n_init, seed)
+    return judge_graphs(k, graphs, cutoffs)
+
+
+def judge_graphs(k, graphs, cutoffs=None) -> Suggestion:
+    """As :func:`suggest_n_components`, from graphs that are there already.
+
+    Parameters
+    ----------
+    k : array of int, shape (b - 1,)
+        2..b.
+    graphs : array of float, shape (n_restarts, b - 1)
+    cutoffs : sequence of int, optional
+    """
+    k, graphs = np.asarray(k), np.asarray(graphs, dtype=np.float64)
+    cutoffs = _check_cutoffs(cutoffs, int(k[-1]))
     fits = [[iterated_l_method(k[: b - 1], row[: b - 1])[-1] for b in cutoffs] for row in graphs]
     knees = np.array([[fit.n_components for fit in row] for row in fits])
     table = dict(sorted(Counter(knees.ravel().tolist()).items(), key=lambda kc: (-kc[1], kc[0])))

@@ -106,17 +106,16 @@ def to_markdown(rows, suite, methods, datasets) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(records, suite, out_dir, *, stem) -> dict[str, Path]:
-    """Write `stem`.csv and `stem`.md into `out_dir`, each replaced whole."""
+def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
+    """Write `stem`.csv and `stem`.md into `out_dir`, each replaced whole; the table as text."""
     methods, datasets = registry.methods(), registry.datasets()
     rows = summarise(records, suite, methods, datasets)
     texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets)}
     paths = {}
     for kind, words in texts.items():
         paths[kind] = Path(out_dir) / f"{stem}.{kind}"
-        paths[kind].parent.mkdir(parents=True, exist_ok=True)
         write_atomic(paths[kind], lambda handle, words=words: handle.write(words.encode()))
-    return paths
+    return text(rows, suite, methods), paths
 
 
 def _pm(row, column) -> str:

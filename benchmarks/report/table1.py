@@ -47,6 +47,12 @@ def write(records, suite, out_dir, *, stem="table1", plot=True,
     return paths
 
 
+def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
+    """The table as text, and the files of :func:`write`."""
+    paths = write(records, suite, out_dir, stem=stem)
+    return text(records, suite), paths
+
+
 def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
     """The table for a terminal, a line for each dataset, method and space."""
     methods, datasets, paper = _stanzas(methods, datasets, paper)
