@@ -136,6 +136,8 @@ def compute(job: dict, record: dict) -> dict:
     if result.log_likelihood is not None:
         record["outputs"]["log_likelihood"] = array_hash(result.log_likelihood)
         arrays["log_likelihood"] = result.log_likelihood
+    if not record["outputs"]:  # what verifying compares where there are no arrays
+        record["outputs"]["values"] = short_hash(record["values"])
     if result.history:
         text = canonical_json(jsonable(result.history)).encode()
         write_atomic(artifacts / "history.json", lambda handle: handle.write(text))

@@ -1,8 +1,11 @@
 """Files of trainings and models: written whole or not at all, read without pickle."""
 
+import functools
 import hashlib
+import marshal
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +42,8 @@ def load_checkpoint(path) -> dict | None:
         return None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises many types for a damaged file
+    except Exception as error:  # torch raises many types for a damaged file
+        warnings.warn(f"{path} cannot be read, the training starts again: {error}", stacklevel=2)
         return None
 
 
@@ -57,14 +61,34 @@ def _plain(value):
         return value
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(entry) for entry in value]
-    if hasattr(value, "plain"):
-        return repr(value.plain())
-    if isinstance(value, torch.nn.Module | BaseEstimator):
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, torch.device):
+        return str(value)
+    return _describe(value)
+
+
+def _describe(value) -> str:
+    """A string that tells two modules, functions or estimators apart, in any process."""
+    if isinstance(value, torch.nn.Module):
+        digest = hashlib.sha256()
+        for name, tensor in value.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return f"{value!r} {digest.hexdigest()}"
+    if isinstance(value, functools.partial):
+        return f"partial({_plain(value.func)}, {_plain(value.args)}, {_plain(value.keywords)})"
+    if hasattr(value, "__code__"):
+        cells = [_plain(cell.cell_contents) for cell in value.__closure__ or ()]
+        digest = hashlib.sha256(marshal.dumps(value.__code__))
+        return f"{value.__module__}.{value.__qualname__} {digest.hexdigest()} {cells}"
+    if isinstance(value, BaseEstimator) or hasattr(value, "plain"):
         return repr(value)
-    kind = value if hasattr(value, "__qualname__") else type(value)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def fingerprint(estimator, *arrays) -> str:

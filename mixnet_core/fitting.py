@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixnet_core.banks import make_bank
 from mixnet_core.checkpoints import fingerprint, load_checkpoint, save_checkpoint
 from mixnet_core.generators import GeneratorBank
 from mixnet_core.kernels import log_likelihood
@@ -63,13 +62,17 @@ class Fitting:
     Parameters
     ----------
     model : MixtureOfNetworks
+        Has its seed; is changed at the end of :meth:`run` only.
     points : Points
+    bank : GeneratorBank
+        Trained in place.
     start : Tensor of int64, shape (n,)
         Initial hard clusters.
     y : Tensor of int64, shape (n,)
         Known components, -1 elsewhere.
-    warm : bool
-        Go on with Algorithm 2 from the networks that the model has.
+    priors : Tensor, shape (K,), optional
+        Given, the training goes on with Algorithm 2 from the bank and these, at the model's scale
+        and width.
     checkpoint, progress, callbacks
         As in :meth:`MixtureOfNetworks.fit`.
     """
@@ -78,18 +81,22 @@ class Fitting:
         self,
         model,
         points: Points,
-        start,
-        y,
-        warm=False,
+        bank: GeneratorBank,
+        start: Tensor,
+        y: Tensor,
+        priors: Tensor | None = None,
         checkpoint=None,
         progress=None,
         callbacks=(),
     ):
         self.model, self.points, self.checkpoint = model, points, checkpoint
-        self.progress, self.callbacks, self.warm = progress, callbacks, warm
+        self.progress, self.callbacks = progress, callbacks
+        self.bank, self.warm = bank, priors is not None
         k = model.n_components
         # One stream a purpose: a longer Algorithm 1 must not change which points are held out.
-        splits, weights, self.order, self.draws, _, *inputs, extra = streams(model, 6 + k, warm)
+        splits = streams(model.seed_, 1)[0]
+        later = (model.n_iter_, 1) if self.warm else ()  # other draws than the first training's
+        _, _, self.order, self.draws, _, *inputs, extra = streams(model.seed_, 6 + k, later)
         self.known = torch.nonzero(y != UNLABELLED).flatten()
         self.y = y[self.known].to(points.device)
         n_held_out = self._n_held_out(len(points))
@@ -99,19 +106,18 @@ class Fitting:
         n_train = len(self.train)
         self.batch_size_1 = choose_batch_size(n_train, k, model.batch_size, 1.0)
         self.batch_size_2 = choose_batch_size(n_train, k, model.batch_size, model.batch_share)
-        if warm:
-            self.t1, self.width, self.priors = 0, model.width_, model.priors_.to(points.device)
+        if self.warm:
+            self.t1, self.width, self.scale = 0, model.width_, model.scale_
+            self.priors = priors.to(points.device)
         else:
-            model.scale_ = cluster_scale(self.trained, self.labels, splits)
-            bank = make_bank(model.structure, k, points.n_features, weights)
-            model.bank_ = bank.to(points.device)
+            self.scale = cluster_scale(self.trained, self.labels, splits)
             counts = torch.bincount(self.labels, minlength=k)
             self.priors = (counts / counts.sum()).to(points.device)
             batches = max(1.0, n_train / k / self.batch_size_1)
             self.t1 = max(model.t1, math.ceil(model.min_updates / batches)) if model.t1 else 0
             self.width = None
-        self.trainer = BankTrainer(model.bank_, self._objective(extra), self._optimizer(), inputs)
-        self.mmd_widths = [m * model.scale_ for m in model.mmd_widths]
+        self.trainer = BankTrainer(bank, self._objective(extra), self._optimizer(), inputs)
+        self.mmd_widths = [m * self.scale for m in model.mmd_widths]
         self.log_lik = None
         self.epoch, self.iteration, self.stopped = 0, 0, False
         self.history = {
@@ -119,7 +125,9 @@ class Fitting:
         }
         self.snapshots = {}
         self.saved = time.monotonic()
-        self.signature = checkpoint and fingerprint(model, points.X, start, y)
+        self.signature = checkpoint and fingerprint(
+            model, [model.seed_], points.X, start, y, *(self._origin() if self.warm else ())
+        )
 
     def run(self) -> None:
         """Train to the end, and leave the results on the model."""
@@ -169,7 +177,7 @@ class Fitting:
         by_name = isinstance(model.objective, str) and model.objective == "mmd"
         objective = make_objective(GaussianMMD(model.mmd_widths) if by_name else model.objective)
         objective.prepare(
-            model.n_components, points.n_features, model.scale_, generator, points.device
+            model.n_components, points.n_features, self.scale, generator, points.device
         )
         return objective
 
@@ -180,12 +188,12 @@ class Fitting:
         return OPTIMIZERS["adam"](model.lr, model.weight_decay)
 
     def _samples(self) -> Tensor:
-        return self.model.bank_.sample(self.model.n_samples, self.draws)
+        return self.bank.sample(self.model.n_samples, self.draws)
 
     def _choose_width(self, samples: Tensor) -> float:
         # w = s √(2p) for a Gaussian cluster with standard deviation s in each of p features
-        spread = self.model.scale_ / math.sqrt(2 * self.points.n_features)
-        widths = sorted(m * spread for m in self.model.likelihood_widths)
+        spread = self.scale / math.sqrt(2 * self.points.n_features)
+        widths = sorted(float(m * spread) for m in self.model.likelihood_widths)
         return choose_width(self.points[self.held_out], samples, self.priors, widths)[0]
 
     def _log_likelihood(self, samples: Tensor) -> Tensor:
@@ -206,6 +214,11 @@ class Fitting:
                 self.log_lik[self.train.to(self.points.device)], self.priors
             )
         density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
+        if not bool(density.isfinite().all()):
+            raise FloatingPointError(
+                f"the training diverged: likelihoods are not finite at iteration "
+                f"{self.iteration}; a smaller lr may help (lr={self.model.lr})"
+            )
         labels = self._assign()
         history = self.history
         history["heldout"].append(float(density[self.held_out].mean()))
@@ -246,10 +259,11 @@ class Fitting:
         done, total = self.epoch + self.iteration, self.t1 + self.model.t2
         if self.progress is not None:
             self.progress(done, total, text)
-        step = Step(algorithm, done, total, self.model.bank_, self.priors, self.history)
+        step = Step(algorithm, done, total, self.bank, self.priors, self.history)
         for callback in self.callbacks:
-            self.stopped |= callback(step) is True
-        if self.checkpoint and time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            self.stopped |= bool(callback(step))
+        waited = time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS
+        if self.checkpoint and (waited or self.stopped):
             save_checkpoint(self.checkpoint, self._state())
             self.saved = time.monotonic()
 
@@ -261,7 +275,6 @@ class Fitting:
             "draws": self.draws.get_state(),
             "epoch": self.epoch,
             "iteration": self.iteration,
-            "stopped": self.stopped,
             "log_lik": self.log_lik,
             "width": self.width,
             "priors": self.priors,
@@ -274,7 +287,6 @@ class Fitting:
         self.order.set_state(state["order"])
         self.draws.set_state(state["draws"])
         self.epoch, self.iteration = state["epoch"], state["iteration"]
-        self.stopped = state["stopped"]
         device = self.points.device
         self.priors, self.width = state["priors"].to(device), state["width"]
         if state["log_lik"] is not None:
@@ -282,29 +294,35 @@ class Fitting:
         self.history = state["history"]
         self.snapshots = {k: v.numpy() for k, v in state["snapshots"].items()}
 
+    def _origin(self) -> list[Tensor]:
+        """What a continued training started from."""
+        return [torch.tensor([self.model.n_iter_]), self.priors.cpu(), *self.bank.tensors()]
+
     def _finish(self) -> None:
         model = self.model
-        model.samples_ = final_samples(model)
-        self.log_lik = self._log_likelihood(model.samples_)
+        samples = final_samples(self.bank, model)
+        self.log_lik = self._log_likelihood(samples)
         density = mixture_log_likelihood(self.log_lik, self.priors).cpu()
         hold(self.log_lik, self.known, self.y)
         labels = self._assign()
-        model.priors_, model.width_ = self.priors, self.width
-        model.labels_ = labels.numpy()
-        model.log_likelihood_ = density.numpy()
+        labels[self.known] = self.y.cpu()
         if self.warm:
             self._continue_curves()
+        model.bank_, model.samples_, model.box_ = self.bank, samples, self.points.box
+        model.priors_, model.width_, model.scale_ = self.priors, self.width, self.scale
+        model.labels_ = labels.numpy()
+        model.log_likelihood_ = density.numpy()
         model.history_, model.snapshots_ = self.history, self.snapshots
         model.n_iter_ = self.iteration + (model.n_iter_ if self.warm else 0)
         model.values_ = {
             "heldout_log_likelihood": float(density[self.held_out].mean()),
             "n_held_out": len(self.held_out),
-            "batch_size": self.batch_size_1,
-            "batch_size_2": self.batch_size_2,
-            "t1": self.t1,
+            "batch_size": int(self.batch_size_1),
+            "batch_size_2": int(self.batch_size_2),
+            "t1": int(self.t1),
             "iterations": self.iteration,
-            "scale": model.scale_,
-            "width_ratio": self.width / model.scale_,
+            "scale": self.scale,
+            "width_ratio": self.width / self.scale,
             "min_prior": float(self.priors.min()),
             "empty_components": int(
                 (torch.bincount(labels, minlength=model.n_components) == 0).sum()
@@ -314,18 +332,19 @@ class Fitting:
     def _continue_curves(self) -> None:
         """Put the curves and snapshots of the earlier training before those of this one."""
         model = self.model
-        self.history = {name: model.history_[name] + self.history[name] for name in self.history}
-        later = {model.n_iter_ + i: labels for i, labels in self.snapshots.items()}
+        self.history = {
+            name: model.history_[name] + curve[1:] for name, curve in self.history.items()
+        }
+        later = {model.n_iter_ + i: labels for i, labels in self.snapshots.items() if i}
         self.snapshots = {**model.snapshots_, **later}
 
 
-def final_samples(model) -> Tensor:
+def final_samples(bank: GeneratorBank, model) -> Tensor:
     """The samples behind the final labels, the same at every call."""
-    return model.bank_.sample(model.n_final_samples, streams(model, 5)[4])
+    return bank.sample(int(model.n_final_samples), streams(model.seed_, 5)[4])
 
 
-def streams(model, n: int, warm: bool = False) -> list[torch.Generator]:
-    """n independent streams of the model's seed; a continued training has others."""
-    seed = [int(model.random_state), model.n_iter_] if warm else int(model.random_state)
-    seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64)
+def streams(seed: int, n: int, more: tuple[int, ...] = ()) -> list[torch.Generator]:
+    """n independent streams of a seed, the first of them the same for every n."""
+    seeds = np.random.SeedSequence([seed, *more] if more else seed).generate_state(n, np.uint64)
     return [torch.Generator().manual_seed(int(s >> np.uint64(1))) for s in seeds]

@@ -115,6 +115,10 @@ class GeneratorBank(nn.Module):
         """The trained tensors themselves, no copies; the first axis of each is the network."""
         raise NotImplementedError
 
+    def constants(self) -> dict[str, Tensor]:
+        """Tensors that are not trained but needed to run the networks; most banks have none."""
+        return {}
+
     def run(self, tensors: list[Tensor], z: Tensor) -> Tensor:
         """Outputs of the networks whose stacked tensors are given, differentiable by these.
 

@@ -6,8 +6,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 UNLABELLED = -1
-# Nats by which a component that a labelled point does not belong to is less likely. Finite, so that
-# a mini-batch with labelled points of two components still has a membership; e^-10000 is 0.
+# Nats by which a component that a labelled point does not belong to is less likely, at least.
+# Finite, so that a mini-batch with labelled points of two components still has a membership.
 PENALTY = 1e4
 
 
@@ -19,8 +19,21 @@ def check_partial_labels(y, n: int, n_components: int) -> np.ndarray:
     ValueError
         If `y` has a -1 and is not n whole numbers in -1..n_components-1.
     """
+    if y is None:
+        return np.full(n, UNLABELLED)
     y = np.asarray(y)
-    if y.dtype.kind not in "iuf" or not (y == UNLABELLED).any():
+    if y.dtype.kind in "OUS":
+        words = y.astype(str)
+        if not (words == str(UNLABELLED)).any():
+            return np.full(n, UNLABELLED)
+        try:
+            y = words.astype(np.float64)
+        except ValueError:
+            raise ValueError(
+                f"y must be whole numbers, {UNLABELLED} where the component is not known; got "
+                f"{sorted(set(words.ravel()))[:5]}"
+            ) from None
+    if not (y == UNLABELLED).any():
         return np.full(n, UNLABELLED)
     if y.shape != (n,) or not np.isfinite(y).all() or (y != np.round(y)).any():
         raise ValueError(
@@ -35,11 +48,8 @@ def check_partial_labels(y, n: int, n_components: int) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def adopt_labels(clusters: np.ndarray, y: np.ndarray, n_components: int) -> np.ndarray:
-    """Initial clusters that agree with the known labels.
-
-    Clusters are renumbered so that as many labelled points as possible lie in the cluster of their
-    label (Hungarian method), then the labelled points are put where they belong.
+def match_names(clusters: np.ndarray, y: np.ndarray, n_components: int) -> np.ndarray:
+    """New number of each cluster: as many labelled points as can be lie in that of their label.
 
     Parameters
     ----------
@@ -49,13 +59,13 @@ def adopt_labels(clusters: np.ndarray, y: np.ndarray, n_components: int) -> np.n
 
     Returns
     -------
-    ndarray of int64, shape (n,)
+    ndarray of int64, shape (K,)
+        A permutation, by the Hungarian method.
     """
     known = y != UNLABELLED
     counts = np.zeros((n_components, n_components), dtype=np.int64)
     np.add.at(counts, (clusters[known], y[known]), 1)
-    names = linear_sum_assignment(counts, maximize=True)[1]
-    return np.where(known, y, names[clusters])
+    return linear_sum_assignment(counts, maximize=True)[1]
 
 
 def hold(log_lik: Tensor, rows: Tensor, y: Tensor) -> Tensor:
@@ -72,14 +82,16 @@ def hold(log_lik: Tensor, rows: Tensor, y: Tensor) -> Tensor:
     """
     if len(rows):
         own = log_lik[rows, y]
-        log_lik[rows] -= PENALTY
-        log_lik[rows, y] = own
+        held = torch.minimum(log_lik[rows], (own - PENALTY).unsqueeze(1))
+        held[torch.arange(len(rows), device=rows.device), y] = own
+        log_lik[rows] = held
     return log_lik
 
 
 def split(labelled: Tensor, n_held_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Held-out and training rows; labelled points are always trained on."""
+    """Held-out and training rows; labelled points are trained on, so they limit the former."""
     shuffled = torch.randperm(len(labelled), generator=generator)
     if labelled.any():
+        n_held_out = min(n_held_out, int((~labelled).sum()))
         shuffled = shuffled[labelled[shuffled].to(torch.int8).argsort(stable=True)]
     return shuffled[:n_held_out], shuffled[n_held_out:]

@@ -1,5 +1,8 @@
 """The mixture of networks as an estimator (paper §3)."""
 
+import copy
+from numbers import Integral
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, clone
@@ -8,11 +11,22 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixnet_core.banks import make_bank
 from mixnet_core.checkpoints import plain_params
-from mixnet_core.fitting import Fitting, final_samples
+from mixnet_core.fitting import Fitting, final_samples, streams
 from mixnet_core.kernels import log_likelihood
-from mixnet_core.labels import UNLABELLED, adopt_labels, check_partial_labels
+from mixnet_core.labels import UNLABELLED, check_partial_labels, match_names
 from mixnet_core.memberships import memberships, mixture_log_likelihood
-from mixnet_core.points import Box, Points, Spool, as_matrix, is_loader, on_disk
+from mixnet_core.objective_base import Objective
+from mixnet_core.objectives import make_objective
+from mixnet_core.points import (
+    Box,
+    Points,
+    Spool,
+    as_matrix,
+    blocks,
+    is_loader,
+    on_disk,
+    shuffles,
+)
 from mixnet_core.storage import load_model, save_model
 from mixnet_core.validation import check_labels, check_settings
 
@@ -78,7 +92,8 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     warm_start : bool
         If true, a second ``fit`` goes on with Algorithm 2 from the networks, priors and width of
         the first, for at most `t2` further iterations.
-    random_state : int
+    random_state : int, RandomState or None
+        None: other draws at every fit.
     device : str
 
     Attributes
@@ -98,7 +113,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         Labels at every tenth iteration.
     values_ : dict
         Scalars worth recording.
-    n_iter_, n_features_in_ : int
+    n_iter_, n_features_in_, seed_ : int
     """
 
     def __init__(
@@ -165,7 +180,8 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             Known components of some points, -1 for the others. Labelled points start in their
             component and stay there; they reach the other points through the networks only. A `y`
             without any -1 is ignored, as scikit-learn's clusterers do: pipelines hand the labels
-            of a whole data set to every step, and clustering must not see them.
+            of a whole data set to every step, and clustering must not see them. (So classes must
+            not be named -1.)
         init_labels : array of int, shape (n,), optional
             Initial hard clusters in 0..K-1, instead of `init`.
         checkpoint : path, optional
@@ -187,49 +203,70 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             For settings or data out of range, with the name, what it was and what it must be.
         """
         check_settings(self)
-        if is_loader(X):
-            with Spool(X) as rows:
-                return self._fit(rows, y, init_labels, checkpoint, progress, callbacks)
-        return self._fit(X, y, init_labels, checkpoint, progress, callbacks)
+        given = {"y": y, "init_labels": init_labels}
+        y, init_labels = (None if v is None else as_matrix(v) for v in given.values())
+        options = y, init_labels, checkpoint, progress, tuple(callbacks or ())
+        if not is_loader(X):
+            return self._fit(X, *options)
+        if any(v is not None for v in given.values()) and shuffles(X):
+            raise ValueError(
+                "X must not be shuffled where y or init_labels is given: its rows would not be "
+                "those of the labels; got a DataLoader with shuffle=True or another sampler"
+            )
+        with Spool(X) as rows:
+            return self._fit(rows, *options)
 
     def _fit(self, X, y, init_labels, checkpoint, progress, callbacks):
-        warm = self.warm_start and hasattr(self, "bank_")
-        X = validate_data(
-            self, as_matrix(X), dtype=["float32", "float64"], ensure_min_samples=2, reset=not warm
-        )
-        if len(X) <= self.n_components:
-            raise ValueError(
-                f"X needs more rows than n_components={self.n_components}; got n_samples = {len(X)}"
-            )
-        box = self.box_ if warm else Box.around(X)
-        # A structure that does not fit the data is found before the start is computed.
-        trial = make_bank(self.structure, self.n_components, X.shape[1], torch.Generator())
-        if warm and [t.shape for t in trial.tensors()] != [t.shape for t in self.bank_.tensors()]:
-            raise ValueError(
-                "structure and n_components must stay as they were with warm_start=True; got "
-                f"{self.structure!r} and {self.n_components}"
-            )
-        known = check_partial_labels(y, len(X), self.n_components)
-        if init_labels is not None:
-            start = check_labels(init_labels, len(X), self.n_components)
-        elif warm:
-            start = self._posterior(Points(X, box, self.device))[0].argmax(1)
+        warm = self.warm_start and hasattr(self, "samples_")
+        k = self.n_components
+        X = self._checked(X, minimum=2, reset=not warm)
+        if len(X) <= k:
+            raise ValueError(f"X needs more rows than n_components={k}; got n_samples = {len(X)}")
+        known = check_partial_labels(y, len(X), k)
+        seed = self._seed()
+        weights = streams(seed, 2)[1]
+        if warm:
+            bank, priors = self._copied_bank(), self.priors_.to(self.device)
+            points = Points(X, self.box_, self.device)
+            start = self._posterior(points)[0].argmax(1)
+            if init_labels is not None:
+                raise ValueError("init_labels must be None where warm_start goes on from a fit")
         else:
-            start = self._initial_clusters(X)
+            # A structure that does not fit the data is found before the start is computed.
+            bank = make_bank(self.structure, k, X.shape[1], weights).to(self.device)
+            priors = None
+            box = Box.around(X)
+            if init_labels is None:
+                start = self._initial_clusters(X, seed)
+            else:
+                start = check_labels(init_labels, len(X), k)
+            points = Points(X, box, self.device)
         if (known != UNLABELLED).any():
-            start = adopt_labels(start, known, self.n_components)
-        self.box_ = box
-        Fitting(
+            names = match_names(start, known, k)
+            start = np.where(known == UNLABELLED, names[start], known)
+            if warm:  # networks keep what they have learnt, under the number of its label
+                old = torch.from_numpy(names.argsort()).to(self.device)
+                priors = priors[old]
+                for t in bank.tensors():
+                    t.copy_(t[old])
+        self.seed_ = seed
+        fitting = Fitting(
             self,
-            Points(X, box, self.device),
+            points,
+            bank,
             torch.from_numpy(start),
             torch.from_numpy(known),
-            warm,
+            priors,
             checkpoint,
             progress,
             callbacks,
-        ).run()
+        )
+        fitting.run()
         return self
+
+    def fit_predict(self, X, y=None, **options) -> np.ndarray:
+        """:meth:`fit`, then `labels_`; known labels and options as there."""
+        return self.fit(X, y, **options).labels_
 
     def predict(self, X) -> np.ndarray:
         """Component of highest membership of each row of X, shape (n,) (eq. 5)."""
@@ -264,16 +301,14 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray of float32, shape (n_samples, p)
-            In the units of the training data.
+        X : ndarray, shape (n_samples, p)
+            In the units of the training data; float32 where they were, else float64.
         components : ndarray of int64, shape (n_samples,)
         """
         check_is_fitted(self, "bank_")
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {n_samples!r}")
-        g = torch.Generator().manual_seed(
-            int(self.random_state if random_state is None else random_state)
-        )
+        g = torch.Generator().manual_seed(self.seed_ if random_state is None else int(random_state))
         if component is None:
             components = torch.multinomial(
                 self.priors_.cpu(), n_samples, replacement=True, generator=g
@@ -281,7 +316,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         else:
             components = torch.full((n_samples,), self._checked_component(component))
         z = self.bank_.draw_inputs(n_samples, generator=g)
-        out = np.empty((n_samples, self.bank_.n_outputs), dtype=np.float32)
+        out = np.empty((n_samples, self.bank_.n_outputs), dtype=self.box_.low.dtype)
         for j in components.unique().tolist():
             rows = components == j
             out[rows.numpy()] = self.generate(z[rows], j)
@@ -302,7 +337,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         """
         check_is_fitted(self, "bank_")
         j = self._checked_component(component)
-        z = torch.as_tensor(as_matrix(z), dtype=torch.float32)
+        z = torch.from_numpy(np.ascontiguousarray(as_matrix(z), dtype=np.float32))
         if z.dim() != 2 or z.shape[1] != self.bank_.n_inputs:
             raise ValueError(f"z must have shape (n, {self.bank_.n_inputs}); got {tuple(z.shape)}")
         one = [t[j : j + 1] for t in self.bank_.tensors()]
@@ -326,7 +361,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         """
         if n < 2:
             raise ValueError(f"n must be at least 2, the two ends; got {n!r}")
-        z0, z1 = (torch.as_tensor(as_matrix(z), dtype=torch.float32) for z in (z0, z1))
+        z0, z1 = (torch.from_numpy(np.array(as_matrix(z), dtype=np.float32)) for z in (z0, z1))
         if z0.dim() != 1 or z0.shape != z1.shape:
             raise ValueError(
                 f"z0 and z1 must be vectors of one length; got shapes {tuple(z0.shape)} and "
@@ -337,15 +372,22 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     def save(self, path) -> None:
         """Write settings, networks and curves to one file that :meth:`load` reads without pickle.
 
-        A structure, objective or start that is not a string cannot be written; :meth:`load` is
-        told it again. `labels_` and `log_likelihood_` are not kept: :meth:`predict` and
+        Of a structure that is a module or function, the weights and buffers are written; it must
+        be given again to :meth:`load`, as must an objective that is a function. A clusterer given
+        as `init` is not kept. `labels_` and `log_likelihood_` are not either: :meth:`predict` and
         :meth:`score_samples` give them again.
         """
         check_is_fitted(self, "bank_")
-        tensors = {f"bank_{i}": t.cpu().numpy() for i, t in enumerate(self.bank_.tensors())}
+        params, given = plain_params(self), []
+        if not isinstance(self.structure, str):
+            given.append("structure")
+        if isinstance(self.objective, Objective | dict):
+            params["objective"] = make_objective(self.objective).plain()
+        elif not isinstance(self.objective, str):
+            given.append("objective")
         header = {
-            "params": plain_params(self),
-            "given": [name for name in GIVEN if not _plain(getattr(self, name))],
+            "params": params | {"init": None, "random_state": self.seed_},
+            "given": given,
             "n_features": self.n_features_in_,
             "span": self.box_.span,
             "width": self.width_,
@@ -355,11 +397,11 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             "values": self.values_,
             "snapshots": list(self.snapshots_),
         }
-        arrays = {"priors": self.priors_.cpu().numpy(), "low": self.box_.low, **tensors}
-        if self.snapshots_:
-            arrays["snapshots"] = np.stack(list(self.snapshots_.values()))
         if hasattr(self, "feature_names_in_"):
             header["feature_names"] = list(self.feature_names_in_)
+        arrays = {"priors": self.priors_.cpu().numpy(), "low": self.box_.low}
+        arrays |= {f"snapshot_{i}": labels for i, labels in self.snapshots_.items()}
+        arrays |= {name: t.cpu().numpy() for name, t in _named(self.bank_).items()}
         save_model(path, KIND, VERSION, header, arrays)
 
     @classmethod
@@ -370,8 +412,8 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         ----------
         path : path
         **given
-            Settings that replace those of the file: ``device``, and those that a file cannot hold
-            (a module or callable as ``structure`` or ``objective``, a clusterer as ``init``).
+            Settings that replace those of the file: ``device``, and those that a file cannot hold,
+            a module or function as ``structure``, a function as ``objective``.
 
         Raises
         ------
@@ -381,19 +423,20 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             For a foreign, damaged or later file, and where a setting must be given again.
         """
         header, arrays = load_model(path, KIND, VERSION)
-        missing = {"structure"} & set(header["given"]) - set(given)
+        missing = [name for name in header["given"] if name not in given]
         if missing:
             raise ValueError(
-                f"{path} was made with a structure that a file cannot hold; "
-                "give it again: load(path, structure=...)"
+                f"{path} was made with a setting that a file cannot hold; give it again: "
+                f"load(path, {', '.join(f'{name}=...' for name in missing)})"
             )
-        kept = {k: v for k, v in header["params"].items() if k not in header["given"]}
-        self = cls(**{**{k: _retuple(v) for k, v in kept.items()}, **given})
-        self.n_features_in_ = header["n_features"]
+        params = {k: tuple(v) if isinstance(v, list) else v for k, v in header["params"].items()}
+        if isinstance(params["objective"], dict):
+            params["objective"] = make_objective(params["objective"])
+        self = cls(**params | given)
+        self.n_features_in_, self.seed_ = header["n_features"], header["params"]["random_state"]
         bank = make_bank(self.structure, self.n_components, self.n_features_in_, torch.Generator())
-        tensors = bank.tensors()
-        for i, t in enumerate(tensors):
-            values = arrays.get(f"bank_{i}")
+        for name, t in _named(bank).items():
+            values = arrays.get(name)
             if values is None or values.shape != tuple(t.shape):
                 raise ValueError(
                     f"{path} holds networks of another structure than {self.structure}"
@@ -405,15 +448,39 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         self.width_, self.scale_ = header["width"], header["scale"]
         self.n_iter_ = header["n_iter"]
         self.history_, self.values_ = header["history"], header["values"]
-        self.snapshots_ = dict(zip(header["snapshots"], arrays.get("snapshots", ()), strict=True))
+        self.snapshots_ = {i: arrays[f"snapshot_{i}"] for i in header["snapshots"]}
         if "feature_names" in header:
             self.feature_names_in_ = np.array(header["feature_names"], dtype=object)
-        self.samples_ = final_samples(self)
+        self.samples_ = final_samples(self.bank_, self)
         return self
 
-    def _initial_clusters(self, X) -> np.ndarray:
+    def _seed(self) -> int:
+        """A seed from `random_state`, which may be None, an int or a generator of numpy's."""
+        if self.random_state is None:
+            return int(np.random.SeedSequence().generate_state(1)[0])
+        if isinstance(self.random_state, np.random.RandomState):
+            return int(self.random_state.randint(2**31))
+        if isinstance(self.random_state, Integral) and self.random_state >= 0:
+            return int(self.random_state)
+        raise ValueError(
+            "random_state must be a whole number of 0 or more, None or a numpy RandomState; got "
+            f"{self.random_state!r}"
+        )
+
+    def _copied_bank(self):
+        """The networks, to be trained on; ValueError if settings ask for others."""
+        bank = make_bank(self.structure, self.n_components, self.n_features_in_, torch.Generator())
+        new, old = ([t.shape for t in b.tensors()] for b in (bank, self.bank_))
+        if new != old:
+            raise ValueError(
+                "structure and n_components must stay as they were with warm_start=True; got "
+                f"{self.structure!r} and {self.n_components}"
+            )
+        return copy.deepcopy(self.bank_).to(self.device)
+
+    def _initial_clusters(self, X, seed: int) -> np.ndarray:
         """Labels of the initial clustering; where X is on disk, found on a random part of it."""
-        k, seed = self.n_components, int(self.random_state)
+        k = self.n_components
         start = KMeans(k, n_init=10, random_state=seed) if self.init is None else clone(self.init)
         if on_disk(X) and len(X) > START_ROWS:
             if not hasattr(start, "predict"):
@@ -421,11 +488,11 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
                     f"init must have predict where X is on disk; {type(start).__name__} has not"
                 )
             rows = np.sort(np.random.default_rng(seed).choice(len(X), START_ROWS, replace=False))
-            start.fit(np.asarray(X[rows], dtype=np.float32))
+            start.fit(np.array(X[rows]))
             parts = np.array_split(np.arange(len(X)), -(-len(X) // START_ROWS))
-            found = np.concatenate([start.predict(np.asarray(X[p], np.float32)) for p in parts])
+            found = np.concatenate([start.predict(np.array(X[part])) for part in parts])
         else:
-            found = start.fit_predict(np.ascontiguousarray(X, dtype=np.float32))
+            found = start.fit_predict(np.ascontiguousarray(X))
         if found.min() < 0:  # DBSCAN and its like leave noise out: a cluster of its own
             found = np.where(found < 0, found.max() + 1, found)
         if found.max() >= k:
@@ -435,16 +502,43 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
             )
         return found.astype(np.int64)
 
+    def _checked(self, X, minimum: int, reset: bool) -> np.ndarray:
+        """X as a finite matrix of floats; one on disk stays there, whatever its numbers are."""
+        X = as_matrix(X)
+        if is_loader(X):
+            raise ValueError("X must be a matrix here; got a loader or iterator, which fit takes")
+        if not on_disk(X):
+            return validate_data(
+                self,
+                X,
+                dtype=["float64", "float32"],
+                ensure_min_samples=minimum,
+                reset=reset,
+            )
+        if X.ndim != 2 or X.dtype.kind not in "fiub" or len(X) < minimum:
+            raise ValueError(
+                f"X must be a matrix of numbers with at least {minimum} rows; got shape {X.shape}, "
+                f"dtype {X.dtype}"
+            )
+        if not all(np.isfinite(block).all() for block in blocks(X)):
+            raise ValueError("X must be finite; it has NaN or infinite values")
+        validate_data(self, np.asarray(X[:minimum]), dtype=None, reset=reset)
+        return X
+
     def _points(self, X) -> Points:
         check_is_fitted(self, "bank_")
-        X = validate_data(self, as_matrix(X), dtype=["float32", "float64"], reset=False)
-        return Points(X, self.box_, self.device)
+        return Points(self._checked(X, 1, reset=False), self.box_, self.samples_.device)
 
     def _posterior(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
         """Memberships (n, K) and log densities (n,) under the stored samples of the networks."""
         shares, density = [], []
         for x in points.blocks():
             log_lik = log_likelihood(x, self.samples_, self.width_)
+            if not bool(log_lik.isfinite().all()):
+                raise ValueError(
+                    "X must lie within the range of float32 around the training data; it has "
+                    "points so far away that their likelihood overflows"
+                )
             shares.append(memberships(log_lik, self.priors_).cpu().numpy())
             density.append(mixture_log_likelihood(log_lik, self.priors_).cpu().numpy())
         return np.concatenate(shares), np.concatenate(density)
@@ -455,12 +549,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         return int(component)
 
 
-GIVEN = ("structure", "objective", "init")  # settings that need not be plain values
-
-
-def _plain(value) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _retuple(value):
-    return tuple(value) if isinstance(value, list) else value
+def _named(bank) -> dict[str, torch.Tensor]:
+    """Trained tensors and constants of a bank under the names that a file gives them."""
+    trained = {f"bank_{i}": t for i, t in enumerate(bank.tensors())}
+    return trained | {f"constant_{name}": t for name, t in bank.constants().items()}

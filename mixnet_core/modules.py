@@ -93,6 +93,14 @@ class ModuleBank(GeneratorBank):
         """One stack (K, ...) for each trained parameter, in the order of `named_parameters`."""
         return [parameter.data for parameter in self.stacks]
 
+    def constants(self) -> dict[str, Tensor]:
+        """Buffers and frozen parameters, the same in all networks."""
+        everything = {
+            **dict(self.skeleton.named_parameters()),
+            **dict(self.skeleton.named_buffers()),
+        }
+        return {name: t.detach() for name, t in everything.items() if name not in self.names}
+
     def run(self, tensors: list[Tensor], z: Tensor) -> Tensor:
         """As :meth:`GeneratorBank.run`."""
         if self.stacked:

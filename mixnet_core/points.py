@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 LIMITS = (0.05, 0.95)  # where the data are put: a sigmoid reaches 0 and 1 only at infinity
+SMALLEST, LARGEST = 1e-36, 1e37  # ranges of a feature that can be scaled in float32
 BLOCK_ROWS = 1 << 16  # rows that are in memory at once where the data are on disk
 
 
@@ -16,8 +17,9 @@ class Box:
 
     Parameters
     ----------
-    low : ndarray of float32, shape (p,)
-        Smallest value of each feature.
+    low : ndarray, shape (p,)
+        Smallest value of each feature, in the precision of the data: a shift in float32 would lose
+        what small differences between large numbers say.
     span : float
         Largest range of a feature; it becomes 0.9.
     """
@@ -32,14 +34,20 @@ class Box:
         Raises
         ------
         ValueError
-            If a value is beyond the range of float32.
+            If a value is not finite, or the range of X is beyond that of float32.
         """
         parts = [(b.min(0), b.max(0)) for b in blocks(X)]
         low = np.minimum.reduce([part[0] for part in parts])
         high = np.maximum.reduce([part[1] for part in parts])
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ValueError("X must be finite in float32; it has values beyond 3.4e38")
-        span = float((high - low).max())
+            raise ValueError("X must be finite; it has NaN or infinite values")
+        with np.errstate(over="ignore"):
+            span = float((high - low).max())
+        if span and not SMALLEST < span < LARGEST:
+            raise ValueError(
+                f"X must have features whose range float32 can hold, between {SMALLEST:g} and "
+                f"{LARGEST:g}; got a range of {span:g}"
+            )
         return cls(low, span if span > 0 else 1.0)
 
     @property
@@ -49,14 +57,14 @@ class Box:
 
     def put(self, X: np.ndarray) -> Tensor:
         """Rows of data as a float32 tensor in the box."""
-        X = np.asarray(X, dtype=np.float32)
-        return torch.from_numpy((X - self.low) * np.float32(self.scale) + np.float32(LIMITS[0]))
+        with np.errstate(over="ignore"):  # far outside the box: infinite, and found by its user
+            shifted = (np.asarray(X) - self.low).astype(np.float32, copy=False)
+            return torch.from_numpy(shifted * np.float32(self.scale) + np.float32(LIMITS[0]))
 
     def back(self, x: np.ndarray) -> np.ndarray:
-        """Rows in the box in the units of the data."""
-        return (x - np.float32(LIMITS[0])) * np.float32(
-            self.span / (LIMITS[1] - LIMITS[0])
-        ) + self.low
+        """Rows in the box in the units and the precision of the data."""
+        scale = np.float32(self.span / (LIMITS[1] - LIMITS[0]))
+        return (x - np.float32(LIMITS[0])) * scale + self.low
 
 
 class Points:
@@ -113,10 +121,10 @@ class Points:
 
 
 def blocks(X: np.ndarray):
-    """Rows of a matrix in float32, `BLOCK_ROWS` at a time."""
+    """Rows of a matrix as floats, `BLOCK_ROWS` at a time: float32 as it is, else float64."""
+    kind = np.float32 if X.dtype == np.float32 else np.float64
     for start in range(0, len(X), BLOCK_ROWS):
-        with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, and is looked for
-            yield np.asarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
+        yield np.asarray(X[start : start + BLOCK_ROWS], dtype=kind)
 
 
 def on_disk(X) -> bool:
@@ -139,6 +147,12 @@ def as_matrix(X):
 def is_loader(X) -> bool:
     """Whether X hands out blocks of rows: a DataLoader or an iterator."""
     return isinstance(X, torch.utils.data.DataLoader) or hasattr(X, "__next__")
+
+
+def shuffles(X) -> bool:
+    """Whether X is a DataLoader that may hand out rows in another order than they lie."""
+    ordered = torch.utils.data.SequentialSampler
+    return isinstance(X, torch.utils.data.DataLoader) and not isinstance(X.sampler, ordered)
 
 
 class Spool:
@@ -168,7 +182,7 @@ class Spool:
             # A DataLoader draws a seed from torch's global state, which is not ours to move.
             with path.open("wb") as file, torch.random.fork_rng(devices=[]):
                 shape = self._write(file)
-            return np.memmap(path, dtype=np.float32, mode="r", shape=shape)
+            return np.memmap(path, dtype=self.dtype, mode="r", shape=shape)
         except BaseException:
             self.folder.cleanup()
             raise
@@ -177,20 +191,18 @@ class Spool:
         self.folder.cleanup()
 
     def _write(self, file) -> tuple[int, int]:
-        n_rows, width = 0, None
+        n_rows, width, self.dtype = 0, None, None
         for block in self.loader:
             block = as_matrix(block[0] if isinstance(block, tuple | list) else block)
-            block = np.ascontiguousarray(block, dtype=np.float32)
-            if block.ndim != 2 or width not in (None, block.shape[1]):
+            if getattr(block, "ndim", 0) != 2 or width not in (None, block.shape[1]):
                 raise ValueError(
-                    f"X hands out a block of shape {block.shape}; "
-                    f"needed (rows, {'features' if width is None else width})"
+                    f"X must hand out blocks (rows, {'features' if width is None else width}); "
+                    f"got {getattr(block, 'shape', type(block).__name__)}"
                 )
+            self.dtype = self.dtype or np.dtype("f4" if block.dtype == np.float32 else "f8")
             width = block.shape[1]
             n_rows += len(block)
-            file.write(block.data)
+            file.write(np.ascontiguousarray(block, dtype=self.dtype).data)
         if not n_rows:
-            raise ValueError(
-                "X hands out no rows; a loader or iterator must give at least one block"
-            )
+            raise ValueError("X hands out no rows; a loader or iterator must give a block at least")
         return n_rows, width

@@ -7,9 +7,7 @@ from mixnet_core.kernels import log_likelihood
 from mixnet_core.memberships import mixture_log_likelihood
 
 
-def cluster_scale(
-    x, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000
-) -> float:
+def cluster_scale(x, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000) -> float:
     """w, the median distance between two points of one initial cluster (ours).
 
     Every width of the model is a multiple of it. `n_pairs` random pairs of each cluster count,
@@ -41,8 +39,8 @@ def cluster_scale(
         median = float(values[int(torch.searchsorted(cumulative, cumulative[-1] / 2))])
         if median > 0:
             return median
-    everything = x[torch.arange(len(x))]
-    spread = float(everything.std(0, unbiased=False).norm()) * 2**0.5
+    some = x[torch.arange(0, len(x), max(1, len(x) // 10_000))]
+    spread = float(some.std(0, unbiased=False).norm()) * 2**0.5
     return spread if spread > 0 else 1.0
 
 

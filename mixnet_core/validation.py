@@ -1,5 +1,6 @@
 """Checks at the door: what a user hands in is named in the message, with what was needed."""
 
+import math
 from numbers import Real
 
 import numpy as np
@@ -47,12 +48,18 @@ def check_settings(model) -> None:
     _require_number(model, "memory", lambda value: 0 <= value < 1, "0 or more and below 1")
     for name in (*whole, "t1", "t2"):
         value = getattr(model, name)
-        _require(value == int(value), name, value, "a whole number")
+        _require(float(value).is_integer(), name, value, "a whole number")
+    for name, limit in (("lr", math.inf), ("momentum", 1)):
+        value = getattr(model, name)
+        _require(value < limit, name, value, "finite" if name == "lr" else "below 1")
     for name in ("mmd_widths", "likelihood_widths"):
         widths = getattr(model, name)
-        good = len(widths) > 0 and all(width > 0 for width in widths)
+        listed = isinstance(widths, tuple | list | np.ndarray) and len(widths) > 0
+        good = listed and all(isinstance(w, Real) and 0 < w < math.inf for w in widths)
         _require(good, name, widths, "one or more positive numbers")
     _require(model.optimizer in ("sgd", "adam"), "optimizer", model.optimizer, "'sgd' or 'adam'")
+    good = model.init is None or hasattr(model.init, "fit_predict")
+    _require(good, "init", model.init, "None or a clusterer with fit_predict")
 
 
 def check_share(name: str, value) -> None:

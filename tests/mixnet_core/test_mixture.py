@@ -256,7 +256,7 @@ def test_held_out_points_are_never_trained_on(blobs, validation_size, monkeypatc
 def test_held_out_points_do_not_move_algorithm_1(blobs):
     """Other places within the box for the held-out points leave every weight as it is."""
     X, labels = blobs
-    order = fitting.streams(MixtureOfNetworks(**SMALL), 4)[0]
+    order = fitting.streams(SMALL["random_state"], 4)[0]
     held_out = torch.randperm(90, generator=order)[:18].numpy()
     corners = set(X.argmin(0)) | set(X.argmax(0))
     moved = np.array([i for i in held_out if i not in corners])
@@ -414,6 +414,16 @@ def test_inputs_are_left_as_they_were(blobs):
         ({"n_samples": -1}, "n_samples must be positive; got -1"),
         ({"lr": 0.0}, "lr must be positive"),
         ({"lr": float("nan")}, "lr must be positive; got nan"),
+        ({"lr": float("inf")}, "lr must be finite; got inf"),
+        ({"lr": "fast"}, "lr must be positive; got 'fast'"),
+        ({"momentum": 1.5}, "momentum must be below 1; got 1.5"),
+        ({"n_components": 2.5}, "n_components must be a whole number; got 2.5"),
+        ({"n_components": float("inf")}, "n_components must be a whole number"),
+        ({"memory": 1.0}, "memory must be 0 or more and below 1"),
+        ({"mmd_widths": 0.5}, "mmd_widths must be one or more positive"),
+        ({"mmd_widths": ("a",)}, "mmd_widths must be one or more positive"),
+        ({"init": "kmeans"}, "init must be None or a clusterer with fit_predict; got 'kmeans'"),
+        ({"random_state": -1}, "random_state must be a whole number of 0 or more"),
         ({"patience": 0}, "patience must be positive"),
         ({"t1": -1}, "t1 must be zero or more; got -1"),
         ({"t2": -3}, "t2 must be zero or more"),
@@ -447,7 +457,7 @@ def test_bad_settings_are_named(blobs, changes, message):
         (np.full((9, 3), np.inf), "Input X contains infinity"),
         (np.array([["a"] * 3] * 9), "could not convert string"),
         (np.zeros((9, 5)), "structure must end with as many values as X has features, 5"),
-        (np.full((9, 3), 1e300), "X must be finite in float32"),
+        (np.arange(27).reshape(9, 3) * 1e300, "range float32 can hold"),
         (np.full((9, 3), np.nan), "Input X contains NaN"),
     ],
 )
@@ -468,6 +478,21 @@ def test_bad_data_is_named(bad, message):
 def test_bad_labels_are_named(blobs, labels, message):
     with pytest.raises(ValueError, match=message):
         fitted(blobs[0], labels)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lr": 1e6}, {"objective": lambda x, y, mask: y.sum((1, 2)) * 1e30}]
+)
+def test_a_diverged_training_is_an_error(blobs, changes):
+    with pytest.raises(FloatingPointError, match="the training diverged.*smaller lr"):
+        fitted(*blobs, t1=20, **changes)
+
+
+def test_points_beyond_float32_are_refused(blobs):
+    model = fitted(*blobs)
+    for far in (1e300, 1e25):
+        with pytest.raises(ValueError, match="points so far away"):
+            model.predict(np.full((1, 3), far))
 
 
 def test_bad_calls_after_fitting(blobs):

@@ -39,9 +39,20 @@ def test_equal_points_have_a_box():
     assert box.span == 1 and torch.all(box.put(np.full((5, 2), 3.0)) == torch.tensor(0.05))
 
 
-def test_values_beyond_float32_are_named():
-    with pytest.raises(ValueError, match="X must be finite in float32"):
-        Box.around(np.full((5, 2), 1e300))
+@pytest.mark.parametrize("X", [[[0.0], [1e300]], [[-3e38], [3e38]], [[0.0], [1e-41]]])
+def test_ranges_beyond_float32_are_named(X):
+    with pytest.raises(ValueError, match="range float32 can hold"):
+        Box.around(np.array(X))
+    with pytest.raises(ValueError, match="X must be finite"):
+        Box.around(np.array([[0.0], [np.nan]]))
+
+
+def test_an_offset_loses_nothing(X):
+    """Time stamps: what differs is small against what is common."""
+    far = X.astype(np.float64) + 1.7e9
+    box = Box.around(far)
+    np.testing.assert_allclose(box.put(far), Box.around(X).put(X), atol=1e-6)
+    np.testing.assert_allclose(box.back(box.put(far).numpy()), far, rtol=0, atol=1e-4)
 
 
 def test_disk_and_memory_give_the_same_rows(X, mapped, monkeypatch):
@@ -93,8 +104,9 @@ def test_lists_and_arrays_are_not_loaders(X):
     ("blocks", "message"),
     [
         ([], "hands out no rows"),
-        ([np.zeros(3)], r"shape \(3,\); needed \(rows, features\)"),
-        ([np.zeros((2, 3)), np.zeros((2, 4))], r"shape \(2, 4\); needed \(rows, 3\)"),
+        ([np.zeros(3)], r"blocks \(rows, features\); got \(3,\)"),
+        ([np.zeros((2, 3)), np.zeros((2, 4))], r"blocks \(rows, 3\); got \(2, 4\)"),
+        ([{"x": 1}], r"blocks \(rows, features\); got dict"),
     ],
 )
 def test_bad_loaders_are_named(blocks, message):
@@ -130,11 +142,32 @@ def test_the_start_of_a_map_sees_a_part_of_it(X, mapped, monkeypatch):
 
     monkeypatch.setattr(mixture, "START_ROWS", 40)
     model = MixtureOfNetworks(**QUICK, init=KMeans(3, n_init=1, random_state=0))
-    found = model._initial_clusters(mapped)
+    found = model._initial_clusters(mapped, 0)
     assert found.shape == (101,) and set(found) == {0, 1, 2}
-    assert not np.array_equal(found, model._initial_clusters(X))
+    assert not np.array_equal(found, model._initial_clusters(X, 0))
     with pytest.raises(ValueError, match="init must have predict.*AgglomerativeClustering"):
         model.set_params(init=AgglomerativeClustering(3)).fit(mapped)
+
+
+def test_a_map_of_bytes_stays_on_disk(tmp_path):
+    X = (np.arange(400).reshape(100, 4) * 7 % 251).astype(np.uint8)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = MixtureOfNetworks(**QUICK)
+    assert on_disk(model._checked(mapped, 2, reset=True)) and model.n_features_in_ == 4
+    start = np.arange(100) % 3
+    one, other = (MixtureOfNetworks(**QUICK).fit(x, init_labels=start) for x in (X, mapped))
+    assert np.array_equal(one.log_likelihood_, other.log_likelihood_)
+
+
+def test_shuffled_loaders_and_labels_do_not_go_together(X):
+    loader = DataLoader(torch.from_numpy(X), shuffle=True, generator=torch.Generator())
+    for given in ({"init_labels": np.arange(101) % 3}, {"y": np.arange(101) % 3 - 1}):
+        with pytest.raises(ValueError, match="X must not be shuffled"):
+            MixtureOfNetworks(**QUICK).fit(loader, **given)
+    model = MixtureOfNetworks(**QUICK).fit(loader)
+    with pytest.raises(ValueError, match="X must be a matrix here; got a loader"):
+        model.predict(loader)
 
 
 def test_as_matrix_leaves_other_things_alone():
