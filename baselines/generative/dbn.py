@@ -50,7 +50,7 @@ class DBN(ChainModel):
         Chains, steps before the first sample and between two of a chain. Ours. The chains start at
         training images, which the burn-in is to make them forget.
     max_updates : int, optional
-        Budget of all layers together; each is shortened in proportion.
+        Budget of all layers together; each is shortened in proportion, to one update at least.
     random_state : int
     device : str or torch.device
 
@@ -68,7 +68,7 @@ class DBN(ChainModel):
         *,
         k=(1, 1),
         persistent=(False, True),
-        lr=(0.1, 0.02),
+        lr=(0.1, 0.05),
         momentum=(0.5, 0.9),
         momentum_switch=5,
         weight_decay=2e-4,

@@ -121,6 +121,18 @@ def test_contraction_contracts(X):
     assert tight.history_["reconstruction_1"][-1] > free.history_["reconstruction_1"][-1]
 
 
+def test_the_rate_falls_linearly_to_zero(X, monkeypatch):
+    rates, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam,
+        "step",
+        lambda self: rates.append(self.param_groups[0]["lr"]) or step(self),
+    )
+    StackedCAE(**SMALL, lr=0.1, max_updates=14).fit(X)
+    expected = [0.1 * (1 - t / length) for length in (6, 8) for t in range(length)]
+    np.testing.assert_allclose(rates, expected)
+
+
 def objective(model, x):
     """Loss of each layer on x, shape (m, d)."""
     losses, x = [], torch.from_numpy(x)
@@ -134,7 +146,7 @@ def objective(model, x):
 def test_validation_ends_a_layer_and_keeps_its_best_weights(X):
     """Noise cannot be learnt from eight points: the loss on others soon rises."""
     rest = X[8:]
-    settings = SMALL | dict(contraction=(0.0, 0.0), epochs=(400, 400), lr=0.05, batch_size=8)
+    settings = SMALL | dict(contraction=(0.1, 0.05), epochs=(400, 400), lr=0.05, batch_size=8)
     model = StackedCAE(**settings, patience=3).fit(X[:8], validation=rest)
     assert model.values_["stopped_by"] == "validation"
     assert model.values_["updates"] == sum(len(model.history_[f"update_{i}"]) for i in (1, 2))

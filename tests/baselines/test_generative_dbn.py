@@ -155,6 +155,27 @@ def test_chains_start_at_what_is_handed_in_and_burn_in_and_thin_count_steps():
     np.testing.assert_array_equal(found, torch.cat(expected).numpy())
 
 
+def test_updates_follow_rate_momentum_and_decay(X, monkeypatch):
+    """v ← m v - lr (g + decay w), w ← w + v, the rate falling to zero, biases without decay."""
+
+    def constant(self, data, k, generator):
+        for parameter in self.parameters():
+            parameter.grad = torch.ones_like(parameter)
+
+    monkeypatch.setattr(Machine, "contrast", constant)
+    settings = dict(batch_size=16, momentum=(0.3, 0.8), momentum_switch=2, weight_decay=0.1)
+    model = DBN(hidden=(6,), **LAYER, **settings, max_updates=20).fit(X)
+    start = DBN(hidden=(6,), **LAYER | {"lr": (1e-30,)}, **settings, max_updates=20).fit(X)
+    w, c = start.network_.layers[0].W.data.clone(), 0.0
+    v_w, v_c = torch.zeros(9, 6), 0.0
+    for t in range(20):
+        m, rate = (0.3, 0.8)[t >= 2 * 4], 0.1 * (1 - t / 20)
+        v_w, v_c = m * v_w - rate * (1 + 0.1 * w), m * v_c - rate
+        w, c = w + v_w, c + v_c
+    torch.testing.assert_close(model.network_.layers[0].W.data, w)
+    np.testing.assert_allclose(model.network_.layers[0].c, c, rtol=1e-5)
+
+
 def test_an_rbm_learns_bars_and_stripes():
     data = bars_and_stripes()
     assert len(data) == 14
