@@ -16,7 +16,12 @@ from mixnet_core.memberships import memberships, mixture_log_likelihood
 from mixnet_core.objectives import GaussianMMD, make_objective, mmd2
 from mixnet_core.optimizers import OPTIMIZERS
 from mixnet_core.points import Points
-from mixnet_core.selection import choose_batch_size, choose_width, cluster_scale
+from mixnet_core.selection import (
+    choose_batch_size,
+    choose_width,
+    cluster_scale,
+    residual_scale,
+)
 from mixnet_core.training import (
     BankTrainer,
     algorithm_1_epoch,
@@ -144,7 +149,7 @@ class Fitting:
         if self.log_lik is None:
             samples = self._samples()
             if self.width is None:
-                self.width = self._choose_width(samples)
+                self.width = self.trainer.objective.noise = self._choose_width(samples)
             self._update_likelihood(samples)
         while self.iteration < model.t2 and not self.stopped and not self._saturated():
             algorithm_2_iteration(
@@ -178,6 +183,9 @@ class Fitting:
         objective = make_objective(GaussianMMD(model.mmd_widths) if by_name else model.objective)
         objective.prepare(
             model.n_components, points.n_features, self.scale, generator, points.device
+        )
+        objective.noise = self.width or residual_scale(
+            self.trained, self.labels, self.bank.n_inputs
         )
         return objective
 
@@ -289,6 +297,8 @@ class Fitting:
         self.epoch, self.iteration = state["epoch"], state["iteration"]
         device = self.points.device
         self.priors, self.width = state["priors"].to(device), state["width"]
+        if self.width is not None:
+            self.trainer.objective.noise = self.width
         if state["log_lik"] is not None:
             self.log_lik = state["log_lik"].to(device)
         self.history = state["history"]

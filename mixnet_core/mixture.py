@@ -10,13 +10,11 @@ from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixnet_core.banks import make_bank
-from mixnet_core.checkpoints import plain_params
-from mixnet_core.fitting import Fitting, final_samples, streams
+from mixnet_core.fitting import Fitting, streams
 from mixnet_core.kernels import log_likelihood
 from mixnet_core.labels import UNLABELLED, check_partial_labels, match_names
 from mixnet_core.memberships import memberships, mixture_log_likelihood
-from mixnet_core.objective_base import Objective
-from mixnet_core.objectives import make_objective
+from mixnet_core.mixture_file import load_mixture, save_mixture
 from mixnet_core.points import (
     Box,
     Points,
@@ -27,10 +25,8 @@ from mixnet_core.points import (
     on_disk,
     shuffles,
 )
-from mixnet_core.storage import load_model, save_model
 from mixnet_core.validation import check_labels, check_settings
 
-KIND, VERSION = "mixture of networks", 2
 START_ROWS = 200_000  # rows that the initial clustering sees where the data are on disk
 
 
@@ -378,31 +374,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         :meth:`score_samples` give them again.
         """
         check_is_fitted(self, "bank_")
-        params, given = plain_params(self), []
-        if not isinstance(self.structure, str):
-            given.append("structure")
-        if isinstance(self.objective, Objective | dict):
-            params["objective"] = make_objective(self.objective).plain()
-        elif not isinstance(self.objective, str):
-            given.append("objective")
-        header = {
-            "params": params | {"init": None, "random_state": self.seed_},
-            "given": given,
-            "n_features": self.n_features_in_,
-            "span": self.box_.span,
-            "width": self.width_,
-            "scale": self.scale_,
-            "n_iter": self.n_iter_,
-            "history": self.history_,
-            "values": self.values_,
-            "snapshots": list(self.snapshots_),
-        }
-        if hasattr(self, "feature_names_in_"):
-            header["feature_names"] = list(self.feature_names_in_)
-        arrays = {"priors": self.priors_.cpu().numpy(), "low": self.box_.low}
-        arrays |= {f"snapshot_{i}": labels for i, labels in self.snapshots_.items()}
-        arrays |= {name: t.cpu().numpy() for name, t in _named(self.bank_).items()}
-        save_model(path, KIND, VERSION, header, arrays)
+        save_mixture(self, path)
 
     @classmethod
     def load(cls, path, **given):
@@ -422,37 +394,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         ValueError
             For a foreign, damaged or later file, and where a setting must be given again.
         """
-        header, arrays = load_model(path, KIND, VERSION)
-        missing = [name for name in header["given"] if name not in given]
-        if missing:
-            raise ValueError(
-                f"{path} was made with a setting that a file cannot hold; give it again: "
-                f"load(path, {', '.join(f'{name}=...' for name in missing)})"
-            )
-        params = {k: tuple(v) if isinstance(v, list) else v for k, v in header["params"].items()}
-        if isinstance(params["objective"], dict):
-            params["objective"] = make_objective(params["objective"])
-        self = cls(**params | given)
-        self.n_features_in_, self.seed_ = header["n_features"], header["params"]["random_state"]
-        bank = make_bank(self.structure, self.n_components, self.n_features_in_, torch.Generator())
-        for name, t in _named(bank).items():
-            values = arrays.get(name)
-            if values is None or values.shape != tuple(t.shape):
-                raise ValueError(
-                    f"{path} holds networks of another structure than {self.structure}"
-                )
-            t.copy_(torch.from_numpy(values))
-        self.bank_ = bank.to(self.device)
-        self.priors_ = torch.from_numpy(arrays["priors"]).to(self.device)
-        self.box_ = Box(arrays["low"], header["span"])
-        self.width_, self.scale_ = header["width"], header["scale"]
-        self.n_iter_ = header["n_iter"]
-        self.history_, self.values_ = header["history"], header["values"]
-        self.snapshots_ = {i: arrays[f"snapshot_{i}"] for i in header["snapshots"]}
-        if "feature_names" in header:
-            self.feature_names_in_ = np.array(header["feature_names"], dtype=object)
-        self.samples_ = final_samples(self.bank_, self)
-        return self
+        return load_mixture(cls, path, given)
 
     def _seed(self) -> int:
         """A seed from `random_state`, which may be None, an int or a generator of numpy's."""
@@ -547,9 +489,3 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         if not 0 <= component < self.n_components or component != int(component):
             raise ValueError(f"component must be in 0..{self.n_components - 1}; got {component}")
         return int(component)
-
-
-def _named(bank) -> dict[str, torch.Tensor]:
-    """Trained tensors and constants of a bank under the names that a file gives them."""
-    trained = {f"bank_{i}": t for i, t in enumerate(bank.tensors())}
-    return trained | {f"constant_{name}": t for name, t in bank.constants().items()}

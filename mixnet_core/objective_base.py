@@ -19,6 +19,9 @@ class Objective:
     name = ""
     settings: tuple[str, ...] = ()
     scale: float | None = None
+    #: Standard deviation of the kernel that eq. 4 puts around each generated point; the training
+    #: sets it, before Algorithm 1 to an estimate and after it to the width that was chosen.
+    noise: float = 0.0
 
     def prepare(
         self,

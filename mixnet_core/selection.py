@@ -6,6 +6,8 @@ from torch import Tensor
 from mixnet_core.kernels import log_likelihood
 from mixnet_core.memberships import mixture_log_likelihood
 
+MOST_POINTS = 100_000  # of a cluster, where only a covariance is wanted
+
 
 def cluster_scale(x, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000) -> float:
     """w, the median distance between two points of one initial cluster (ours).
@@ -42,6 +44,37 @@ def cluster_scale(x, labels: Tensor, generator: torch.Generator, n_pairs: int = 
     some = x[torch.arange(0, len(x), max(1, len(x) // 10_000))]
     spread = float(some.std(0, unbiased=False).norm()) * 2**0.5
     return spread if spread > 0 else 1.0
+
+
+def residual_scale(x, labels: Tensor, n_dims: int) -> float:
+    """Standard deviation of a feature that `n_dims` directions a cluster leave unexplained (ours).
+
+    The noise of a probabilistic PCA (Tipping & Bishop 1999) of each initial cluster, mean of the
+    variances by size: what a network with `n_dims` inputs cannot reach were it linear. Clusters of
+    at most n_dims + 1 points say nothing of it and are left out.
+
+    Parameters
+    ----------
+    x : Tensor or Points, shape (N, p)
+    labels : Tensor of int64, shape (N,)
+    n_dims : int
+        Size of the random input.
+
+    Returns
+    -------
+    float
+        0 where n_dims ≥ p, or no cluster is large enough.
+    """
+    variance, count = 0.0, 0
+    for j in labels.unique().tolist():
+        members = torch.nonzero(labels == j).flatten()[:MOST_POINTS]
+        rows = x[members].double()
+        if len(rows) <= n_dims + 1 or rows.shape[1] <= n_dims:
+            continue
+        values = torch.linalg.eigvalsh(torch.cov(rows.T).reshape(rows.shape[1], -1))
+        noise = values[: rows.shape[1] - n_dims].clamp_min(0).mean()
+        variance, count = variance + len(rows) * float(noise), count + len(rows)
+    return (variance / count) ** 0.5 if count else 0.0
 
 
 def choose_width(

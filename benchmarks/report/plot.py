@@ -32,7 +32,8 @@ def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
     groups = {space: list(dict.fromkeys(r["dataset"] for r in rows if r["space"] == space))
               for space in panels}
     widths = [len(groups[space]) for space in panels] or [1]
-    figure = Figure(figsize=(2.5 + 1.9 * sum(widths), 4.2), layout="constrained")
+    width = 2.5 + 1.9 * sum(widths)
+    figure = Figure(figsize=(width, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
     handles = {}
@@ -49,7 +50,7 @@ def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
         handles["paper"] = handles.pop("paper")  # last in the legend
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center",
-                      ncols=min(len(handles), 8), frameon=False)
+                      ncols=min(len(handles), 8, int(width / 2)), frameon=False)
     paths = {}
     for kind in ("png", "pdf"):  # no dates or versions inside: the same rows give the same file
         paths[kind] = Path(f"{base}.{kind}")

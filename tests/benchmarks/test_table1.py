@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 from benchmarks.report import notes, runs, summary, table1
 
@@ -250,6 +251,15 @@ def test_plot_and_files_are_the_same_each_time(records, tmp_path):
         assert path.read_bytes() == again[kind].read_bytes(), kind
     assert first["png"].read_bytes().startswith(b"\x89PNG")
     assert {p.name for p in (tmp_path / "a").iterdir()} == {f"table1.{k}" for k in first}
+
+
+@pytest.mark.parametrize("datasets", [["usps"], list(DATASETS)])
+def test_nothing_is_cut_off_at_the_edges_of_the_plot(records, tmp_path, datasets):
+    suite = SUITE | {"datasets": datasets, "spaces": {m: ["code"] for m in METHODS}}
+    image = imread(table1.write(records, suite, tmp_path, **STANZAS)["png"])[..., :3]
+    assert image.min() < 0.5  # something is drawn
+    for edge in (image[:, :2], image[:, -2:], image[:2], image[-2:]):
+        assert (edge == 1).all()
 
 
 def test_runs_csv_is_flat(records, tmp_path):
