@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from benchmarks import provenance
 from benchmarks.cache import file_lock
 from benchmarks.child import Child, signals_to
-from benchmarks.plan import Node, Plan, State, artefact, cell_state, timeout_of
+from benchmarks.plan import MODELS, Node, Plan, State, artefact, cell_state, timeout_of
 from benchmarks.progress import Display, History, duration
 from benchmarks.record import Store
 
@@ -67,11 +67,12 @@ def forecast(plan: Plan, store: Store, retry_failed=False) -> dict[str, tuple[St
     chosen = {key: (state, state.why) for key, state in states.items()
               if state.to_run(retry_failed)}
     for key, node in reversed(plan.nodes.items()):
-        for need in node.needs.values():
+        for role, need in node.needs.items():
             state = states[need.key]
             if key in chosen and need.key not in chosen and state.name == "done" and \
-                    artefact(need, state.record, store) is None:
-                chosen[need.key] = (state, f"its {need.output} are not on this machine")
+                    artefact(need, state.record, store, role) is None:
+                what = "model is" if role in MODELS else f"{need.output} are"
+                chosen[need.key] = (state, f"its {what} not on this machine")
     return {key: chosen[key] for key in plan.nodes if key in chosen}
 
 
@@ -161,8 +162,11 @@ class Dispatcher:
         return False
 
     def _must_remake(self, node: Node, state: State) -> bool:
-        return node.key in self.expected and node.output == "codes" and \
-            artefact(node, state.record, self.store) is None
+        """Whether a cell that will run needs a file of this one which is not here."""
+        return node.key in self.expected and any(
+            artefact(node, state.record, self.store, role) is None
+            for other in self.plan.nodes.values() if other.key in self.expected
+            for role, need in other.needs.items() if need is node)
 
     def _start(self, node: Node) -> bool:
         stack = contextlib.ExitStack()
@@ -174,15 +178,18 @@ class Dispatcher:
         if self._settled(node, cell_state(node, self.store)):
             stack.close()
             return True
-        inputs, paths = {}, {}
+        inputs, paths, models = {}, {}, {}
         for role, need in node.needs.items():
             record = cell_state(need, self.store).record
-            path = artefact(need, record, self.store)
+            path = artefact(need, record, self.store, role)
             inputs[role] = {"method": need.cell["method"], "key": need.key,
                             "attempt": record["attempt"], "hash": record["outputs"][need.output]}
             paths[role] = str(path or node.artifacts / "absent")
+            if role in MODELS:
+                models[role] = {"estimator": need.method["estimator"], "values": record["values"],
+                                "seconds": record["seconds"]}
         job = {"cell": node.cell, "method": node.method, "data": node.data, "inputs": inputs,
-               "paths": paths, "artifacts": str(node.artifacts.resolve()),
+               "paths": paths, "models": models, "artifacts": str(node.artifacts.resolve()),
                "results": str(self.store.results.resolve()),
                "source": self.settings.source, "variant": node.variant,
                "device": self.settings.device, "threads": self.settings.threads,

@@ -17,6 +17,9 @@ from benchmarks.record import Store, cell_key
 
 # Failures that the same code would repeat: run again only when asked to, or when code changed.
 STICKY = ("error", "diverged", "timeout")
+# Roles of needs that are filled by another cell's fitted model, not by what it put out.
+MODELS = ("autoencoder", "model")
+OUTPUTS = {"embedding": "codes", "generative": "samples"}  # of other kinds: labels
 
 
 @dataclass
@@ -35,12 +38,14 @@ class Node:
 
     def __str__(self):
         cell = self.cell
-        return f"{cell['dataset']} {cell['method']} {cell['params']['space']} seed {cell['seed']}"
+        of = f" of {self.needs['samples'].cell['method']}" if "samples" in self.needs else ""
+        return (f"{cell['dataset']} {cell['method']}{of} {cell['params']['space']} "
+                f"seed {cell['seed']}")
 
     @property
     def output(self) -> str:
         """Name of the output that other cells take from this one."""
-        return "codes" if self.method["kind"] == "embedding" else "labels"
+        return OUTPUTS.get(self.method["kind"], "labels")
 
     @property
     def artifacts(self) -> Path:
@@ -63,22 +68,27 @@ class Plan:
         self._known: dict[str, tuple[str, str | None]] = {}
         self._params: dict[tuple, dict] = {}
 
-    def add(self, dataset: str, method: str, space: str, seed: int, requested=True) -> Node:
-        """Add a cell and, before it, what it needs."""
+    def add(self, dataset: str, method: str, space: str, seed: int, requested=True,
+            of: str | None = None) -> Node:
+        """Add a cell and, before it, what it needs; an evaluation is `of` a generative method."""
         data = registry.get(self._datasets, dataset, "dataset")
         stanza = registry.get(self._methods, method, "method")
         if data.get("embedding", "none") == "none":
             space = "raw"
         needs = {}
-        if space == "code":
+        if stanza["kind"] == "evaluation":
+            needs["samples"] = self.add(dataset, of, space, seed, False)
+        elif space == "code":
             needs["codes"] = self.add(dataset, data["embedding"], "raw", seed, False)
+            if stanza["kind"] == "generative":  # samples of codes are decoded
+                needs["autoencoder"] = needs["codes"]
         for role, reference in stanza.get("needs", {}).items():
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
         if (method, dataset) not in self._params:
             self._params[method, dataset] = registry.resolve_params(method, dataset, self.fast)
         params = {"space": space, **self._params[method, dataset]}
-        if stanza["kind"] not in ("embedding", "counting"):
+        if stanza["kind"] not in ("embedding", "counting", "generative", "evaluation"):
             params["n_clusters"] = data["n_clusters"]
         if needs:
             params["inputs"] = {role: f"{need.cell['method']}/{need.key}"
@@ -153,6 +163,8 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
                 spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
                 for space in spaces:
                     plan.add(dataset, method, space, seed)
+                    for evaluation in suite.get("evaluations", ()):
+                        plan.add(dataset, evaluation, space, seed, of=method)
     return plan
 
 
@@ -227,11 +239,15 @@ def timeout_of(node: Node) -> float:
 _artefacts: dict[tuple, str] = {}
 
 
-def artefact(node: Node, record: dict, store: Store) -> Path | None:
-    """File with the output that other cells take, if it is what the record names, else None.
+def artefact(node: Node, record: dict, store: Store, role: str = "") -> Path | None:
+    """File with what other cells take in a role, if it is what the record names, else None.
 
-    Codes lie in the ignored artefacts; labels are unpacked there from the record's own arrays.
+    Codes and samples lie in the ignored artefacts; labels are unpacked there from the record's own
+    arrays. A fitted model is only looked for: that it is the record's, its reader asserts.
     """
+    if role in MODELS:
+        path = node.artifacts / "model.pt"
+        return path if path.is_file() else None
     path, wanted = node.artifacts / f"{node.output}.npy", record["outputs"].get(node.output)
     if wanted is None:
         return None

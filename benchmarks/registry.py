@@ -11,10 +11,12 @@ import os
 import tomllib
 from pathlib import Path
 
-KINDS = ("embedding", "clustering", "selection", "mixture", "labelled", "counting")
+KINDS = ("embedding", "clustering", "selection", "mixture", "labelled", "counting", "generative",
+         "evaluation")
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
     "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2",
+    "test",
 )
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 

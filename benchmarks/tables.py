@@ -66,6 +66,8 @@ def _report(suite: dict):
     """The function that writes a suite's report and returns it as text with its files."""
     if suite.get("report") == "knee":
         from benchmarks.report.knee import report
+    elif suite.get("report") == "table2":
+        from benchmarks.report.table2 import report
     elif "columns" in suite:
         from benchmarks.report.measures import report
     else:

@@ -63,8 +63,8 @@ def _next_group(plan: Plan, store: Store, tried: set[str]) -> list[Node]:
 
 def _cost(node: Node, store: Store) -> tuple:
     """Order of preference: inputs at hand, then fewest seconds, then lowest seed."""
-    absent = any(artefact(need, cell_state(need, store).record, store) is None
-                 for need in node.needs.values())
+    absent = any(artefact(need, cell_state(need, store).record, store, role) is None
+                 for role, need in node.needs.items())
     return absent, cell_state(node, store).record.get("seconds") or 0.0, node.cell["seed"]
 
 

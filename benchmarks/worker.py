@@ -97,8 +97,13 @@ def compute(job: dict, record: dict) -> dict:
     record["dataset"] = {"content_hash": dataset.content_hash, "source": dataset.source,
                          "n": len(dataset.X), "d": int(dataset.X.shape[1]),
                          "n_classes": int(dataset.n_classes)}
-    inputs = {role: stages.read_input(role, job["paths"][role], used["hash"])
+    inputs = {role: {**job["models"][role], "path": job["paths"][role]}
+              if role in job.get("models", ()) else
+              stages.read_input(role, job["paths"][role], used["hash"])
               for role, used in record["inputs"].items()}
+    if "test" in cell["params"]:  # another dataset, of which the content is asserted as well
+        load = stages.resolve(stanza.get("loader", "benchmarks.datasets:load"))
+        inputs["test"] = load(cell["params"]["test"], source=job["source"]).X
     loading = time.perf_counter() - start
     stages.resolve(method["estimator"])
     modules = provenance.imported_modules(*own)
@@ -112,7 +117,7 @@ def compute(job: dict, record: dict) -> dict:
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
     run = stages.run
-    if method["kind"] in ("labelled", "counting"):
+    if method["kind"] in ("labelled", "counting", "generative", "evaluation"):
         run = stages.resolve(f"benchmarks.{method['kind']}:run")
     result = run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
     # Imported late joins; what was imported before counts as it was then, not as edited since.
@@ -126,6 +131,9 @@ def compute(job: dict, record: dict) -> dict:
     if result.codes is not None:
         save_array(artifacts / "codes.npy", result.codes)
         record["outputs"]["codes"] = array_hash(result.codes)
+    if getattr(result, "samples", None) is not None:
+        save_array(artifacts / "samples.npy", result.samples)
+        record["outputs"]["samples"] = array_hash(result.samples)
     if result.labels is not None:
         from benchmarks.metrics import all_metrics
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.report import notes
+from benchmarks.report import notes, words
 from benchmarks.report.summary import COLUMNS, best, summarise
 
 HEAD = ("Dataset", "d", "n", "p", "L", "Features")
@@ -40,7 +39,7 @@ def write(records, suite, out_dir, *, stem="table1", plot=True,
     out_dir.mkdir(parents=True, exist_ok=True)
     texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets, paper),
              "tex": to_latex(rows, suite, methods, datasets, paper)}
-    paths = {kind: _replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
+    paths = {kind: words.replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
     if plot:
         from benchmarks.report.plot import purity_bars  # matplotlib only where it is wanted
         paths |= purity_bars(rows, methods, datasets, out_dir / stem)
@@ -61,9 +60,9 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
             "verdict", "")
     top = best(rows)
     body = [(row["dataset"], row["method"], row["space"], f"{row['n']}/{row['n_asked']}",
-             _pm(row["purity_mean"], row["purity_std"]) + (" *" if _key(row) in top else ""),
-             *(_fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
-             _fixed(row["seconds_mean"]), _pm(row["paper_mean"], row["paper_std"]),
+             words.pm(row["purity_mean"], row["purity_std"]) + (" *" if _key(row) in top else ""),
+             *(words.fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
+             words.fixed(row["seconds_mean"]), words.pm(row["paper_mean"], row["paper_std"]),
              row["verdict"], _trouble(row)) for row in rows]
     widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
@@ -77,7 +76,7 @@ def to_csv(rows) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([_csv(row[column]) for column in COLUMNS])
+        writer.writerow([words.csv(row[column]) for column in COLUMNS])
     return out.getvalue()
 
 
@@ -93,28 +92,28 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
         "dataset among rows with all runs. Stale: made by code that has changed since. "
         "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
         "features, code = the autoencoder's.", "",
-        _line([*HEAD, *(methods[m]["label"] for m in names), "Networks structure"]),
-        _line(["---"] * (len(HEAD) + len(names) + 1)),
+        words.line([*HEAD, *(methods[m]["label"] for m in names), "Networks structure"]),
+        words.line(["---"] * (len(HEAD) + len(names) + 1)),
     ]
     for (dataset, space), found in table.items():
         first = next(iter(found.values()))
         cells = [_markdown_cell(found[m], top, paper) if m in found else "" for m in names]
         title = datasets[dataset].get("title", dataset)
         title += _sup(notes.marks_of_dataset(found.values(), paper))
-        lines.append(_line([title, first["d"], first["n_points"], first["p"] or "–", first["L"],
-                            space, *cells, first["structure"] or "–"]))
+        lines.append(words.line([title, first["d"], first["n_points"], first["p"] or "–",
+                                 first["L"], space, *cells, first["structure"] or "–"]))
     lines += ["", "## All measures", "",
               "Seconds: wall time of the method alone on one machine; the codes and labels that it "
               "takes from other cells were computed once, for all.", "",
-              _line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
-                     "Seconds", "Paper", "Verdict", "Stale", "Missing"]), _line(["---"] * 13)]
+              words.line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
+                     "Seconds", "Paper", "Verdict", "Stale", "Missing"]), words.line(["---"] * 13)]
     for row in rows:
-        lines.append(_line([
+        lines.append(words.line([
             row["dataset"], methods[row["method"]]["label"], row["space"],
-            f"{row['n']}/{row['n_asked']}", _pm(row["purity_mean"], row["purity_std"]),
-            _pm(row["acc_mean"], row["acc_std"]), _fixed(row["nmi_mean"]),
-            _fixed(row["ari_mean"]), _fixed(row["seconds_mean"]),
-            _pm(row["paper_mean"], row["paper_std"]), row["verdict"], row["stale"] or "",
+            f"{row['n']}/{row['n_asked']}", words.pm(row["purity_mean"], row["purity_std"]),
+            words.pm(row["acc_mean"], row["acc_std"]), words.fixed(row["nmi_mean"]),
+            words.fixed(row["ari_mean"]), words.fixed(row["seconds_mean"]),
+            words.pm(row["paper_mean"], row["paper_std"]), row["verdict"], row["stale"] or "",
             row["missing"]]))
     lines += ["", "## Notes", ""]
     lines += [f"* {f'({mark}) ' if mark else ''}{note}"
@@ -127,8 +126,9 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
                   "the datasets of this table, and the rules changed after one, are in "
                   "`attempts.csv`.",
                   "",
-                  _line(["Method", "Parameter", "Value", "Source", "Why"]), _line(["---"] * 5)]
-        lines += [_line(choice) for choice in chosen]
+                  words.line(["Method", "Parameter", "Value", "Source", "Why"]),
+                  words.line(["---"] * 5)]
+        lines += [words.line(choice) for choice in chosen]
     return "\n".join(lines) + "\n"
 
 
@@ -136,7 +136,7 @@ def to_latex(rows, suite, methods, datasets, paper) -> str:
     r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
     table, names = _grid(rows, suite, methods), _columns(rows, suite)
     top = best(rows)
-    head = [*HEAD, *(_tex(methods[m]["label"]) for m in names), "Networks structure"]
+    head = [*HEAD, *(words.tex(methods[m]["label"]) for m in names), "Networks structure"]
     lines = [
         r"% needs \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering",
         r"\caption{Clustering purity (\%): mean$\pm$standard deviation over seeds, runs "
@@ -148,13 +148,13 @@ def to_latex(rows, suite, methods, datasets, paper) -> str:
     for (dataset, space), found in table.items():
         first = next(iter(found.values()))
         cells = [_latex_cell(found[m], top, paper) if m in found else "" for m in names]
-        title = _tex(datasets[dataset].get("title", dataset))
+        title = words.tex(datasets[dataset].get("title", dataset))
         title += _tex_sup(notes.marks_of_dataset(found.values(), paper))
         lines.append(" & ".join([
             title, str(first["d"]), str(first["n_points"]), str(first["p"] or "--"),
             str(first["L"]), space, *cells, first["structure"] or "--"]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}", r"\par\raggedright\scriptsize"]
-    lines += [_tex_sup(mark) + _tex(note) + r"\par"
+    lines += [_tex_sup(mark) + words.tex(note) + r"\par"
               for mark, note in notes.footnotes(rows, methods, datasets, paper)]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
@@ -193,7 +193,7 @@ def _trouble(row):
 
 def _markdown_cell(row, top, paper):
     if row["n"]:
-        value = _pm(row["purity_mean"], row["purity_std"])
+        value = words.pm(row["purity_mean"], row["purity_std"])
         value = f"**{value}**" if _key(row) in top else value
         parts = [f"{value} ({row['n']}/{row['n_asked']})"]
     else:
@@ -201,7 +201,7 @@ def _markdown_cell(row, top, paper):
     if row["paper_mean"] is not None:
         mark = _sup(notes.marks_of_figure(row, paper))
         verdict = f" ours {row['verdict']}" if row["verdict"] else ""
-        parts.append(f"[{_pm(row['paper_mean'], row['paper_std'])}]{mark}{verdict}")
+        parts.append(f"[{words.pm(row['paper_mean'], row['paper_std'])}]{mark}{verdict}")
     if row["stale"]:
         parts.append(f"*{row['stale']} stale*")
     return "<br>".join(parts)
@@ -210,12 +210,12 @@ def _markdown_cell(row, top, paper):
 def _latex_cell(row, top, paper):
     value = _why_empty(row)
     if row["n"]:
-        value = _pm(row["purity_mean"], row["purity_std"]).replace(" ± ", r"$\pm$")
+        value = words.pm(row["purity_mean"], row["purity_std"]).replace(" ± ", r"$\pm$")
         value = rf"\textbf{{{value}}}" if _key(row) in top else value
     parts = [rf"{value} {{\tiny {row['n']}/{row['n_asked']}}}"]
     if row["paper_mean"] is not None:
         mark = _tex_sup(notes.marks_of_figure(row, paper))
-        figure = _pm(row["paper_mean"], row["paper_std"]).replace(" ± ", r"$\pm$")
+        figure = words.pm(row["paper_mean"], row["paper_std"]).replace(" ± ", r"$\pm$")
         parts.append(rf"{{\scriptsize [{figure}]{mark}}}")
     if row["stale"]:
         parts.append(rf"{{\scriptsize\itshape {row['stale']} stale}}")
@@ -233,37 +233,3 @@ def _sup(mark):
 
 def _tex_sup(mark):
     return rf"$^{{{mark}}}$" if mark else ""
-
-
-def _pm(mean, std):
-    if mean is None:
-        return ""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
-
-
-def _fixed(value):
-    return "" if value is None else f"{value:.1f}"
-
-
-def _csv(value):
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else value
-
-
-def _line(cells):
-    return "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ")
-                             for cell in cells) + " |"
-
-
-def _tex(words):
-    for plain, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"),
-                           ("#", r"\#"), ("$", r"\$"), ("{", r"\{"), ("}", r"\}"),
-                           ("^", r"\^{}"), ("~", r"\~{}"), ("±", r"$\pm$"), ("×", r"$\times$"),
-                           ("§", r"\S"), ("–", "--"), ("`", "")):
-        words = words.replace(plain, escaped)
-    return words
-
-
-def _replace(path, content):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(content, encoding="utf-8")
-    return temporary.replace(path)

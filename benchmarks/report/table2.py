@@ -1,0 +1,231 @@
+"""Table 2 of the paper from records: each generative model under one Parzen window.
+
+A second table has the measures that a naive sampler cannot win so easily, of the same samples.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from benchmarks import registry, stats
+from benchmarks.report import notes, words
+
+#: Columns of table2.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
+COLUMNS = (
+    "model", "n", "ll_mean", "ll_std", "ll_se", "sigma", "seconds_mean", "paper_mean", "paper_pm",
+    "verdict", "space", "n_asked", "protocol", "updates", "stopped_by", "stale", "missing",
+)
+
+
+def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
+    """Rows of the two tables, in the order of the suite.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        At most one `done` attempt of a cell, marked `stale` by the caller: generative cells and
+        their evaluations. An evaluation counts where its samples' cell is among them.
+    suite, methods, paper : dict
+        As in `benchmarks.report.summary`.
+
+    Returns
+    -------
+    scores : list of dict
+        The keys of `COLUMNS` and ``method``; what was not measured is None. ``ll_std`` is over
+        runs (ddof = 1), ``ll_se`` the mean standard error over test points.
+    measures : list of dict
+        ``model``, ``space``, ``n`` and the mean and deviation of every value.
+    """
+    seeds = registry.parse_seeds(suite["seeds"])
+    samples, scored = {}, defaultdict(dict)
+    for record in records:
+        cell = record["cell"]
+        if record["kind"] == "generative":
+            samples[cell["method"], cell["params"]["space"], cell["seed"]] = record
+        elif record["kind"] == "evaluation":
+            of = cell["params"]["inputs"]["samples"].partition("/")[0]
+            scored[cell["method"]][of, cell["params"]["space"], cell["seed"]] = record
+    scores, measures = [], []
+    for method in suite["methods"]:
+        for space in suite.get("spaces", {}).get(method, methods[method]["spaces"]):
+            rows = [(method, space, seed) for seed in seeds]
+            made = [samples[row] for row in rows if row in samples]
+            done = {row: scored["parzen"][row] for row in rows if row in scored["parzen"]}
+            scores.append(_score(method, space, rows, made, done, paper))
+            found = [scored["measures"][row] for row in rows if row in scored["measures"]]
+            measures.append(_measured(method, space, found))
+    return scores, measures
+
+
+def _score(method, space, rows, made, scored, paper) -> dict:
+    done = [r for r in scored.values() if r["status"] == "done"]
+    values = [r["values"] for r in done]
+    model = method.removesuffix("-samples")
+    printed = paper["table2"]["models"].get(model, {}) if method != "training-images" else {}
+    trained = [r["values"] for r in made if r["status"] == "done"]
+    missing = Counter(
+        scored[row]["status"] if row in scored else "not run" for row in rows
+        if row not in scored or scored[row]["status"] != "done")
+    seconds = [v["train_seconds"] + v.get("autoencoder_seconds", 0) for v in trained]
+    row = {
+        "method": method, "model": model, "space": space, "n": len(done), "n_asked": len(rows),
+        "ll_mean": _mean(v["ll"] for v in values), "ll_se": _mean(v["se"] for v in values),
+        "ll_std": stats.std([v["ll"] for v in values]) if len(values) > 1 else None,
+        "sigma": _mean(v["sigma"] for v in values), "seconds_mean": _mean(seconds),
+        "paper_mean": printed.get("mean"), "paper_pm": printed.get("pm"),
+        "verdict": stats.verdict([v["ll"] for v in values], printed.get("mean"),
+                                 printed.get("pm")),
+        "protocol": "/".join(sorted({v["protocol"] for v in values})),
+        "updates": _mean(v["updates"] for v in trained if "updates" in v),
+        "stopped_by": _counts(v["stopped_by"] for v in trained if "stopped_by" in v),
+        "stale": sum(bool(r.get("stale")) for r in done),
+        "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
+    }
+    return row
+
+
+def _measured(method, space, records) -> dict:
+    done = [r["values"] for r in records if r["status"] == "done"]
+    row = {"method": method, "model": method.removesuffix("-samples"), "space": space,
+           "n": len(done)}
+    for name in done[0] if done else ():
+        if name not in ("n_samples", "n_test"):
+            found = [values[name] for values in done]
+            row[f"{name}_mean"] = _mean(found)
+            row[f"{name}_std"] = stats.std(found) if len(found) > 1 else None
+    return row
+
+
+def label(row, methods) -> str:
+    """Name of a row; training images in code space are what the autoencoder makes of them."""
+    name = methods[row["method"]]["label"]
+    twice = row["space"] == "code" and len(methods[row["method"]]["spaces"]) > 1
+    return f"{name}, reconstructed" if twice else name
+
+
+def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
+    """Write `stem`.csv, .md, .tex and `stem`-measures.csv; the first table as text."""
+    methods, datasets, paper = registry.methods(), registry.datasets(), registry.paper()
+    scores, measures = summarise(records, suite, methods, paper)
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    contents = {
+        f"{stem}.csv": to_csv(scores, COLUMNS),
+        f"{stem}-measures.csv": to_csv(measures, _columns(measures)),
+        f"{stem}.md": to_markdown(scores, measures, suite, methods, datasets, paper),
+        f"{stem}.tex": to_latex(scores, methods),
+    }
+    paths = {name: words.replace(out / name, text) for name, text in contents.items()}
+    return text(scores, methods), paths
+
+
+def text(rows, methods) -> str:
+    """The table for a terminal."""
+    lines = [("model", "n", "log-likelihood", "se", "sigma", "seconds", "paper", "verdict",
+              "stopped by", "")]
+    for row in rows:
+        trouble = ", ".join(filter(None, [f"{row['stale']} stale" if row["stale"] else "",
+                                          row["missing"]]))
+        lines.append((label(row, methods), f"{row['n']}/{row['n_asked']}",
+                      words.pm(row["ll_mean"], row["ll_std"]), words.fixed(row["ll_se"]),
+                      _sigma(row), words.fixed(row["seconds_mean"]),
+                      words.pm(row["paper_mean"], row["paper_pm"]), row["verdict"],
+                      row["stopped_by"], trouble))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+                     for line in lines)
+
+
+def to_csv(rows, columns) -> str:
+    """The rows under these columns, four decimals, empty where nothing was measured."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([words.csv(row.get(column)) for column in columns])
+    return out.getvalue()
+
+
+def to_markdown(scores, measures, suite, methods, datasets, paper) -> str:
+    """Both tables, the notes and the choices made."""
+    lines = [
+        f"# {suite.get('title', 'Table 2')}", "",
+        "Mean log-likelihood of the MNIST test images in nats under a Gaussian Parzen window on "
+        "the samples of a model: mean ± standard deviation over runs (ddof = 1); SE: standard "
+        "error over test images; n = runs averaged/asked for; σ: width chosen on validation "
+        "images, mean over runs. Paper: as printed, for the first five copied there from other "
+        "papers; the verdict is the 95% Welch interval of the difference of means. Seconds: "
+        "training of one run, that of the autoencoder included.", "",
+        words.line(["Model", "n", "Log-likelihood", "SE", "σ", "Protocol", "Seconds", "Updates",
+                    "Stopped by", "Paper", "Verdict", "Stale", "Missing"]),
+        words.line(["---"] * 13)]
+    for row in scores:
+        lines.append(words.line([
+            label(row, methods), f"{row['n']}/{row['n_asked']}",
+            words.pm(row["ll_mean"], row["ll_std"]), words.fixed(row["ll_se"]), _sigma(row),
+            row["protocol"], words.fixed(row["seconds_mean"]),
+            "" if row["updates"] is None else f"{row['updates']:.0f}", row["stopped_by"],
+            words.pm(row["paper_mean"], row["paper_pm"]), row["verdict"], row["stale"] or "",
+            row["missing"]]))
+    lines += ["", "## Other measures of the same samples", "",
+              *(f"* {note}" for note in paper["table2"].get("measures", ())), ""]
+    names = _columns(measures)[3:]
+    shown = [name.removesuffix("_mean") for name in names if name.endswith("_mean")]
+    lines += [words.line(["Model", "n", *shown]), words.line(["---"] * (2 + len(shown)))]
+    for row in measures:
+        cells = [_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown]
+        lines.append(words.line([label(row, methods), row["n"], *cells]))
+    lines += ["", "## Notes", "", *(f"* {note}" for note in paper["table2"]["notes"])]
+    listed = [{"method": row["method"], "space": row["space"], "dataset": "mnist"}
+              for row in scores]
+    lines += ["", "## What had to be chosen", "",
+              words.line(["Method", "Parameter", "Value", "Source", "Why"]),
+              words.line(["---"] * 5)]
+    lines += [words.line(c) for c in
+              notes.choices(listed, methods, datasets, suite.get("fast", False))]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(rows, methods) -> str:
+    r"""The table for booktabs."""
+    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering",
+             r"\caption{Log-likelihood of the MNIST test images by a Gaussian Parzen window: "
+             r"mean$\pm$standard deviation over $n$ runs, and the figure of the paper.}",
+             r"\begin{tabular}{lrrrr}", r"\toprule",
+             r"Model & $n$ & Log-likelihood & $\sigma$ & Paper \\", r"\midrule"]
+    for row in rows:
+        cells = [words.tex(label(row, methods)), f"{row['n']}/{row['n_asked']}",
+                 words.tex(words.pm(row["ll_mean"], row["ll_std"])), _sigma(row),
+                 words.tex(words.pm(row["paper_mean"], row["paper_pm"]))]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _columns(measures) -> list[str]:
+    names = ["model", "space", "n"]
+    for row in measures:
+        names += [name for name in row if name not in (*names, "method")]
+    return names
+
+
+def _mean(values):
+    values = list(values)
+    return stats.mean(values) if values else None
+
+
+def _counts(values) -> str:
+    counts = Counter(values)
+    return ", ".join(f"{value} {n}" for value, n in counts.most_common())
+
+
+def _sigma(row) -> str:
+    return "" if row["sigma"] is None else f"{row['sigma']:.3f}"
+
+
+def _short(mean, std) -> str:
+    if mean is None:
+        return ""
+    return f"{mean:.4g}" if std is None else f"{mean:.4g} ± {std:.2g}"

@@ -1,0 +1,45 @@
+"""Numbers and words as the tables write them."""
+
+from __future__ import annotations
+
+import os
+
+
+def pm(mean, std):
+    """Mean and deviation to one decimal; empty where nothing was measured."""
+    if mean is None:
+        return ""
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def fixed(value):
+    """One decimal, or empty."""
+    return "" if value is None else f"{value:.1f}"
+
+
+def csv(value):
+    """A cell of a CSV file: four decimals, empty for None."""
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else value
+
+
+def line(cells):
+    """A line of a Markdown table."""
+    return "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ")
+                             for cell in cells) + " |"
+
+
+def tex(words):
+    """Plain words with what LaTeX reads otherwise escaped."""
+    for plain, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"),
+                           ("#", r"\#"), ("$", r"\$"), ("{", r"\{"), ("}", r"\}"),
+                           ("^", r"\^{}"), ("~", r"\~{}"), ("±", r"$\pm$"), ("×", r"$\times$"),
+                           ("§", r"\S"), ("–", "--"), ("`", "")):
+        words = words.replace(plain, escaped)
+    return words
+
+
+def replace(path, content):
+    """Write a text file whole; returns its path."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(content, encoding="utf-8")
+    return temporary.replace(path)

@@ -1,0 +1,86 @@
+"""Table 2 from records, against the same means by pandas; what it says and what it leaves empty."""
+
+import pandas as pd
+import pytest
+
+from benchmarks import registry
+from benchmarks.report import table2
+
+SUITE = {"title": "Table 2", "methods": ["gan", "mixnet-samples", "training-images"],
+         "seeds": [0, 1, 2], "datasets": ["mnist"]}
+
+
+def generated(method, space, seed, status="done", **values):
+    return {"kind": "generative", "status": status, "values": values,
+            "cell": {"method": method, "seed": seed, "params": {"space": space}}}
+
+
+def evaluated(by, method, space, seed, status="done", stale=False, **values):
+    return {"kind": "evaluation", "status": status, "values": values, "stale": stale,
+            "cell": {"method": by, "seed": seed,
+                     "params": {"space": space, "inputs": {"samples": f"{method}/0123"}}}}
+
+
+def parzen(method, space, seed, ll, **more):
+    values = {"ll": ll, "se": 2.0, "sigma": 0.2, "protocol": "goodfellow"}
+    return evaluated("parzen", method, space, seed, **values, **more)
+
+
+RECORDS = [
+    generated("gan", "raw", 0, train_seconds=100.0, updates=75, stopped_by="budget"),
+    generated("gan", "raw", 1, train_seconds=110.0, updates=75, stopped_by="budget"),
+    generated("gan", "raw", 2, status="timeout"),
+    parzen("gan", "raw", 0, 220.0), parzen("gan", "raw", 1, 231.0, stale=True),
+    evaluated("parzen", "gan", "raw", 2, status="skipped"),
+    evaluated("measures", "gan", "raw", 0, mmd2=0.01, n_samples=9, n_test=9),
+    evaluated("measures", "gan", "raw", 1, mmd2=0.03, n_samples=9, n_test=9),
+    generated("mixnet-samples", "code", 0, train_seconds=500.0, autoencoder_seconds=60.0),
+    parzen("mixnet-samples", "code", 0, 310.0),
+    generated("training-images", "raw", 0, train_seconds=0.0),
+    parzen("training-images", "raw", 0, 244.0), parzen("training-images", "code", 0, 305.0),
+]
+
+
+@pytest.fixture
+def rows():
+    scores, measures = table2.summarise(RECORDS, SUITE, registry.methods(), registry.paper())
+    return {(r["model"], r["space"]): r for r in scores}, measures
+
+
+def test_means_deviations_and_what_is_missing(rows):
+    gan = rows[0]["gan", "raw"]
+    column = pd.Series([220.0, 231.0])
+    assert (gan["n"], gan["n_asked"], gan["missing"], gan["stale"]) == (2, 3, "1 skipped", 1)
+    assert gan["ll_mean"] == column.mean() and gan["ll_std"] == pytest.approx(column.std())
+    assert gan["seconds_mean"] == 105 and gan["stopped_by"] == "budget 2"
+    assert (gan["paper_mean"], gan["paper_pm"], gan["verdict"]) == (225, 2, "level")
+
+
+def test_the_mixture_stands_beside_the_papers_figure_and_counts_its_autoencoder(rows):
+    mixture = rows[0]["mixnet", "code"]
+    assert (mixture["paper_mean"], mixture["seconds_mean"]) == (308, 560)
+    assert mixture["ll_std"] is None and mixture["verdict"] == ""
+    assert mixture["missing"] == "2 not run"
+
+
+def test_no_figure_of_the_paper_stands_in_a_measured_column(rows):
+    empty = table2.summarise([], SUITE, registry.methods(), registry.paper())[0]
+    for row in empty:
+        assert row["n"] == 0 and row["paper_mean"] == rows[0][row["model"], row["space"]][
+            "paper_mean"]
+        assert all(row[c] is None for c in ("ll_mean", "ll_std", "ll_se", "sigma", "seconds_mean"))
+
+
+def test_files(tmp_path, monkeypatch):
+    text, paths = table2.report(RECORDS, SUITE, tmp_path, "table2")
+    table = pd.read_csv(paths["table2.csv"])
+    assert list(table)[:10] == ["model", "n", "ll_mean", "ll_std", "ll_se", "sigma",
+                                "seconds_mean", "paper_mean", "paper_pm", "verdict"]
+    assert table.ll_mean.tolist() == [225.5, 310, 244, 305]
+    other = pd.read_csv(paths["table2-measures.csv"])
+    assert other.mmd2_mean[0] == 0.02 and other.n.tolist() == [2, 0, 0, 0]
+    markdown = paths["table2.md"].read_text()
+    assert "| Real training images, reconstructed | 1/3 | 305.0 |" in markdown
+    assert "| GAN | 2 | 0.02 ± 0.014 |" in markdown
+    assert r"225.5 $\pm$ 7.8" in paths["table2.tex"].read_text()
+    assert "budget 2" in text and "1 stale, 1 skipped" in text
