@@ -43,9 +43,7 @@ class ChainModel(GenerativeModel):
         ValueError
             If n is not a whole number from 1, or the others are not as said.
         """
-        check_number("n", n, 1, whole=True)
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator; got {generator!r}")
+        self._check_sample(n, generator)
         x = self.network_.start
         if start is not None:
             start = check_unit("start", start, self.n_features_in_, minimum=1)

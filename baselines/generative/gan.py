@@ -84,7 +84,7 @@ class GAN(GenerativeModel):
     keep_input, keep_hidden : dropout's kept shares. Published: 0.8 and 0.5.
     generator_range, discriminator_range : weights start uniform in ± this. Published: 0.05 and
         0.005. Biases start at 0, the generator's output biases at the logits of the means of X.
-    lr : of SGD, divided by 1.000004 at each update. Published: 0.1.
+    lr : of SGD, divided by 1.000004 at each update, to 1e-6 at least. Published: 0.1.
     momentum, final_momentum, saturate : from the first (0.5) in the first epoch to the last (0.7)
         in the epoch number `saturate` (250), all published; learning rate in the velocity.
     batch_size : points, and samples, an update. Published: 100.

@@ -131,6 +131,9 @@ def check_gmmn(model) -> None:
 class GMMN(GenerativeModel):
     """Generative moment matching network on points in [0, 1]^d: codes, or pixels.
 
+    SGD on the square root of the biased MMD², from the weights of :func:`fan_in_normal`; the last
+    weights are kept; validation data is not used. All as published.
+
     Parameters
     ----------
     latent_dim : size of z ~ U[-1, 1]. Published: 10.

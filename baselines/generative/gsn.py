@@ -50,6 +50,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
+        """Published: U(±√(6 / (rows + columns))); biases 0."""
         for W in (self.W1, self.W2):
             bound = math.sqrt(6 / sum(W.shape))
             W.copy_(bound * (2 * torch.rand(W.shape, generator=generator) - 1))
@@ -124,18 +125,24 @@ class GSN(ChainModel):
     Parameters
     ----------
     hidden : tuple of two ints
+        Tanh units.
     walkback : int
         Steps of the chain in training.
     salt_and_pepper : float
         Share of the pixels that are replaced, in [0, 1].
     noise_std : float
-        Of the noise before and after the activation of the second layer.
+        Of the noise before and after the activation of the second layer. Both noises are for 784
+        pixels: of the 64 of scikit-learn's digits they leave little, and the chain stays at the
+        mean image; with less noise a single chain stays at one digit.
     lr, decay, momentum : float
         SGD with buffer ← m·buffer + (1 - m)·gradient; the rate is lr·decay^epoch.
     batch_size : int
         In a new order every pass; published, one order for all.
     epochs : int
+        Of 600 updates, published. Of few points an epoch is few updates, and the rate has fallen
+        before the network has learnt: give a decay nearer to 1 and more epochs.
     n_chains, burn_in, thin : int
+        Published: one chain, of which every step is a sample.
     max_updates : int, optional
         Budget.
     random_state : int

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .checkpoints import Checkpoint, whole_file
@@ -18,9 +19,14 @@ SAMPLE_BLOCK = 1000  # samples drawn at once: fixed, so that the same generator 
 
 
 def fingerprint(estimator, *arrays) -> str:
-    """Name of a training: class, settings and data. Another's checkpoint is not resumed."""
+    """Name of a training: class, settings and data. Another's checkpoint is not resumed.
+
+    ``max_updates`` counts as a setting: schedules, the shares of phases and the entries of the
+    history follow from it. So does the kind of device, since two kinds round differently.
+    """
     digest = hashlib.sha256(type(estimator).__qualname__.encode())
-    digest.update(json.dumps(plain_params(estimator), sort_keys=True).encode())
+    settings = plain_params(estimator) | {"device": torch.device(estimator.device).type}
+    digest.update(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -29,7 +35,7 @@ def fingerprint(estimator, *arrays) -> str:
 
 
 def plain_params(estimator) -> dict:
-    """Constructor settings in types that JSON holds."""
+    """Constructor settings in types that JSON holds, but for the device, which is no setting."""
 
     def plain(value):
         if isinstance(value, tuple | list | np.ndarray):
@@ -38,7 +44,8 @@ def plain_params(estimator) -> dict:
             return value.item()
         return value if value is None or isinstance(value, bool | int | float) else str(value)
 
-    return {name: plain(value) for name, value in estimator.get_params(deep=False).items()}
+    params = estimator.get_params(deep=False)
+    return {name: plain(value) for name, value in params.items() if name != "device"}
 
 
 def check_unit(name: str, X, n_features: int | None = None, minimum: int = 2) -> np.ndarray:
@@ -131,14 +138,19 @@ class GenerativeModel(BaseEstimator):
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> np.ndarray:
         """n samples, shape (n, d), float32 in [0, 1]; `generator` is on the CPU."""
-        check_number("n", n, 1, whole=True)
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator; got {generator!r}")
+        self._check_sample(n, generator)
         sizes = [min(SAMPLE_BLOCK, n - start) for start in range(0, n, SAMPLE_BLOCK)]
         return torch.cat([self._sample(size, generator) for size in sizes]).cpu().numpy()
 
+    def _check_sample(self, n, generator) -> None:
+        check_is_fitted(self, "network_")
+        check_number("n", n, 1, whole=True)
+        if not isinstance(generator, torch.Generator):
+            raise ValueError(f"generator must be a torch.Generator; got {generator!r}")
+
     def save(self, path) -> None:
         """Write settings, results and weights to one file that :meth:`load` reads."""
+        check_is_fitted(self, "network_")
         head = {
             "kind": type(self).__qualname__,
             "version": 1,

@@ -188,11 +188,17 @@ def part_of(progress, before: int, whole: int):
 
 
 def share_budget(lengths, max_updates: int | None) -> list[int]:
-    """Updates of each phase: a budget below the sum shortens all in proportion, to one at least."""
-    whole = sum(lengths)
-    if max_updates is None or max_updates >= whole:
+    """Updates of each phase: a budget below the sum shortens all in proportion, to one at least.
+
+    They add up to the budget, unless that is less than one each.
+    """
+    left, after, shares = max_updates, sum(lengths), []
+    if max_updates is None or max_updates >= after:
         return list(lengths)
-    return [max(1, length * max_updates // whole) if length else 0 for length in lengths]
+    for length in lengths:
+        shares.append(max(1, left * length // after) if length else 0)
+        left, after = left - shares[-1], after - length
+    return shares
 
 
 def streams(seed: int, n: int) -> list[torch.Generator]:

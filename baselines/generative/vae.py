@@ -60,7 +60,8 @@ class VAE(GenerativeModel):
     ----------
     latent_dim : size of z ~ N(0, I). Ours among theirs (3, 5, 10, 20, 200 on MNIST): 20.
     hidden : tanh layers of the encoder; the decoder mirrors them. Theirs for MNIST: (500,).
-    init_std : of the initial weights; biases start at 0. Theirs: 0.01.
+    init_std : of the initial weights. Theirs: 0.01, if N(0, 0.01) states a deviation; biases,
+        which they draw alike, start at 0 (ours).
     lr : of Adam, which is ours (theirs: Adagrad, at a rate picked from {0.01, 0.02, 0.1} by its
         first updates, and a weak weight decay, left out here).
     batch_size : points an update, one draw of z each. Theirs: 100.

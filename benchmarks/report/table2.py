@@ -49,7 +49,7 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
             of = cell["params"]["inputs"]["samples"].partition("/")[0]
             scored[cell["method"]][of, cell["params"]["space"], cell["seed"]] = record
     scores, measures = [], []
-    for method in suite["methods"]:
+    for method in (m for m in suite["methods"] if methods[m]["kind"] == "generative"):
         for space in suite.get("spaces", {}).get(method, methods[method]["spaces"]):
             rows = [(method, space, seed) for seed in seeds]
             made = [samples[row] for row in rows if row in samples]

@@ -1,14 +1,20 @@
 """What every generative model promises: the same result after an interruption, files, doors."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from baselines.generative import checkpoints
+from baselines.generative.contractive import StackedCAE
+from baselines.generative.dbn import DBN
 from baselines.generative.gan import GAN
 from baselines.generative.gmmn import GMMN
 from baselines.generative.gmmn_autoencoder import GMMNAutoencoder
+from baselines.generative.gsn import GSN
 from baselines.generative.vae import VAE
 
 MMD = dict(latent_dim=2, hidden=(8,), variances=(0.1,), batch_size=8, updates=6)
@@ -18,7 +24,15 @@ MODELS = {
     "gan": GAN(latent_dim=3, generator_hidden=(6,), units=(4, 3), pieces=2, batch_size=5,
                updates=10),
     "vae": VAE(latent_dim=2, hidden=(6,), batch_size=5, updates=9, every=2, patience=2, lr=0.01),
+    # A DBN has one sample for each state of its top layer: units enough to tell them apart.
+    "dbn": DBN(hidden=(5, 20), batch_size=5, epochs=(1, 2), n_chains=6, burn_in=2, thin=1),
+    "cae": StackedCAE(hidden=(5, 4), batch_size=5, epochs=(1, 2), patience=1, n_chains=6,
+                      burn_in=2, thin=1),
+    "gsn": GSN(hidden=(6, 5), batch_size=5, epochs=2),
 }
+PHASES = {"gmmn+ae": 4, "dbn": 2, "cae": 2}
+SETTINGS = [(kind, name) for kind, one in MODELS.items() for name in one.get_params()
+            if name != "device"]
 
 
 class Killed(Exception):
@@ -26,8 +40,13 @@ class Killed(Exception):
 
 
 @pytest.fixture(params=MODELS)
-def model(request):
-    return clone(MODELS[request.param])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def model(kind):
+    return clone(MODELS[kind])
 
 
 @pytest.fixture
@@ -92,6 +111,9 @@ def test_a_checkpoint_of_other_data_or_settings_is_not_used(model, X, tmp_path):
     assert_same(clone(model).fit(X), clone(model).fit(X, checkpoint=path))
     other = clone(model).set_params(random_state=1)
     assert_same(clone(other).fit(X), other.fit(X, checkpoint=path))
+    # Nor that of a smaller budget: schedules and history follow from the budget.
+    clone(model).set_params(max_updates=4).fit(X, checkpoint=path)
+    assert_same(clone(model).fit(X), clone(model).fit(X, checkpoint=path))
 
 
 def test_the_seed_decides_and_no_global_state_is_touched(model, X):
@@ -114,21 +136,25 @@ def test_samples(model, X):
 
 
 def test_save_and_load(model, X, tmp_path):
+    with pytest.raises(NotFittedError):
+        model.save(tmp_path / "model.npz")
     model.fit(X)
     model.save(tmp_path / "model.npz")
     loaded = type(model).load(tmp_path / "model.npz")
     assert_same(model, loaded)
     assert loaded.get_params() == model.get_params()
     assert all(p.requires_grad is False for p in loaded.network_.parameters())
-    np.load(tmp_path / "model.npz", allow_pickle=False).close()  # no pickle anywhere in it
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as file:  # no pickle anywhere in it
+        assert "device" not in json.loads(str(file["head"]))["params"]
+    model.set_params(device=torch.device("cpu")).save(tmp_path / "again.npz")
+    assert_same(model, type(model).load(tmp_path / "again.npz", device=torch.device("cpu")))
 
 
-@pytest.mark.parametrize("budget", [1, 4])
-def test_a_budget_ends_the_training(model, X, budget):
+@pytest.mark.parametrize("budget", [1, 5])
+def test_a_budget_ends_the_training(kind, model, X, budget):
     model.set_params(max_updates=budget).fit(X)
     assert model.values_["stopped_by"] == "budget"
-    phases = 4 if isinstance(model, GMMNAutoencoder) else 1
-    assert budget <= model.values_["updates"] <= max(budget, phases)
+    assert model.values_["updates"] == max(budget, PHASES.get(kind, 1))  # one a phase at least
     assert model.set_params(max_updates=100_000).fit(X).values_["stopped_by"] == "length"
 
 
@@ -158,6 +184,8 @@ def test_doors_of_fit_and_sample(model, X):
             clone(model).set_params(max_updates=bad).fit(X)
     with pytest.raises(ValueError, match="random_state must be a whole number"):
         clone(model).set_params(random_state=None).fit(X)
+    with pytest.raises(NotFittedError):
+        draw(model)
     model.fit(X)
     for n in (0, 2.5):
         with pytest.raises(ValueError, match="n must be a whole number from 1"):
@@ -166,11 +194,20 @@ def test_doors_of_fit_and_sample(model, X):
         model.sample(2, 3)
 
 
-@pytest.mark.parametrize("name", ["lr", "batch_size", "updates", "latent_dim"])
-@pytest.mark.parametrize("bad", [0, -1, "many", None, float("nan")])
+@pytest.mark.parametrize(("kind", "name"), SETTINGS)
+@pytest.mark.parametrize("bad", [-1, "many", float("nan")])
 def test_doors_of_settings(model, X, name, bad):
     with pytest.raises(ValueError, match=f"{name} must be"):
         model.set_params(**{name: bad}).fit(X)
+
+
+@pytest.mark.parametrize("bad", [0, None])
+def test_doors_of_rates_and_lengths(model, X, bad):
+    found = set(model.get_params()) & {"lr", "batch_size", "updates", "epochs", "latent_dim"}
+    assert {"lr", "batch_size"} < found
+    for name in found:
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            clone(model).set_params(**{name: bad}).fit(X)
 
 
 def test_load_refuses_other_files(model, X, tmp_path):

@@ -5,14 +5,9 @@ import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from baselines.generative import checkpoints
 from baselines.generative.contractive import Layer, StackedCAE
 
 SMALL = dict(hidden=(6, 5), epochs=(3, 4), batch_size=16, n_chains=8, burn_in=3, thin=2)
-
-
-class Killed(Exception):
-    pass
 
 
 @pytest.fixture(autouse=True)
@@ -166,26 +161,6 @@ def same(a, b):
     assert np.array_equal(a.sample(20, g()), b.sample(20, g()))
 
 
-def test_a_training_killed_at_every_save_gets_to_the_same_result(X, tmp_path, monkeypatch):
-    whole, kills = StackedCAE(**SMALL).fit(X, validation=X[:9]), 0
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_CHECKPOINTS", 0)
-    write = checkpoints.Checkpoint.write
-
-    def write_and_die(self, *args, **kwargs):
-        write(self, *args, **kwargs)
-        raise Killed
-
-    monkeypatch.setattr(checkpoints.Checkpoint, "write", write_and_die)
-    while True:
-        try:
-            resumed = StackedCAE(**SMALL).fit(X, X[:9], checkpoint=tmp_path / "state")
-            break
-        except Killed:
-            kills += 1
-    assert kills == whole.values_["updates"] == 4 * 3 + 4 * 4
-    same(whole, resumed)
-
-
 def test_budget_is_shared_and_the_seed_decides(X):
     model = StackedCAE(**SMALL, max_updates=14).fit(X)
     assert model.values_ == {"updates": 14, "stopped_by": "budget"}
@@ -193,12 +168,6 @@ def test_budget_is_shared_and_the_seed_decides(X):
     same(model, StackedCAE(**SMALL, max_updates=14).fit(X))
     other = StackedCAE(**SMALL, max_updates=14, random_state=1).fit(X)
     assert not torch.equal(other.network_.layers[0].W, model.network_.layers[0].W)
-
-
-def test_save_and_load(X, tmp_path):
-    model = StackedCAE(**SMALL).fit(X)
-    model.save(tmp_path / "cae.npz")
-    same(model, StackedCAE.load(tmp_path / "cae.npz"))
 
 
 @pytest.mark.parametrize(

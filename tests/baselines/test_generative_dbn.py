@@ -263,12 +263,6 @@ def test_validation_is_watched_only(X):
     assert math.isclose(model.values_["free_energy_gap_1"], gap, rel_tol=1e-5)
 
 
-def test_save_and_load(X, tmp_path):
-    model = DBN(**SMALL).fit(X)
-    model.save(tmp_path / "dbn.npz")
-    same(model, DBN.load(tmp_path / "dbn.npz"))
-
-
 def test_fewer_points_than_a_batch_or_chains():
     model = DBN(hidden=(3, 2), epochs=(2, 2), burn_in=1, n_chains=7).fit(np.eye(4))
     assert model.values_["updates"] == 4

@@ -12,6 +12,10 @@ from baselines.generative.training import Batches, streams
 SMALL = dict(latent_dim=3, generator_hidden=(6,), units=(4, 3), pieces=2, batch_size=5, updates=20)
 
 
+def g(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
 def uniform_weights(network, bound=0.5, seed=0):
     generator = torch.Generator().manual_seed(seed)
     for p in network.parameters():
@@ -20,7 +24,7 @@ def uniform_weights(network, bound=0.5, seed=0):
 
 
 def test_maxout_is_the_largest_of_its_pieces():
-    layer, x = uniform_weights(Maxout(3, 4, 5)), torch.randn(6, 3)
+    layer, x = uniform_weights(Maxout(3, 4, 5)), torch.randn(6, 3, generator=g())
     w, b = layer.linear.weight.reshape(5, 4, 3), layer.linear.bias.reshape(5, 4)
     for i in range(6):
         for unit in range(4):
@@ -30,7 +34,7 @@ def test_maxout_is_the_largest_of_its_pieces():
 
 def test_only_the_largest_piece_learns():
     layer = uniform_weights(Maxout(3, 1, 4))
-    x = torch.randn(1, 3)
+    x = torch.randn(1, 3, generator=g())
     best = int(layer.linear(x).argmax())
     layer(x).sum().backward()
     expected = torch.zeros(4, 3)
@@ -49,7 +53,7 @@ def plain_discriminator(net, x, masks=(1, 1, 1)):
 
 def test_dropout_scales_by_one_over_the_kept_share():
     net = uniform_weights(Discriminator(6, (4, 3), 2, 0.8, 0.5))
-    x, noise = torch.rand(7, 6), torch.Generator().manual_seed(4)
+    x, noise = torch.rand(7, 6, generator=g()), g(4)
     found = net(x, noise)
     noise.manual_seed(4)
     masks = [torch.empty(7, n).bernoulli_(keep, generator=noise) * scale

@@ -261,6 +261,12 @@ def test_budgets_and_progress_of_phases():
     assert share_budget([30, 30, 400], None) == share_budget([30, 30, 400], 460) == [30, 30, 400]
     assert share_budget([30, 30, 400], 46) == [3, 3, 40]
     assert share_budget([30, 0, 400], 2) == [1, 0, 1]
+    assert share_budget([4, 4, 4, 6], 1) == [1, 1, 1, 1]
+    for budget in range(3, 100):
+        lengths, shares = [7, 60, 33], share_budget([7, 60, 33], budget)
+        assert sum(shares) == budget and min(shares) >= 1
+        assert all(abs(share - length * budget / 100) < 2
+                   for share, length in zip(shares, lengths, strict=True))
     told = []
     part_of(lambda *a: told.append(a), 30, 60)(5, 30, "text")
     assert told == [(35, 60, "text")] and part_of(None, 1, 2) is None
@@ -273,11 +279,16 @@ def test_fingerprints_tell_trainings_apart():
     X = np.eye(3, dtype=np.float32)
     same = {fingerprint(GMMN(hidden=h, lr=lr), X) for h in [(2,), [2], np.array([2])]
             for lr in (2.0, np.float64(2.0))}
+    same.add(fingerprint(GMMN(hidden=(2,), device=torch.device("cpu")), X))
     assert len(same) == 1
     others = [fingerprint(GMMN(hidden=(2,), random_state=1), X), fingerprint(GMMN(), X),
               fingerprint(GMMN(hidden=(2,)), X.T[::-1]), fingerprint(GMMN(hidden=(2,)), X, X),
-              fingerprint(GMMN(hidden=(2,)), X[:2]), fingerprint(VAE(), X)]
-    assert len(same | set(others)) == 7
+              fingerprint(GMMN(hidden=(2,)), X[:2]), fingerprint(VAE(), X),
+              fingerprint(GMMN(hidden=(2,), max_updates=5), X),
+              fingerprint(GMMN(hidden=(2,), device="cuda:0"), X)]
+    assert len(same | set(others)) == 9
+    devices = "cuda", "cuda:1", torch.device("cuda")
+    assert len({fingerprint(GMMN(device=one), X) for one in devices}) == 1
 
 
 @pytest.mark.parametrize(
