@@ -16,15 +16,16 @@ def run(cell: dict, method: dict, dataset, inputs: dict, artifacts, checkpoint,
     A method whose estimator is a class is a Parzen window: ``protocol`` names how its width is
     chosen, and the log density of every test image is kept. One whose estimator is a function of
     samples, test and training images returns scalars. ``n_test`` limits the test images (0: all).
-    ``inputs`` has ``samples`` and ``test``.
+    ``inputs`` has ``test`` and ``samples``; without the latter the test images are scored.
     """
-    params, samples, test = cell["params"], inputs["samples"], inputs["test"]
+    params, samples, test = cell["params"], inputs.get("samples"), inputs["test"]
     test = test[:params["n_test"]] if params["n_test"] else test
     scorer = stages.resolve(method["estimator"])
     result, start = stages.Result(), time.perf_counter()
     if not inspect.isclass(scorer):
         train = PROTOCOLS["goodfellow"].split(len(dataset.X))[0]
-        result.values = scorer(samples, test, dataset.X[train], random_state=cell["seed"])
+        sets = (test, dataset.X[train]) if samples is None else (samples, test, dataset.X[train])
+        result.values = scorer(*sets, random_state=cell["seed"])
     else:
         from baselines.parzen import mean_and_error
 
@@ -43,6 +44,6 @@ def run(cell: dict, method: dict, dataset, inputs: dict, artifacts, checkpoint,
         result.values = {"ll": mean, "se": error, "sigma": window.width_, "validation": chosen,
                          "protocol": protocol.name}
     result.phases["score"] = time.perf_counter() - start
-    result.values |= {"n_samples": len(samples), "n_test": len(test)}
+    result.values |= {"n_samples": 0 if samples is None else len(samples), "n_test": len(test)}
     return result
 

@@ -70,14 +70,18 @@ class Plan:
 
     def add(self, dataset: str, method: str, space: str, seed: int, requested=True,
             of: str | None = None) -> Node:
-        """Add a cell and, before it, what it needs; an evaluation is `of` a generative method."""
+        """Add a cell and, before it, what it needs.
+
+        An evaluation is `of` a generative method, or of the test images where there is none.
+        """
         data = registry.get(self._datasets, dataset, "dataset")
         stanza = registry.get(self._methods, method, "method")
         if data.get("embedding", "none") == "none":
             space = "raw"
         needs = {}
         if stanza["kind"] == "evaluation":
-            needs["samples"] = self.add(dataset, of, space, seed, False)
+            if of is not None:
+                needs["samples"] = self.add(dataset, of, space, seed, False)
         elif space == "code":
             needs["codes"] = self.add(dataset, data["embedding"], "raw", seed, False)
             if stanza["kind"] == "generative":  # samples of codes are decoded
@@ -163,8 +167,9 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
                 spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
                 for space in spaces:
                     plan.add(dataset, method, space, seed)
-                    for evaluation in suite.get("evaluations", ()):
-                        plan.add(dataset, evaluation, space, seed, of=method)
+                    if stanza["kind"] == "generative":
+                        for evaluation in suite.get("evaluations", ()):
+                            plan.add(dataset, evaluation, space, seed, of=method)
     return plan
 
 

@@ -46,17 +46,21 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         if record["kind"] == "generative":
             samples[cell["method"], cell["params"]["space"], cell["seed"]] = record
         elif record["kind"] == "evaluation":
-            of = cell["params"]["inputs"]["samples"].partition("/")[0]
-            scored[cell["method"]][of, cell["params"]["space"], cell["seed"]] = record
+            inputs = cell["params"].get("inputs")  # none: real test images
+            of = inputs["samples"].partition("/")[0] if inputs else cell["method"]
+            by = cell["method"] if inputs else "measures"
+            scored[by][of, cell["params"]["space"], cell["seed"]] = record
     scores, measures = [], []
-    for method in (m for m in suite["methods"] if methods[m]["kind"] == "generative"):
+    for method in (m for m in suite["methods"] if m not in suite.get("evaluations", ())):
         for space in suite.get("spaces", {}).get(method, methods[method]["spaces"]):
             rows = [(method, space, seed) for seed in seeds]
+            found = [scored["measures"][row] for row in rows if row in scored["measures"]]
+            measures.append(_measured(method, space, found))
+            if methods[method]["kind"] == "evaluation":
+                continue
             made = [samples[row] for row in rows if row in samples]
             done = {row: scored["parzen"][row] for row in rows if row in scored["parzen"]}
             scores.append(_score(method, space, rows, made, done, paper))
-            found = [scored["measures"][row] for row in rows if row in scored["measures"]]
-            measures.append(_measured(method, space, found))
     return scores, measures
 
 

@@ -6,8 +6,9 @@ import pytest
 from benchmarks import registry
 from benchmarks.report import table2
 
-SUITE = {"title": "Table 2", "methods": ["gan", "mixnet-samples", "training-images"],
-         "seeds": [0, 1, 2], "datasets": ["mnist"]}
+SUITE = {"title": "Table 2", "evaluations": ["parzen", "measures"], "seeds": [0, 1, 2],
+         "methods": ["gan", "mixnet-samples", "training-images", "test-images", "parzen"],
+         "datasets": ["mnist"]}
 
 
 def generated(method, space, seed, status="done", **values):
@@ -37,6 +38,8 @@ RECORDS = [
     generated("mixnet-samples", "code", 0, train_seconds=500.0, autoencoder_seconds=60.0),
     parzen("mixnet-samples", "code", 0, 310.0),
     generated("training-images", "raw", 0, train_seconds=0.0),
+    {"kind": "evaluation", "status": "done", "values": {"mmd2": 0.001},
+     "cell": {"method": "test-images", "seed": 0, "params": {"space": "raw"}}},
     parzen("training-images", "raw", 0, 244.0), parzen("training-images", "code", 0, 305.0),
 ]
 
@@ -78,9 +81,10 @@ def test_files(tmp_path, monkeypatch):
                                 "seconds_mean", "paper_mean", "paper_pm", "verdict"]
     assert table.ll_mean.tolist() == [225.5, 310, 244, 305]
     other = pd.read_csv(paths["table2-measures.csv"])
-    assert other.mmd2_mean[0] == 0.02 and other.n.tolist() == [2, 0, 0, 0]
+    assert other.mmd2_mean[0] == 0.02 and other.n.tolist() == [2, 0, 0, 0, 1]
     markdown = paths["table2.md"].read_text()
     assert "| Real training images, reconstructed | 1/3 | 305.0 |" in markdown
     assert "| GAN | 2 | 0.02 ± 0.014 |" in markdown
+    assert "| Real test images | 1 | 0.001 |" in markdown and "| Parzen window |" not in markdown
     assert r"225.5 $\pm$ 7.8" in paths["table2.tex"].read_text()
     assert "budget 2" in text and "1 stale, 1 skipped" in text
