@@ -91,7 +91,8 @@ def test_own_suites_resolve(suite, tmp_path, monkeypatch):
     monkeypatch.setenv("MIXNET_DATA", str(tmp_path))  # planning needs no data
     plan = suite_plan(suite, seeds=[0])
     cells = [node.cell for node in plan.nodes.values() if node.requested]
-    assert {c["method"] for c in cells} == set(registry.suites()[suite]["methods"])
+    stanza = registry.suites()[suite]
+    assert {c["method"] for c in cells} == {*stanza["methods"], *stanza.get("evaluations", ())}
     seen = set()
     for node in plan.nodes.values():  # needs come first
         assert all(need.key in seen for need in node.needs.values())
@@ -101,7 +102,8 @@ def test_own_suites_resolve(suite, tmp_path, monkeypatch):
 def test_every_own_choice_has_a_reason():
     for name, stanza in registry.methods().items():
         for parameter, entry in stanza.get("params", {}).items():
-            assert entry["source"] == "ours" or entry["source"].startswith("paper"), name
+            known = ("paper", "published: ")
+            assert entry["source"] == "ours" or entry["source"].startswith(known), name
             assert entry.get("why"), f"{name}.{parameter}"
 
 
