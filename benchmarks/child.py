@@ -66,6 +66,7 @@ class Child:
         self.modules: dict[str, str] = {}
         self.failure = ""  # the reason in full, paths and all: for the screen, not for records
         self.progress = ""
+        self.share = 0.0  # of its steps that are done, as it says
         self.tail: deque[str] = deque(maxlen=40)
         self._rest = b""
 
@@ -101,6 +102,7 @@ class Child:
         if "progress" in message:
             done, total, text = message["progress"]
             self.progress = f"{done}/{total} {text}".strip()
+            self.share = done / total if total > 0 else 0.0
 
     def ended(self) -> bool:
         """Whether the process is over; past its deadline it is killed."""

@@ -279,7 +279,7 @@ class Dispatcher:
         done = self.summary.outcomes
         waiting = [self.plan.nodes[key].cell for key in self.expected
                    if key not in done and key not in self.running]
-        running = [(self.plan.nodes[key].cell, child.seconds)
+        running = [(self.plan.nodes[key].cell, child.seconds, child.share)
                    for key, (child, _, _) in self.running.items() if key not in done]
         if self.stopping or not (waiting or running):
             return ""
@@ -287,7 +287,7 @@ class Dispatcher:
         return f" · {left} left" if left else ""
 
     def _status_line(self, waiting) -> None:
-        if self.display.tty and self.running:
+        if self.running and self.display.due():
             words = "; ".join(f"{self.plan.nodes[key]} {child.progress}".strip()
                               for key, (child, _, _) in self.running.items())
             self.display.status(f"[{self._counted}/{len(self.expected)}]{self._left()} | {words}")

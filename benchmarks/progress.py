@@ -10,6 +10,9 @@ from collections import defaultdict
 
 from benchmarks.cache import canonical_json
 
+LEAST_SHARE = 0.02  # of a cell's steps, before they say how long it takes
+PLAIN_EVERY = 300.0  # seconds between the lines that stand for a status line off a terminal
+
 
 def duration(seconds: float) -> str:
     """Seconds in words: ``41 s``, ``3 min 20 s``, ``1 h 12 min``."""
@@ -68,10 +71,15 @@ class History:
         return statistics.mean(self._now) if self._now else None
 
     def left(self, waiting, running, jobs: int) -> float | None:
-        """Expected seconds until all is done; `running` holds (cell, seconds so far)."""
+        """Expected seconds until all is done; `running` holds (cell, seconds so far, share done).
+
+        A cell never seen is judged by its own progress, once it has made some.
+        """
         longest = total = 0.0
-        for cell, elapsed in [*((cell, 0.0) for cell in waiting), *running]:
+        for cell, elapsed, share in [*((cell, 0.0, 0.0) for cell in waiting), *running]:
             expected = self.expect(cell)
+            if share > LEAST_SHARE and not self.certain([cell]):
+                expected = elapsed / share
             if expected is None:
                 return None
             rest = max(expected - elapsed, 0.1 * elapsed)  # overdue: not over yet
@@ -83,7 +91,7 @@ class History:
         left = self.left(waiting, running, jobs)
         if left is None:
             return ""
-        certain = self.certain([*waiting, *(cell for cell, _ in running)])
+        certain = self.certain([*waiting, *(cell for cell, *_ in running)])
         return ("" if certain else "roughly ") + duration(left)
 
 
@@ -93,22 +101,29 @@ class Display:
     def __init__(self, stream=None):
         self.stream = stream or sys.stderr
         self.tty = bool(getattr(self.stream, "isatty", lambda: False)())
-        self._shown, self._last = "", 0.0
+        self._shown, self._last = "", time.monotonic() if not self.tty else 0.0
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
         self._clear()
         print(text, file=self.stream, flush=True)
 
+    def due(self) -> bool:
+        """Whether it is time for a status: five times a second, off a terminal every 5 minutes."""
+        return time.monotonic() - self._last >= (0.2 if self.tty else PLAIN_EVERY)
+
     def status(self, text: str) -> None:
-        """Show text on the status line, at most five times a second; nothing off a terminal."""
-        now = time.monotonic()
-        if not self.tty or text == self._shown or now - self._last < 0.2:
+        """Show text on the status line if it is due; off a terminal it becomes a line."""
+        if text == self._shown or not self.due():
+            return
+        self._last = time.monotonic()
+        if not self.tty:
+            self.line(text)
             return
         width = shutil.get_terminal_size().columns
         self.stream.write("\r\x1b[2K" + text[: width - 1])
         self.stream.flush()
-        self._shown, self._last = text, now
+        self._shown = text
 
     def _clear(self) -> None:
         if self._shown:

@@ -1,10 +1,11 @@
 """The command line from outside: exit statuses, tables, selections, verify."""
 
 import csv
+import io
 
 import pytest
 
-from benchmarks import tables
+from benchmarks import progress, tables
 from benchmarks.cli import main
 from benchmarks.progress import History, duration
 
@@ -227,16 +228,18 @@ def test_time_left_comes_from_history():
     cell, other = record("llc", 0)["cell"], record("ncut", 0)["cell"]
     assert history.expect(cell) == 20 and history.expect(other) is None
     assert history.expect(record("llc", 0, "isolet")["cell"]) == 20
-    assert history.left([cell] * 4, [(cell, 5.0)], jobs=2) == pytest.approx((4 * 20 + 15) / 2)
-    assert history.left([cell], [(cell, 50.0)], jobs=4) == 20  # no faster than the longest
+    assert history.left([cell] * 4, [(cell, 5.0, 0.9)], jobs=2) == pytest.approx((4 * 20 + 15) / 2)
+    assert history.left([cell], [(cell, 50.0, 0.0)], jobs=4) == 20  # no faster than the longest
     assert history.left([other], [], jobs=1) is None
     assert history.words([other], [], jobs=1) == ""
+    assert history.left([], [(other, 30.0, 0.25)], jobs=1) == pytest.approx(90)  # as it says itself
+    assert history.left([], [(other, 30.0, 0.0)], jobs=1) is None
     assert history.words([cell], [], jobs=1) == "20 s"
     assert history.words([cell, record("llc", 0, "isolet")["cell"]], [], jobs=1) == \
         "roughly 40 s"
     short = {**cell, "params": {"space": "raw", "epochs": 1}}  # another schedule tells little
     assert history.expect(short) == 20 and not history.certain([short])
-    assert history.left([], [(cell, 100.0)], jobs=1) == pytest.approx(10)  # overdue, not over
+    assert history.left([], [(cell, 100.0, 0.0)], jobs=1) == pytest.approx(10)  # overdue, not over
     history.learn(record("kmeans", 2.0))
     assert history.expect(other) == 2.0
 
@@ -248,3 +251,14 @@ def test_doctor_and_data(capsys, monkeypatch, tmp_path):
     assert "GFLOP/s" in text and "numpy" in text and "usps         missing" in text
     assert main(["data", "digits"]) == 0
     assert "present" in capsys.readouterr().out
+
+
+def test_off_a_terminal_a_long_run_still_says_how_it_goes(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    display = progress.Display(stream)
+    for minute in range(12):
+        now[0] = 1000 + 60 * minute
+        display.status(f"minute {minute}")
+    assert stream.getvalue() == "minute 5\nminute 10\n"
