@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KernelDensity
 from torch.autograd.functional import jacobian
 
-from baselines.generative.contractive import Layer, StackedCAE
+from baselines.generative.contractive import TRIAL, Layer, StackedCAE
+from baselines.generative.training import streams
+from baselines.protocols import GOODFELLOW
 
 SMALL = dict(hidden=(6, 5), epochs=(3, 4), batch_size=16, n_chains=8, burn_in=3, thin=2)
 
@@ -105,6 +108,31 @@ def test_it_learns_two_noisy_prototypes():
     assert near.min(1).mean() < 0.12
     assert 0.3 < (near.argmin(1) == 0).mean() < 0.7
     assert found.std(0).min() > 0.05
+
+
+def test_the_walk_is_chosen_by_validation(X):
+    settings = SMALL | dict(burn_in=2, thin=1, max_updates=40, random_state=3)
+    stds = (0.0, 0.4, 3.0)
+    model = StackedCAE(**settings, walk_std=stds).fit(X, validation=X[:9])
+    trial = streams(3, 2 + 2 * len(model.hidden))[-1]
+    scores = []
+    for std in stds:  # by the density of scikit-learn, on the grid of the protocol
+        samples = StackedCAE(**settings, walk_std=std).fit(X, validation=X[:9]).sample(
+            TRIAL, torch.Generator().set_state(trial.get_state())
+        )
+        scores.append(max(
+            KernelDensity(bandwidth=width).fit(samples).score_samples(X[:9]).mean()
+            for width in GOODFELLOW.widths
+        ))
+    np.testing.assert_allclose(model.history_["walk_scores"], scores, rtol=1e-4)
+    assert model.values_["walk_std"] == stds[int(np.argmax(scores))]
+    again = StackedCAE(**settings, walk_std=model.values_["walk_std"]).fit(X, validation=X[:9])
+    assert np.array_equal(model.sample(5, g()), again.sample(5, g()))
+
+
+def test_several_walks_need_validation(X):
+    with pytest.raises(ValueError, match="walk_std must be a number without validation"):
+        StackedCAE(**SMALL, walk_std=(0.1, 0.2), max_updates=4).fit(X)
 
 
 def test_contraction_contracts(X):
