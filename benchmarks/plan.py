@@ -92,7 +92,8 @@ class Plan:
         if (method, dataset) not in self._params:
             self._params[method, dataset] = registry.resolve_params(method, dataset, self.fast)
         params = {"space": space, **self._params[method, dataset]}
-        if stanza["kind"] not in ("embedding", "counting", "generative", "evaluation"):
+        if stanza["kind"] not in ("embedding", "counting", "generative", "evaluation",
+                                  "exhibit"):
             params["n_clusters"] = data["n_clusters"]
         if needs:
             params["inputs"] = {role: f"{need.cell['method']}/{need.key}"
@@ -163,6 +164,8 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
     for seed in (suite["seeds"] if seeds is None else seeds):
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
             for method in methods:
+                if seed not in suite.get("only_seeds", {}).get(method, [seed]):
+                    continue
                 stanza = registry.get(stanzas, method, "method")
                 spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
                 for space in spaces:

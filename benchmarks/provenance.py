@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = (
     "mixnet_core", "baselines", "benchmarks.datasets",
     "benchmarks.stages", "benchmarks.labelled", "benchmarks.counting",
-    "benchmarks.generative", "benchmarks.evaluation",
+    "benchmarks.generative", "benchmarks.evaluation", "benchmarks.exhibit", "benchmarks.exhibits",
 )
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 

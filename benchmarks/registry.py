@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 KINDS = ("embedding", "clustering", "selection", "mixture", "labelled", "counting", "generative",
-         "evaluation")
+         "evaluation", "exhibit")
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
     "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2",

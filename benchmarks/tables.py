@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from pathlib import Path
 
 from benchmarks import registry
@@ -54,6 +56,9 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     if partial:
         suite["title"] = suite.get("title", name) + " (" + (
             "shortened schedules: no results" if plan.fast else "part of it") + ")"
+    if suite.get("report", "").startswith("figure"):
+        out, records = out / "figures", [
+            {**record, "load": functools.partial(store.arrays, record)} for record in records]
     words, files = _report(suite)(records, suite, out, suite.get("table", name))
     done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
             for record in store.all() if record["status"] == "done"]
@@ -64,12 +69,5 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
 
 def _report(suite: dict):
     """The function that writes a suite's report and returns it as text with its files."""
-    if suite.get("report") == "knee":
-        from benchmarks.report.knee import report
-    elif suite.get("report") == "table2":
-        from benchmarks.report.table2 import report
-    elif "columns" in suite:
-        from benchmarks.report.measures import report
-    else:
-        from benchmarks.report.table1 import report
-    return report
+    name = suite.get("report") or ("measures" if "columns" in suite else "table1")
+    return importlib.import_module(f"benchmarks.report.{name}").report

@@ -117,7 +117,7 @@ def compute(job: dict, record: dict) -> dict:
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
     run = stages.run
-    if method["kind"] in ("labelled", "counting", "generative", "evaluation"):
+    if method["kind"] in ("labelled", "counting", "generative", "evaluation", "exhibit"):
         run = stages.resolve(f"benchmarks.{method['kind']}:run")
     result = run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
     # Imported late joins; what was imported before counts as it was then, not as edited since.
@@ -144,6 +144,8 @@ def compute(job: dict, record: dict) -> dict:
     if result.log_likelihood is not None:
         record["outputs"]["log_likelihood"] = array_hash(result.log_likelihood)
         arrays["log_likelihood"] = result.log_likelihood
+    for name, array in getattr(result, "arrays", {}).items():
+        record["outputs"][name], arrays[name] = array_hash(array), array
     if not record["outputs"]:  # what verifying compares where there are no arrays
         record["outputs"]["values"] = short_hash(record["values"])
     if result.history:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmarks import registry
 from benchmarks.cache import write_atomic
+from benchmarks.report import plot
 from benchmarks.report.plot import COLOURS
 from mixnet_core.components import judge_graphs
 
@@ -70,9 +71,7 @@ def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
     paths = {kind: Path(f"{path}.{kind}") for kind in ("csv", "png", "pdf")}
     paths["csv"].parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(paths["csv"], index=False, lineterminator="\n")
-    # No dates or versions inside: the same suggestion gives the same files.
-    figure.savefig(paths["png"], dpi=200, metadata={"Software": None})
-    figure.savefig(paths["pdf"], metadata={"CreationDate": None, "Producer": None})
+    plot.save(figure, path, dpi=200)
     return paths
 
 
@@ -102,12 +101,9 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
 
 
 def _figure(frame, title):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure  # no pyplot: no display, no state left behind
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plot.canvas(7.2, 3.6)
     curve, counts = figure.subplots(1, 2, width_ratios=(2, 1))
     figure.suptitle(title)
     for axis in (curve, counts):

@@ -12,6 +12,16 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++", "oo")
 
 
+def canvas(width: float, height: float):
+    """An empty figure of that size in inches, without pyplot: no display, no state left behind."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
     """Draw mean purity with one standard deviation and write `base`.png and `base`.pdf.
 
@@ -24,17 +34,13 @@ def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
     base : path
         Files to write, without suffix.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure  # no pyplot: no display, no state left behind
-
     names = list(dict.fromkeys(row["method"] for row in rows))
     panels = [space for space in ("raw", "code") if any(row["space"] == space for row in rows)]
     groups = {space: list(dict.fromkeys(r["dataset"] for r in rows if r["space"] == space))
               for space in panels}
     widths = [len(groups[space]) for space in panels] or [1]
     width = 2.5 + 1.9 * sum(widths)
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(width, 4.2)
     axes = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
     handles = {}
     for axis, space in zip(axes, panels, strict=False):
@@ -51,11 +57,16 @@ def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center",
                       ncols=min(len(handles), 8, int(width / 2)), frameon=False)
-    paths = {}
-    for kind in ("png", "pdf"):  # no dates or versions inside: the same rows give the same file
-        paths[kind] = Path(f"{base}.{kind}")
+    return save(figure, base)
+
+
+def save(figure, base, dpi: int = 150) -> dict[str, Path]:
+    """Write `base`.png and `base`.pdf, without dates or versions: the same data, the same files."""
+    paths = {kind: Path(f"{base}.{kind}") for kind in ("png", "pdf")}
+    for kind, path in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         empty = {"Software": None} if kind == "png" else {"CreationDate": None, "Producer": None}
-        figure.savefig(paths[kind], dpi=150, metadata=empty)
+        figure.savefig(path, dpi=dpi, metadata=empty)
     return paths
 
 

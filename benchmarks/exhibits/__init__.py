@@ -1,0 +1,1 @@
+"""What the figures show, computed from the outputs and models of other cells, one function each."""
