@@ -67,7 +67,7 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
 def _score(method, space, rows, made, scored, paper) -> dict:
     done = [r for r in scored.values() if r["status"] == "done"]
     values = [r["values"] for r in done]
-    model = method.removesuffix("-samples")
+    model = _model(method)
     printed = paper["table2"]["models"].get(model, {}) if method != "training-images" else {}
     trained = [r["values"] for r in made if r["status"] == "done"]
     missing = Counter(
@@ -91,9 +91,15 @@ def _score(method, space, rows, made, scored, paper) -> dict:
     return row
 
 
+def _model(method) -> str:
+    """What a row is called, and printed under: samples of a mixture, and any length of a training,
+    go by the name of the model."""
+    return method.removesuffix("-samples").removesuffix("-full")
+
+
 def _measured(method, space, records) -> dict:
     done = [r["values"] for r in records if r["status"] == "done"]
-    row = {"method": method, "model": method.removesuffix("-samples"), "space": space,
+    row = {"method": method, "model": _model(method), "space": space,
            "n": len(done)}
     for name in done[0] if done else ():
         if name not in ("n_samples", "n_test"):

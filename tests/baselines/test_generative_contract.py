@@ -14,12 +14,14 @@ from baselines.generative.dbn import DBN
 from baselines.generative.gan import GAN
 from baselines.generative.gmmn import GMMN
 from baselines.generative.gmmn_autoencoder import GMMNAutoencoder
+from baselines.generative.gmmn_scaled import ScaledGMMN
 from baselines.generative.gsn import GSN
 from baselines.generative.vae import VAE
 
 MMD = dict(latent_dim=2, hidden=(8,), variances=(0.1,), batch_size=8, updates=6)
 MODELS = {
     "gmmn": GMMN(**MMD),
+    "scaled gmmn": ScaledGMMN(**MMD),
     "gmmn+ae": GMMNAutoencoder(code_hidden=(6, 3), code_updates=4, code_batch_size=5, **MMD),
     "gan": GAN(latent_dim=3, generator_hidden=(6,), units=(4, 3), pieces=2, batch_size=5,
                updates=10),

@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
 from torch.nn.functional import binary_cross_entropy
 
 from baselines.generative.gmmn import GMMN, fan_in_normal, schedule, sqrt_mmd
 from baselines.generative.gmmn_autoencoder import GMMNAutoencoder, fine_tuning_momentum
+from baselines.generative.gmmn_scaled import ScaledGMMN, median_squared_distance
 from baselines.generative.model import generator_network
 from baselines.generative.sigmoid_autoencoder import SigmoidAutoencoder
 from baselines.generative.training import Batches, streams
@@ -260,3 +262,24 @@ def test_door_of_reconstruct():
     model = GMMNAutoencoder(**TOY | {"max_updates": 4}).fit(images(10))
     with pytest.raises(ValueError, match="X must have 16 features; got 4"):
         model.reconstruct(images(3)[:, :4])
+
+
+def test_scaled_kernels_are_multiples_of_the_median_squared_distance():
+    X = points(200, 3).float()
+    found = median_squared_distance(X, torch.Generator().manual_seed(0))
+    assert found == pytest.approx(float(np.median(pdist(X.numpy(), "sqeuclidean"))), rel=0.02)
+    small = dict(hidden=(8,), batch_size=20, updates=30, random_state=4)
+    scaled = ScaledGMMN(variances=(0.2, 1.0), **small).fit(X)
+    median = scaled.values_["median_squared_distance"]
+    plain = GMMN(variances=(0.2 * median, 1.0 * median), **small).fit(X)
+    draw = [m.sample(9, torch.Generator().manual_seed(1)) for m in (scaled, plain)]
+    np.testing.assert_array_equal(*draw)
+    # Its model does not change with the unit of its data; that of fixed kernels does.
+    assert ScaledGMMN(**small).fit(X / 2).values_["median_squared_distance"] == pytest.approx(
+        median / 4, rel=1e-5
+    )
+
+
+def test_equal_points_have_no_scale():
+    with pytest.raises(ValueError, match="X must have points that differ"):
+        ScaledGMMN(updates=2).fit(np.full((30, 2), 0.5, np.float32))

@@ -66,6 +66,14 @@ def test_the_mixture_stands_beside_the_papers_figure_and_counts_its_autoencoder(
     assert mixture["missing"] == "2 not run"
 
 
+def test_a_training_at_its_published_length_is_the_same_model():
+    suite = SUITE | {"methods": ["gan-full"]}
+    records = [generated("gan-full", "raw", 0, train_seconds=9.0),
+               parzen("gan-full", "raw", 0, 230.0)]
+    (row,), _ = table2.summarise(records, suite, registry.methods(), registry.paper())
+    assert (row["model"], row["n"], row["ll_mean"], row["paper_mean"]) == ("gan", 1, 230, 225)
+
+
 def test_no_figure_of_the_paper_stands_in_a_measured_column(rows):
     empty = table2.summarise([], SUITE, registry.methods(), registry.paper())[0]
     for row in empty:
