@@ -23,7 +23,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
     paths = {"csv": words.replace(out / f"{stem}.csv", csv)}
     shown = [name for name in suite["datasets"] if name in set(frame.dataset)]
-    figure = draw(frame, shown, {name: titles[name].get("title", name) for name in shown})
+    figure = draw(frame, shown, {n: short_title(titles[n], n) for n in shown})
     paths |= plot.save(figure, out / stem, dpi=200)
     lines = []
     for name in shown:
@@ -32,6 +32,11 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         means = ", ".join(f"{stage} {value:.1f}" for stage, value in stages.mean().items())
         lines.append(f"{name}: purity {means}; n {purity.seed.nunique()}/{len(suite['seeds'])}")
     return "\n".join(lines), paths
+
+
+def short_title(dataset: dict, name: str) -> str:
+    """A dataset's title without what stands in brackets."""
+    return dataset.get("title", name).partition(" (")[0]
 
 
 def curve_frame(records) -> pd.DataFrame:
