@@ -24,6 +24,7 @@ PROJECT = (
     "mixnet_core", "baselines", "benchmarks.datasets",
     "benchmarks.stages", "benchmarks.labelled", "benchmarks.counting",
     "benchmarks.generative", "benchmarks.evaluation", "benchmarks.exhibit", "benchmarks.exhibits",
+    "benchmarks.ablations",
 )
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 

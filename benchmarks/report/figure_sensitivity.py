@@ -1,0 +1,84 @@
+"""Does the label-free choice of the width of eq. 4 land near the best? Scores against the width."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks import registry
+from benchmarks.report import plot, words
+from benchmarks.report.plot import COLOURS
+
+BLUE, ORANGE = COLOURS[0], COLOURS[5]
+CHOSEN = "mixnet"  # the row whose width was chosen by held-out likelihood
+
+
+def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
+    """Write `stem`.csv, .png and .pdf into `out_dir`; what the choice costs, as text."""
+    out, datasets = Path(out_dir), registry.datasets()
+    frame = width_frame([r for r in records if r["status"] == "done"], datasets)
+    if frame.empty or not frame.chosen.any() or frame.chosen.all():
+        return "no widths have been recorded yet", {}
+    out.mkdir(parents=True, exist_ok=True)
+    csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
+    paths = {"csv": words.replace(out / f"{stem}.csv", csv)}
+    shown = [name for name in suite["datasets"] if name in set(frame.dataset)]
+    figure = draw(frame, shown, {name: datasets[name].get("title", name) for name in shown})
+    paths |= plot.save(figure, out / stem, dpi=200)
+    return "\n".join(_sentence(name, frame[frame.dataset == name]) for name in shown), paths
+
+
+def width_frame(records, datasets) -> pd.DataFrame:
+    """A row a run: ``dataset, seed, chosen, width, purity, heldout``.
+
+    ``width`` is in units of w/√(2p), w the median distance within an initial cluster (as
+    ``likelihood_widths`` of the mixture); ``chosen`` says that held-out likelihood chose it.
+    """
+    rows = []
+    for record in records:
+        cell, values = record["cell"], record["values"]
+        p = datasets[cell["dataset"]]["code_dim"]
+        rows.append((cell["dataset"], cell["seed"], cell["method"] == CHOSEN,
+                     values["width_ratio"] * math.sqrt(2 * p), record["metrics"]["purity"],
+                     values["heldout_log_likelihood"]))
+    return pd.DataFrame(rows, columns=["dataset", "seed", "chosen", "width", "purity", "heldout"])
+
+
+def draw(frame, datasets, titles):
+    """A column for each dataset: purity above, held-out likelihood below; choices marked."""
+    figure = plot.canvas(3.4 * len(datasets) + 0.4, 4.8)
+    axes = figure.subplots(2, len(datasets), sharex=True, squeeze=False)
+    for column, name in enumerate(datasets):
+        mine = frame[frame.dataset == name]
+        fixed, chosen = mine[~mine.chosen], mine[mine.chosen]
+        for axis, measure in zip(axes[:, column], ("purity", "heldout"), strict=True):
+            by = fixed.groupby("width")[measure]
+            axis.errorbar(by.mean().index, by.mean(), by.std().fillna(0), color=BLUE, marker="o",
+                          markersize=4, capsize=2, linewidth=1.5, label="fixed width, mean ± std")
+            axis.plot(chosen.width, chosen[measure], "D", color=ORANGE, markersize=5, zorder=3,
+                      label="chosen by held-out likelihood")
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0, column].set_title(titles[name])
+        axes[1, column].set_xscale("log")
+        ticks = sorted(fixed.width.round(2).unique())
+        axes[1, column].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes[1, column].minorticks_off()
+        axes[1, column].set_xlabel("width of eq. 4, units of w/√(2p)")
+    axes[0, 0].set_ylabel("purity, %")
+    axes[1, 0].set_ylabel("held-out log-likelihood,\nnats a point")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _sentence(name, frame) -> str:
+    """Purity of the choice beside the best and worst of the fixed widths, paired by seed."""
+    fixed = frame[~frame.chosen].pivot(index="seed", columns="width", values="purity").dropna()
+    chosen = frame[frame.chosen].set_index("seed").purity
+    seeds = fixed.index.intersection(chosen.index)
+    means = fixed.loc[seeds].mean()
+    return (f"{name}: chosen {chosen[seeds].mean():.1f}; best fixed width {means.idxmax():.2g} "
+            f"with {means.max():.1f}, worst {means.idxmin():.2g} with {means.min():.1f}; "
+            f"n {len(seeds)}")
