@@ -215,6 +215,8 @@ def test_every_command_asks_for_the_cell_that_it_stands_under(made):
             assert args.suite in suites and args.seeds == [cell["seed"]]
             assert (args.results == "again") == (cell["state"] == "done")
             assert args.retry_failed == (cell["state"] == "failed")
+            environment = made.digest["environments"][cell["environment"]] if "key" in cell else {}
+            assert args.threads == environment.get("threads", 1)
             if "key" in cell:
                 assert cell["key"] in suite_plan(args.suite, args.datasets, args.methods,
                                                  args.seeds).nodes

@@ -105,7 +105,8 @@ class Cells:
         record, failed = standing(state), state.name == "failed"
         found = {"seed": node.cell["seed"], "state": state.name, "why": state.why,
                  "command": command(suite, node, str(node.cell["seed"]), state.name,
-                                    state.last["status"] if failed else ""), "record": record}
+                                    state.last["status"] if failed else "", record),
+                 "record": record}
         if record is None:
             return found
         made = record["provenance"]
@@ -151,8 +152,9 @@ def place(node) -> tuple[str, str, str, str]:
             "" if of is cell else cell["method"])
 
 
-def command(suite: str, node, seeds: str, state: str = "", status: str = "") -> str:
-    """Command that computes a cell again.
+def command(suite: str, node, seeds: str, state: str = "", status: str = "",
+            record: dict | None = None) -> str:
+    """Command that computes a cell again, on the device and threads of its record.
 
     What is done and fresh would be skipped, so it goes to another results folder; a failure that
     the same code would repeat is asked for by name; data that was not there is fetched first.
@@ -161,6 +163,10 @@ def command(suite: str, node, seeds: str, state: str = "", status: str = "") -> 
     words = ["mixnet", "run", suite, "--datasets", dataset, "--methods", method, "--seeds", seeds]
     words += ["--results", AGAIN] if state == "done" else []
     words += ["--retry-failed"] if status in STICKY else []
+    made = record["provenance"] if record else {}
+    for option, usual in (("device", "cpu"), ("threads", 1)):
+        if made.get(option, usual) != usual:
+            words += [f"--{option}", str(made[option])]
     fetch = f"mixnet data {shlex.quote(dataset)} --fetch && " if status == "no data" else ""
     return fetch + shlex.join(words)
 

@@ -38,18 +38,22 @@ def data(cells: Cells) -> Table:
 
 def choices(cells: Cells) -> Table:
     """Every parameter of every method that a suite runs; methods that agree share a row."""
-    merged: dict[tuple, list[str]] = {}
-    for method, *rest in notes.choices(cells.stages, cells.methods, cells.datasets):
-        users = merged.setdefault(tuple(rest), [])
-        if method not in users:
-            users.append(method)
+    shared: dict[tuple, tuple[dict, dict, object]] = {}
+    for stage in cells.stages:
+        stanza = cells.methods[stage["method"]]
+        for parameter, entry in stanza.get("params", {}).items():
+            same = parameter, repr(entry["value"]), entry["source"], entry.get("why", "")
+            users, datasets, _ = shared.setdefault(same, ({}, {}, entry["value"]))
+            users[stanza["label"]] = datasets[stage["dataset"]] = None
+    rows = []
+    for (parameter, _, source, why), (users, datasets, value) in shared.items():
+        first, *others = users
+        rows.append([Entry(parameter), Entry(notes.resolved(value, datasets, cells.datasets)),
+                     Entry(source), Entry(why), Entry(first, folded=tuple(others))])
     return Table("choices-table", "Every parameter with its source. `ours`: the paper leaves it "
                  "open. No rule reads a label.",
                  [Column("Parameter", "head"),
-                  *(Column(head, "text") for head in ("Value", "Source", "Why", "Methods"))],
-                 [[Entry(parameter), Entry(value), Entry(source), Entry(why),
-                   Entry(", ".join(users))]
-                  for (parameter, value, source, why), users in merged.items()])
+                  *(Column(head, "text") for head in ("Value", "Source", "Why", "Methods"))], rows)
 
 
 def open_points() -> list[str]:

@@ -25,7 +25,8 @@ class Entry:
 
     ``value`` is what sorting goes by. ``group`` and ``measure`` name the records that the number
     opens, ``label`` what it is called there if not as the measure. ``where`` is what a narrow
-    screen shows under a row's head. ``interval`` is low, middle and high, as shares of the widest.
+    screen shows under a row's head, ``folded`` what a press unfolds. ``interval`` is low, middle
+    and high, as shares of the widest.
     """
 
     text: str = ""
@@ -40,6 +41,7 @@ class Entry:
     marks: tuple[str, ...] = ()
     aside: str = ""
     where: str = ""
+    folded: tuple[str, ...] = ()
     interval: tuple[float, float, float] | None = None
 
 
