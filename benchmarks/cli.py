@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 from benchmarks import provenance, registry
 from benchmarks.plan import Plan, cell_state, suite_plan
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         if suite or name in ("data", "doctor"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite:
+        if suite or name == "report":
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -54,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
             "any", True, True)
     command("table", _table, "write a suite's tables from the records", "one", True)
+    report = command("report", _report, "write one page of everything, from the records alone")
+    report.add_argument("--output", metavar="FILE",
+                        help="default: report.html in the results folder")
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
@@ -187,8 +191,7 @@ def _tables(args, plan: Plan, store: Store) -> None:
     text, files = tables.write(args.suite, plan, store, _partial(args))
     print(text)
     for path in files:
-        path, here = os.path.abspath(path), os.getcwd() + os.sep
-        print(f"wrote {path.removeprefix(here)}")
+        print(f"wrote {_near(path)}")
 
 
 def _table(args) -> int:
@@ -196,6 +199,30 @@ def _table(args) -> int:
     _tables(args, _plan(args, args.suite, store, recorded=True), store)
     _warn(store)
     return 0
+
+
+def _report(args) -> int:
+    from benchmarks.report import page
+
+    store = Store(args.results)
+    output = Path(args.output or store.results / "report.html")
+    try:
+        page.write(store, output)
+    except OSError as error:
+        print(f"mixnet: --output is {output}, needs a file that can be written: {error.strerror}",
+              file=sys.stderr)
+        return 2
+    _warn(store)
+    if not store.all():
+        print(f"no record under {store.root}: `mixnet run quickstart` makes some, see "
+              "`mixnet list suites` for the rest", file=sys.stderr)
+    print(f"wrote {_near(output)} ({output.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _near(path) -> str:
+    """A path from the current folder where it lies there, else in full."""
+    return os.path.abspath(path).removeprefix(os.getcwd() + os.sep)
 
 
 def _chosen_suites(args) -> list[str]:

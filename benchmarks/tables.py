@@ -7,27 +7,29 @@ import importlib
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.plan import Plan, cell_state
+from benchmarks.plan import Plan, State, cell_state
 from benchmarks.provenance import changed_modules
 from benchmarks.record import Store
 
 
 def current(plan: Plan, store: Store) -> list[dict]:
-    """One record a requested cell: the newest done attempt, marked ``stale``, else the newest.
+    """One record a requested cell, as `standing` says; cells that were never run have none."""
+    found = (standing(cell_state(node, store)) for node in plan.nodes.values() if node.requested)
+    return [record for record in found if record is not None]
 
-    Cells that were never run have none.
+
+def standing(state: State) -> dict | None:
+    """The record that a cell stands on: its newest done attempt, marked ``stale``, else its newest.
+
+    None where the cell was never run.
     """
-    chosen = []
-    for node in plan.nodes.values():
-        if node.requested:
-            state = cell_state(node, store)
-            record = state.record or state.last
-            if record is not None and record["status"] == "done" and state.record is None:
-                record = {**record, "status": "error"}  # its arrays are damaged
-            if record is not None:
-                chosen.append({**record, "stale": state.record is not None
-                               and bool(state.modules or state.other or state.name == "failed")})
-    return chosen
+    record = state.record or state.last
+    if record is None:
+        return None
+    if record["status"] == "done" and state.record is None:
+        record = {**record, "status": "error"}  # its arrays are damaged
+    return {**record, "stale": state.record is not None
+            and bool(state.modules or state.other or state.name == "failed")}
 
 
 def selected_suite(name: str, plan: Plan) -> dict:

@@ -75,25 +75,40 @@ def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
     return paths
 
 
+def judge(records, suite, name):
+    """Judge the graphs of one dataset's seeds.
+
+    Returns
+    -------
+    suggestion : mixnet_core.components.Suggestion, or None where there is no graph
+    row : dict
+        ``dataset, n, n_asked, paper, suggested, stability, found, stale``.
+    """
+    done = [r for r in records if r["cell"]["dataset"] == name and r["status"] == "done"]
+    row = {"dataset": name, "n": len(done), "n_asked": len(suite["seeds"]),
+           "paper": suite.get("paper", {}).get(name), "suggested": None, "stability": None,
+           "found": "", "stale": sum(bool(r.get("stale")) for r in done)}
+    if not done:
+        return None, row
+    found = judge_graphs(done[0]["values"]["k"], [r["values"]["graph"] for r in done])
+    return found, row | {
+        "suggested": found.n_components, "stability": round(found.stability, 4),
+        "found": ", ".join(f"{k}: {count}" for k, count in found.table.items())}
+
+
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Judge the graphs of each dataset's seeds: a plot each, `stem`.csv, and lines of text."""
     datasets, lines, rows, paths = registry.datasets(), [], [], {}
     for name in suite["datasets"]:
-        done = [r for r in records if r["cell"]["dataset"] == name and r["status"] == "done"]
-        paper = suite.get("paper", {}).get(name)
-        row = {"dataset": name, "n": len(done), "n_asked": len(suite["seeds"]), "paper": paper,
-               "suggested": None, "stability": None, "found": "",
-               "stale": sum(bool(r.get("stale")) for r in done)}
-        if done:
-            found = judge_graphs(done[0]["values"]["k"], [r["values"]["graph"] for r in done])
-            row |= {"suggested": found.n_components, "stability": round(found.stability, 4),
-                    "found": ", ".join(f"{k}: {count}" for k, count in found.table.items())}
+        found, row = judge(records, suite, name)
+        if found:
             base, title = Path(out_dir) / f"{stem}-{name}", datasets[name]["title"]
-            files = plot_knee(found, base, title, paper)
+            files = plot_knee(found, base, title, row["paper"])
             paths |= {f"{name} {kind}": path for kind, path in files.items()}
         rows.append(row)
         lines.append(f"{name}: {row['suggested']} components (stability {row['stability']}; knees "
-                     f"found: {row['found']}); the paper: {paper}; n {row['n']}/{row['n_asked']}")
+                     f"found: {row['found']}); the paper: {row['paper']}; "
+                     f"n {row['n']}/{row['n_asked']}")
     paths["csv"] = Path(out_dir) / f"{stem}.csv"
     words = pd.DataFrame(rows).convert_dtypes().to_csv(index=False, lineterminator="\n")
     write_atomic(paths["csv"], lambda handle: handle.write(words.encode()))

@@ -78,12 +78,12 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
             if fast and parameter in stanza.get("fast", {}):
                 value, source = stanza["fast"][parameter], "--fast"
             if entry != same.get(parameter):
-                found.append((stanza["label"], parameter, _resolved(value, names, datasets),
+                found.append((stanza["label"], parameter, resolved(value, names, datasets),
                               source, entry.get("why", "")))
     return found
 
 
-def _resolved(value, names, datasets) -> str:
+def resolved(value, names, datasets) -> str:
     """A value in words; ``@field`` as what the stanzas of the datasets `names` say."""
     if not (isinstance(value, str) and value.startswith("@")):
         return str(value)

@@ -1,13 +1,17 @@
 """A small registry with torch-free estimators, for tests of the harness: fixture `box`."""
 
+import itertools
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import benchmarks
@@ -193,3 +197,141 @@ class Box:
 @pytest.fixture
 def box(tmp_path, monkeypatch):
     return Box(tmp_path, monkeypatch)
+
+
+EVIL = '<script>window.pwned = 1</script><img src=x onerror="window.pwned = 1">'
+SHELF_METHODS = {
+    "autoencoder": ("Autoencoder", "embedding", ["raw"]),
+    "kmeans": ("k-means", "clustering", ["raw", "code"]),
+    "ldmgi": (EVIL, "clustering", ["raw"]),
+    "mixnet": ("Mixture", "mixture", ["code"]),
+    "dbn": ("DBN", "generative", ["raw"]),
+    "parzen": ("Parzen window", "evaluation", ["raw"]),
+    "measures": ("Other measures", "evaluation", ["raw"]),
+    "knee": ("Graph", "counting", ["raw"]),
+    "shown": ("Shown", "exhibit", ["raw"]),
+}
+SHELF_SUITES = {
+    "table1": {"title": "Table 1: of a test", "datasets": ["coil20", "usps"],
+               "methods": ["kmeans", "ldmgi", "mixnet"], "seeds": "0-2"},
+    "table2": {"title": "Table 2: of a test", "report": "table2", "datasets": ["mnist"],
+               "methods": ["dbn"], "evaluations": ["parzen", "measures"], "seeds": "0-1"},
+    "components": {"title": "How many", "report": "knee", "datasets": ["usps"],
+                   "methods": ["knee"], "seeds": "0-1"},
+    "chosen": {"title": "Chosen measures", "text": f"`code` and {EVIL}", "datasets": ["usps"],
+               "columns": ["purity", "negative", "seconds"], "methods": ["kmeans"], "seeds": "0-3"},
+    "figure9": {"title": "Figure 9", "report": "figure9", "datasets": ["usps"],
+                "methods": ["shown"], "seeds": "0"},
+}
+
+
+class Shelf:
+    """Results as runs leave them, without any run: registry and records for the page."""
+
+    def __init__(self, root: Path):
+        self.registry, self.results = root / "registry", root / "results"
+        (self.registry / "suites").mkdir(parents=True)
+        self.results.mkdir()
+        shutil.copy(ROOT / "benchmarks" / "paper.toml", self.registry)
+        sections = []
+        for name, (label, kind, spaces) in SHELF_METHODS.items():
+            sections.append(f"[{name}]\nlabel = {json.dumps(label)}\nkind = {json.dumps(kind)}\n"
+                            f'estimator = "nowhere:{name}"\nspaces = {json.dumps(spaces)}\n'
+                            f'params.width = {{ value = 3, source = "ours", why = "of a test" }}\n')
+        sections.append('[mixnet.needs]\nstart = "kmeans/code"\n')
+        (self.registry / "methods.toml").write_text("\n".join(sections))
+        (self.registry / "datasets.toml").write_text("\n".join(
+            f'[{name}]\ntitle = "{title}"\nn = {n}\nd = 256\nn_classes = 10\nn_clusters = 10\n'
+            f'code_dim = 32\nstructure = "10-16-32"\ncontent_hash = "{name}"\n'
+            'embedding = "autoencoder"\n'
+            for name, title, n in (("coil20", "COIL-20", 1440), ("usps", "USPS & co", 9298),
+                                   ("mnist", "MNIST (training)", 60000))))
+        for name, suite in SHELF_SUITES.items():
+            (self.registry / "suites" / f"{name}.toml").write_text(
+                "\n".join(f"{key} = {json.dumps(value)}" for key, value in suite.items()))
+
+    def use(self, monkeypatch):
+        monkeypatch.setenv("MIXNET_REGISTRY", str(self.registry))
+        monkeypatch.setenv("MIXNET_RESULTS", str(self.results))
+        return self
+
+    @property
+    def store(self) -> Store:
+        return Store(self.results)
+
+    def fill(self):
+        """A record for every cell but one; of `ldmgi` on COIL-20 one fails and one is stale."""
+        rng, store, day = np.random.default_rng(5), self.store, itertools.count(1)
+        for suite in SHELF_SUITES:
+            for node in suite_plan(suite, store=store).nodes.values():
+                cell, kind = node.cell, node.method["kind"]
+                of = cell["method"], cell["dataset"], cell["seed"]
+                if store.attempts(cell) or of == ("ldmgi", "coil20", 2):
+                    continue
+                failed, stale = of == ("ldmgi", "coil20", 0), of == ("ldmgi", "coil20", 1)
+                store.write({
+                    "cell": cell, "kind": kind, "estimator": node.method["estimator"],
+                    "status": "error" if failed else "done",
+                    "seconds": float(10 ** rng.uniform(-1, 3)),
+                    "error": {"reason": f"ValueError: {EVIL}"} if failed else None,
+                    "inputs": {}, "outputs": {}, "variant": None,
+                    "metrics": {} if failed else {name: float(rng.uniform(5, 95)) for name in
+                                                  ("purity", "acc", "nmi", "ari")},
+                    "values": self._values(kind, cell["method"], rng),
+                    "provenance": {
+                        "versions": {"python": "3.11.7", "torch": "2.13.0"}, "device": "cpu",
+                        "threads": 2 if suite == "chosen" else 1, "cpu": EVIL, "cores": 2,
+                        "system": "Linux",
+                        "modules": {"nowhere": "0"} if stale else {}, "commit": "c0ffee",
+                        "dirty": False, "started": f"2026-11-{next(day) % 22 + 1:02d}T12:00:00"}})
+        self.picture(self.results / "table1.png")
+        (self.results / "attempts.csv").write_text(
+            f'date,suite,what,why\n2026-11-01,table1,"{EVIL.replace(chr(34), "")}",because\n')
+        return self
+
+    @staticmethod
+    def _values(kind, method, rng):
+        if kind == "generative":
+            return {"train_seconds": 12.5, "updates": 100, "stopped_by": "budget"}
+        if method == "parzen":
+            return {"ll": float(rng.normal(140, 2)), "se": 1.5, "sigma": 0.2,
+                    "protocol": "goodfellow"}
+        if method == "measures":
+            return {"mmd2": float(rng.uniform(0, 1e-3)), "density": 0.9}
+        if kind == "counting":
+            k = np.arange(2, 31)
+            return {"k": k.tolist(), "graph": (np.maximum(60 - 9 * k, 10 - k / 4)
+                                               + rng.normal(0, 0.01, len(k))).tolist()}
+        return {"negative": float(-rng.uniform(1, 200))}
+
+    @staticmethod
+    def picture(path: Path, width=8, height=4):
+        """A white PNG."""
+        def chunk(kind, data):
+            return (struct.pack(">I", len(data)) + kind + data
+                    + struct.pack(">I", zlib.crc32(kind + data)))
+
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0,
+                                                               0, 0))
+            + chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * width) * height))
+            + chunk(b"IEND", b""))
+
+
+@pytest.fixture
+def empty_shelf(tmp_path, monkeypatch):
+    return Shelf(tmp_path).use(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def full_shelf(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return Shelf(tmp_path_factory.mktemp("shelf")).use(monkeypatch).fill()
+
+
+@pytest.fixture
+def shelf(empty_shelf, full_shelf):
+    """A copy of the full one, to be changed at will."""
+    shutil.copytree(full_shelf.results, empty_shelf.results, dirs_exist_ok=True)
+    return empty_shelf

@@ -1,0 +1,86 @@
+"""One self-contained page of all that the records say: ``results/report.html``.
+
+A function of records, the TOML files, attempts.csv and the figure files: the same ones give the
+same bytes. The page loads nothing: figures are data URIs, and its own policy forbids the network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from pathlib import Path
+from urllib.parse import quote
+
+from benchmarks.record import Store
+from benchmarks.report import words
+from benchmarks.report.page import facts, suites
+from benchmarks.report.page.cells import STATES, Cells
+from benchmarks.report.page.figures import collect
+
+HERE = Path(__file__).parent
+
+
+def write(store: Store, output) -> Path:
+    """Write the page of a store's results to a file, replaced whole; returns its path."""
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    linked = output.resolve().parent == store.results.resolve()
+    return words.replace(output, page(store, linked))
+
+
+def page(store: Store, linked: bool = True) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    store : Store
+    linked : bool
+        Whether the page will lie in the results folder, so that records and files can be links.
+    """
+    cells = Cells(store)
+    sections = [suites.section(name, cells) for name in cells.suites]
+    figures, absent = collect(store.results, cells.suites, cells.datasets)
+    for section in sections:
+        section.figures = figures.get(section.name, [])
+    records, tally = store.all(), cells.tally()
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in
+                     ("style.css", "script.js"))
+    return _environment().get_template("template.html").render(
+        style=style, script=script, policy=_policy(style, script), linked=linked,
+        sections=sections, grids=[(section, suites.grid(section.name, cells))
+                                  for section in sections],
+        states=STATES, tally=tally, n_cells=sum(tally.values()), n_records=len(records),
+        newest=max((r["provenance"].get("started") or "" for r in records), default=""),
+        verdicts=[(section, Counter(section.verdicts)) for section in sections
+                  if section.verdicts],
+        loose=figures.get("", []), absent=absent, attempts=facts.attempts(store.results),
+        data=facts.data(cells), choices=facts.choices(cells), unsaid=facts.open_points(),
+        commits=facts.commits(records), environments=facts.environments(records),
+        problems=sorted(store.problems.items()),
+        digest={**cells.embedded(), "names": suites.NAMES, "linked": linked})
+
+
+def _environment():
+    import jinja2
+    from markupsafe import Markup, escape
+
+    def code(text):
+        """Text with `words` between backticks as code."""
+        return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(HERE), keep_trailing_newline=True)
+    environment.filters.update(code=code, path=quote)
+    return environment
+
+
+def _policy(style: str, script: str) -> str:
+    """Content security policy: this style, this script and embedded pictures, nothing else."""
+    def source(text):
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return ("default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+            f"style-src {source(style)}; script-src {source(script)}")

@@ -1,0 +1,140 @@
+"""What a page is made of, before any HTML: tables with their entries, and sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from benchmarks import stats
+
+
+@dataclass
+class Column:
+    """Head of a column.
+
+    ``kind``: `number` is aligned and sorted as such; `head` holds what a row is about; `aside` is
+    left out on narrow screens, where the head says it; `line` is drawn and does not sort; `text`.
+    """
+
+    name: str
+    kind: str = "number"
+
+
+@dataclass
+class Entry:
+    """One cell of a table.
+
+    ``value`` is what sorting goes by. ``group`` and ``measure`` name the records that the number
+    opens, ``label`` what it is called there if not as the measure. ``where`` is what a narrow
+    screen shows under a row's head, ``folded`` what a press unfolds. ``interval`` is low, middle
+    and high, as shares of the widest.
+    """
+
+    text: str = ""
+    value: float | None = None
+    spread: str = ""
+    group: str = ""
+    measure: str = ""
+    label: str = ""
+    best: bool = False
+    verdict: str = ""
+    paper: str = ""
+    marks: tuple[str, ...] = ()
+    aside: str = ""
+    where: str = ""
+    folded: tuple[str, ...] = ()
+    interval: tuple[float, float, float] | None = None
+
+
+@dataclass
+class Table:
+    """A table: an entry of each row for each column."""
+
+    id: str
+    caption: str
+    columns: list[Column]
+    rows: list[list[Entry]]
+
+
+@dataclass
+class Section:
+    """What the page says of one suite."""
+
+    name: str
+    title: str
+    text: str = ""
+    command: str = ""
+    empty: bool = False
+    problem: str = ""
+    tables: list[Table] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    figures: list = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    groups: dict = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Anchor of the section."""
+        return f"suite-{self.name}"
+
+
+def number(mean, std=None, form="{:.1f}", spread=None, **more) -> Entry:
+    """A mean with its deviation; empty where nothing was measured."""
+    if mean is None:
+        return Entry()
+    return Entry(form.format(mean).replace("-", "−"), float(mean),
+                 "" if std is None else (spread or form).format(std), **more)
+
+
+def count(row, **more) -> Entry:
+    """How many runs of those asked for are averaged."""
+    return Entry(f"{row['n']}/{row['n_asked']}", row["n"], label="Runs", **more)
+
+
+def state(row) -> Entry:
+    """What is stale or missing of a row."""
+    parts = [f"{row['stale']} stale"] if row.get("stale") else []
+    return Entry(", ".join([*parts, *([row["missing"]] if row.get("missing") else [])]))
+
+
+def difference(mean, std, n, paper_mean, paper_std, paper_n) -> stats.Interval | None:
+    """95% Welch interval of ours minus the paper's, as the verdict has it; None without one."""
+    if None in (mean, std, paper_mean, paper_std) or n < 2:
+        return None
+    return stats.welch_interval(mean, std, n, paper_mean, paper_std, paper_n)
+
+
+def beside(id, caption, heads, rows, unit) -> Table:
+    """Ours beside the paper's figures: difference, interval and verdict.
+
+    Parameters
+    ----------
+    id, caption : str
+    heads : list of Column
+        Leading columns.
+    rows : list of dict
+        ``lead`` (entries), ``ours`` (entry), ``mean, std, n, paper_mean, paper_std, paper_n``,
+        ``verdict`` and ``marks`` of notes on the paper's figure.
+    unit : str
+        Of all figures, for the heads.
+    """
+    intervals = [difference(*(row[name] for name in (
+        "mean", "std", "n", "paper_mean", "paper_std", "paper_n"))) for row in rows]
+    widest = max((abs(end) for found in intervals if found for end in found), default=1.0) or 1.0
+    lines = []
+    for row, found in zip(rows, intervals, strict=True):
+        ours = row["ours"]
+        again = {"group": ours.group, "measure": ours.measure, "label": "Ours minus the paper's"}
+        line = [*row["lead"], ours,
+                number(row["paper_mean"], row["paper_std"], marks=row["marks"])]
+        if found:
+            middle = row["mean"] - row["paper_mean"]
+            line += [number(middle, form="{:+.1f}", **again),
+                     Entry(f"{found.low:+.1f} to {found.high:+.1f}".replace("-", "−"), found.low),
+                     Entry(interval=tuple(v / widest for v in (found.low, middle, found.high)),
+                           verdict=row["verdict"])]
+        else:
+            line += [Entry(), Entry(), Entry()]
+        lines.append([*line, Entry(verdict=row["verdict"], text=row["verdict"])])
+    return Table(id, caption, [
+        *heads, Column(f"Ours, {unit}"), Column(f"Paper, {unit}"), Column("Difference"),
+        Column("95% interval"), Column("below ┊ above", "line"), Column("Verdict", "text")], lines)
