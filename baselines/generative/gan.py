@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ..parzen import ParzenWindow
 from .model import GenerativeModel, check_number, check_sizes, generator_network, linear
 from .training import Batches, set_sgd, streams, train
 
 LATENT_BOUND = math.sqrt(3.0)  # published: uniform noise of unit variance
 LR_DECAY = 1.000004  # published: lr is divided by this after each update
 MIN_LR = 1e-6  # published
+WATCHED = 1000  # samples, and validation points, of the watched density (published: 100 samples)
 
 
 class Maxout(nn.Module):
@@ -93,10 +95,16 @@ class GAN(GenerativeModel):
     max_updates : budget; None for no other limit.
     random_state, device : seed of all draws; where to compute.
 
+    The published training watches the density that a Parzen window on samples gives to validation
+    images. With validation data, so does this one, on the first 1000 of them, and keeps the weights
+    of the highest: that they are kept is ours, since adversaries do not settle.
+
     Attributes
     ----------
-    values_ : ``updates``, ``stopped_by``, ``final_discriminator``, ``final_generator``.
-    history_ : ``update``, ``discriminator``, ``generator`` (the two losses, nats).
+    values_ : ``updates``, ``stopped_by``, ``final_discriminator``, ``final_generator``; with
+        validation ``best_update``, ``best_validation``.
+    history_ : ``update``, ``discriminator``, ``generator`` (the two losses, nats); with validation
+        ``validation`` (minus the mean log density, nats).
     """
 
     def __init__(
@@ -161,7 +169,7 @@ class GAN(GenerativeModel):
         )
 
     def _fit(self, X, validation, checkpoint, progress):
-        weights, order, noise = streams(self.random_state, 3)
+        weights, order, noise, watch = streams(self.random_state, 4)
         network = self._network(X.shape[1])
         for name, bound in (
             ("generator", self.generator_range),
@@ -185,6 +193,15 @@ class GAN(GenerativeModel):
             optimizer.step()
             return losses
 
+        draws = watch.get_state()
+
+        def validate() -> float:
+            watch.set_state(draws)  # the same latent points at every evaluation
+            samples = self._sample(WATCHED, watch).numpy(force=True)
+            window = ParzenWindow(device=self.device)
+            return -float(window.fit(samples, watched).validation_scores_.max())
+
+        watched = None if validation is None else validation[:WATCHED].numpy(force=True)
         self.history_, self.values_ = train(
             step,
             length=self.updates,
@@ -192,6 +209,7 @@ class GAN(GenerativeModel):
             network=network,
             optimizers=[optimizer],
             streams=[batches, noise],
+            validate=None if validation is None else validate,
             checkpoint=checkpoint,
             phase="adversaries",
             progress=progress,

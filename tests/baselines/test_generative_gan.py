@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KernelDensity
 from torch import nn
 from torch.nn.functional import binary_cross_entropy
 
 from baselines.generative.gan import GAN, Discriminator, Maxout, learning_rate, momentum_of_epoch
 from baselines.generative.training import Batches, streams
+from baselines.protocols import GOODFELLOW
 
 SMALL = dict(latent_dim=3, generator_hidden=(6,), units=(4, 3), pieces=2, batch_size=5, updates=20)
 
@@ -131,6 +133,22 @@ def test_output_biases_of_pixels_that_never_change():
     model = GAN(**SMALL | {"lr": 1e-9}).fit(X)
     found = model.sample(50, torch.Generator()).mean(0)
     np.testing.assert_allclose(found, [0, 1, 0.5], atol=0.05)
+
+
+def test_the_weights_of_the_highest_watched_density_are_kept():
+    X = np.random.default_rng(0).random((60, 4), dtype=np.float32)
+    settings = SMALL | dict(lr=2.0, updates=90, random_state=5)  # so fast that it does not settle
+    watched = GAN(**settings).fit(X, validation=X[:20])
+    curve, updates = watched.history_["validation"], watched.history_["update"]
+    best = updates[int(np.argmin(curve))]
+    assert watched.values_["best_update"] == best < 90
+    there = GAN(**settings | {"updates": best}).fit(X)  # its training does not depend on the end
+    for name, weights in there.network_.state_dict().items():
+        torch.testing.assert_close(watched.network_.state_dict()[name], weights, rtol=0, atol=0)
+    samples = there._sample(1000, streams(5, 4)[3]).numpy()
+    expected = max(KernelDensity(bandwidth=width).fit(samples).score_samples(X[:20]).mean()
+                   for width in GOODFELLOW.widths)
+    assert -min(curve) == pytest.approx(expected, rel=1e-4)
 
 
 def test_it_learns_two_clusters():
