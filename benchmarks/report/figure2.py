@@ -21,8 +21,9 @@ from benchmarks.report.plot import COLOURS
 
 INK = "gray_r"  # black digits on white paper
 NEIGHBOUR, SAME = COLOURS[5], COLOURS[0]
-RULE = ("a cluster stands for its majority class; of each class digits drawn at random, by the seed, "
-        "from all that k-means and NCut put in a wrong cluster and the mixture in the right one")
+RULE = ("a cluster stands for its majority class; of each class digits drawn at random, by the "
+        "seed, from all that k-means and NCut put in a wrong cluster and the mixture in the right "
+        "one")
 LABELS = "labels are used for display only"
 
 
@@ -68,8 +69,8 @@ def wrong_rows(digits) -> list[dict]:
                          for name in ("kmeans", "ncut", "mixture")}})
     for kind, note in (("only_mixture", "put right by the mixture, not by k-means or NCut"),
                        ("only_others", "put right by k-means and NCut, not by the mixture")):
-        found += [{"part": kind, "row": own, "class": own, "n": n, "note": f"digits {note}; {LABELS}"}
-                  for own, n in enumerate(digits[kind])]
+        found += [{"part": kind, "row": own, "class": own, "n": n,
+                   "note": f"digits {note}; {LABELS}"} for own, n in enumerate(digits[kind])]
     return found
 
 

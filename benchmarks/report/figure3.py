@@ -24,6 +24,7 @@ GREY = "gray"
 NEIGHBOUR, SAME = COLOURS[5], COLOURS[0]
 MARKERS = "osD^vP*X"
 SIDES = ("left", "right", "top", "bottom")
+LEGEND = 1.25  # inches beside the plot
 SIDED = 0.5  # of a standard deviation over images: by so much a side is the brighter one
 PARTITIONS = {"mixture": "", "k-means start": "start_"}
 MEASURES = {  # arrays of a partition, as the CSV calls them
@@ -136,13 +137,14 @@ def lighting_words(arrays, names) -> list[str]:
 def draw(arrays, lit, names, title, caption) -> Sheet:
     """The page: samples, a row a network, a line a network, and the clusters' brightness."""
     said = lighting_words(lit, names)
-    sheet = Sheet(7.2, 9.15)
+    sheet = Sheet(7.2, 8.85)
     sheet.text(0.1, 0.06, title, size=9, weight="bold")
     sheet.text(0.1, 0.30, "(a) Samples drawn by the priors; last column: the training image "
                           "nearest to the sample at its left, in code space")
     place = sheet.grid(with_neighbours(arrays), 0.1, 0.5, GREY, zoom=5, apart=1, frame=NEIGHBOUR)
     top = place.bottom + 0.14
-    sheet.text(0.1, top, "(b) One network a row; the last two columns have identical inputs")
+    sheet.text(0.1, top, "(b) One network a row, named by the lighting of its cluster, see (d); "
+                         "the last two columns have identical inputs")
     place = sheet.grid(arrays["networks"], 1.0, top + 0.2, GREY, zoom=5, apart=2, frame=SAME)
     _label(sheet, place, said)
     top = place.bottom + 0.14
@@ -169,7 +171,8 @@ def _clusters(sheet, lit, names, said, top) -> float:
         sheet.text(x + faces.width / 2, faces.bottom + 0.04,
                    f"cluster {j}\n" + said[j].replace(" on ", "\non ").replace(" from ", "\nfrom ")
                    + f"\nn = {lit['sizes'][j]}", size=6.5, ha="center")
-    axis = sheet.axes(faces.right + 0.7, top + 0.05, 7.0 - faces.right - 0.75, 1.05)
+    left = faces.right + 0.55
+    axis = sheet.axes(left, top + 0.05, 7.0 - LEGEND - left, 1.2)
     places = np.arange(len(sides))
     for j, (mean, deviation) in enumerate(zip(lit["means"], lit["deviations"], strict=True)):
         axis.errorbar(places + 0.12 * (j - (len(said) - 1) / 2), mean[sides], deviation[sides],
@@ -177,15 +180,15 @@ def _clusters(sheet, lit, names, said, top) -> float:
                       linewidth=1, capsize=1.5, label=f"cluster {j}")
     centre, reach = lit["image_means"][sides], lit["random_q95"][sides]
     axis.bar(places, 2 * reach, 0.7, centre - reach, color="#999999", zorder=0,
-             label="random partitions: mean\n± 95% quantile of the spread")
+             label="random partitions:\nmean ± 95% quantile\nof the spread")
     axis.set_xticks(places, SIDES, fontsize=7)
     axis.set_xlim(-0.5, len(sides) - 0.5)
     axis.set_ylim(0, None)
     axis.tick_params(axis="y", labelsize=6.5)
     axis.set_ylabel("brightness", fontsize=7)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=6, loc="upper left", bbox_to_anchor=(0.99, 1.06))
-    return faces.bottom + 0.6
+    axis.legend(frameon=False, fontsize=6.5, loc="upper left", bbox_to_anchor=(1.0, 1.08))
+    return faces.bottom + 0.88
 
 
 def _deviation(over) -> np.ndarray:

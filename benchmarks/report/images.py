@@ -53,8 +53,9 @@ class Sheet:
                          **{"va": "top", "ha": "left", **style})
 
     def lines(self, left: float, top: float, lines, columns: int) -> None:
-        """Lines of small print, broken at so many letters."""
-        words = [part for line in lines for part in textwrap.wrap(line, columns)]
+        """Lines of small print, broken at so many letters, never within "n = 5"."""
+        words = [part for line in lines
+                 for part in textwrap.wrap(line.replace("n = ", "n\u00a0=\u00a0"), columns)]
         for i, part in enumerate(words):
             self.text(left, top + LINE * i, part, size=7)
 
