@@ -13,7 +13,8 @@ from benchmarks.report import words
 COLUMNS = ("part", "row", "column", "network", "position", "nearest_training_row", "distance",
            "step", "n", "q05", "q95", "training_row", "class", "kmeans_class", "ncut_class",
            "mixture_class", "note")
-KINDS = {"samples": "samples by the priors", "held_out": "real points that no network saw",
+KINDS = {"samples": "samples by the priors",
+         "held_out": "real points held out of the mixture's training",
          "training": "training points, to the nearest other one"}
 
 
@@ -98,7 +99,7 @@ def memorisation(arrays) -> str:
     samples, held_out, training = (
         f"{np.median(found[kind]):.2f} (n = {len(found[kind])})" for kind in KINDS)
     return (f"Median distance to the nearest training point, in code space: samples {samples}, "
-            f"real points that no network saw {held_out}, training points to the next one "
+            f"held-out points {held_out}, training points to the next one "
             f"{training}.")
 
 
