@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.report import words
 from benchmarks.report.generated import (
     Missing,
+    ends,
     generated_rows,
     memorisation,
     record_of,
@@ -42,7 +43,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     caption = [f"Seed {seed}. {memorisation(arrays)}", counts(wrong["values"], digits),
                *stale_note(made, wrong)]
     base = Path(out_dir) / stem
-    paths = draw(arrays, digits, suite["title"], caption).save(base)
+    paths = draw(arrays, digits, suite["title"], ends(made), caption).save(base)
     paths["csv"] = words.replace(base.with_suffix(".csv"),
                                  to_csv(generated_rows(arrays) + wrong_rows(digits)))
     return "\n".join([suite["title"], *caption]), paths
@@ -55,7 +56,7 @@ def counts(values, digits) -> str:
             f"NCut {values['ncut_right']}, the mixture {values['mixture_right']}; the mixture "
             f"alone {values['only_mixture']} ({digits['only_mixture'][most]} of them {most}s), "
             f"k-means and NCut but not the mixture {values['only_others']}. A cluster stands for "
-            "its majority class.")
+            "its majority class, in quotes beside its network.")
 
 
 def wrong_rows(digits) -> list[dict]:
@@ -74,9 +75,9 @@ def wrong_rows(digits) -> list[dict]:
     return found
 
 
-def draw(arrays, digits, title, caption) -> Sheet:
+def draw(arrays, digits, title, chosen, caption) -> Sheet:
     """The page: (a) above, (b) in the middle, (c) below."""
-    sheet = Sheet(7.2, 9.0)
+    sheet = Sheet(7.2, 9.15)
     sheet.text(0.1, 0.06, title, size=9, weight="bold")
     sheet.text(0.1, 0.30, "(a) Samples drawn by the priors; last column: the\n"
                           "training image nearest to the sample beside it, in code space")
@@ -86,10 +87,10 @@ def draw(arrays, digits, title, caption) -> Sheet:
     stands = digits["mixture_clusters"]
     top = left.bottom + 0.12
     sheet.text(0.1, top, "(b) One network a panel: from upper left to lower right along a straight "
-                         "line in its latent space")
+                         f"line in its latent space;\n      {chosen}")
     side = round(arrays["lines"].shape[1] ** 0.5)
     for j, line in enumerate(arrays["lines"]):
-        x, y = 0.1 + 1.43 * (j % 5), top + 0.2 + 1.38 * (j // 5)
+        x, y = 0.1 + 1.43 * (j % 5), top + 0.31 + 1.38 * (j // 5)
         sheet.text(x, y, network(j, stands), size=7)
         panel = line.reshape(side, side, *line.shape[1:])
         bottom = sheet.grid(panel, x, y + 0.14, INK).bottom

@@ -10,6 +10,7 @@ from benchmarks import stats
 from benchmarks.report import words
 from benchmarks.report.generated import (
     Missing,
+    ends,
     generated_rows,
     memorisation,
     record_of,
@@ -26,6 +27,7 @@ MARKERS = "osD^vP*X"
 SIDES = ("left", "right", "top", "bottom")
 LEGEND = 1.25  # inches beside the plot
 SIDED = 0.5  # of a standard deviation over images: by so much a side is the brighter one
+KINDS = ("lit from the front", "dark", "bright on the left", "bright on the right")
 PARTITIONS = {"mixture": "", "k-means start": "start_"}
 MEASURES = {  # arrays of a partition, as the CSV calls them
     "spread": "spread over clusters", "random_mean": "spread over random partitions, mean",
@@ -50,16 +52,18 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
                   if r["cell"]["method"] == "lighting" and r["status"] == "done"),
                  key=lambda r: r["cell"]["seed"])
     measured = {r["cell"]["seed"]: r["load"]() for r in lit}
-    arrays, names = made["load"](), shown["values"]["quantities"]
+    arrays, values = made["load"](), shown["values"]
+    names = values["quantities"]
     caption = [f"Seed {seed}. {memorisation(arrays)}",
-               brightness_line(measured, names, len(suite["seeds"])), *stale_note(made, *lit)]
+               brightness_line(measured, values, len(suite["seeds"])), *stale_note(made, *lit)]
     base = Path(out_dir) / stem
-    sheet = draw(arrays, measured[seed], names, suite["title"], caption)
+    sheet = draw(arrays, measured[seed], names, suite["title"], ends(made), caption)
     paths = sheet.save(base)
     tables = {"csv": (f"{stem}.csv", to_csv(generated_rows(arrays))),
               "brightness": (f"{stem}-brightness.csv",
                              to_csv(brightness_rows(measured, names),
-                                    ("seed", "partition", "measure", "cluster", "n", *names)))}
+                                    ("seed", "partition", "measure", "cluster", "lighting", "n",
+                              *names)))}
     for name, (file, content) in tables.items():
         paths[name] = words.replace(Path(out_dir) / file, content)
     return "\n".join([suite["title"], *caption]), paths
@@ -80,10 +84,11 @@ def brightness_rows(measured, names) -> list[dict]:
         for partition, prefix in PARTITIONS.items():
             own = {"seed": seed, "partition": partition}
             sizes = arrays[f"{prefix}sizes"]
+            said = lighting_words(arrays, names, prefix)
             for kind, array in (("mean of cluster", "means"),
                                 ("standard deviation in cluster", "deviations")):
-                rows += [{**own, "measure": kind, "cluster": j, "n": sizes[j],
-                          **dict(zip(names, line, strict=True))}
+                rows += [{**own, "measure": kind, "cluster": j, "lighting": said[j],
+                          "n": sizes[j], **dict(zip(names, line, strict=True))}
                          for j, line in enumerate(arrays[f"{prefix}{array}"])]
             rows += [{**own, "measure": label, "n": sizes.sum(),
                       **dict(zip(names, arrays[f"{prefix}{array}"], strict=True))}
@@ -98,9 +103,9 @@ def brightness_rows(measured, names) -> list[dict]:
     return rows
 
 
-def brightness_line(measured, names, n_asked: int) -> str:
+def brightness_line(measured, values, n_asked: int) -> str:
     """The line of the caption on what the clusters capture."""
-    words_of = []
+    words_of, names = [], values["quantities"]
     for name in ("left - right", "whole"):
         i = names.index(name)
         own, start, random = (
@@ -110,34 +115,40 @@ def brightness_line(measured, names, n_asked: int) -> str:
         words_of.append(f"{what} {_pm(own)} (k-means start {_pm(start)}, random partitions of the "
                         f"same sizes {_pm(random)})")
     p = max(float(arrays["p"].max()) for arrays in measured.values())
+    every = [sum(set(KINDS) <= set(lighting_words(arrays, names, prefix))
+                 for arrays in measured.values()) for prefix in PARTITIONS.values()]
     return (f"Clusters differ in lighting. Spread over clusters of mean brightness (0 to 1), mean "
             f"± standard deviation over n = {len(measured)}/{n_asked} seeds: "
-            f"{'; '.join(words_of)}; largest permutation p of all sides and seeds {p:.4f}.")
+            f"{'; '.join(words_of)}; largest permutation p of all sides and seeds {p:.4f} "
+            f"({values['n_permutations']} random partitions each). A cluster is called bright on "
+            f"one side where left − right is beyond half a standard deviation over images, else "
+            f"lit from the front or dark as the whole is above the mean or below; all four are "
+            f"there at {every[0]} seeds (k-means start {every[1]}).")
 
 
-def lighting_words(arrays, names) -> list[str]:
-    """How each cluster is lit, by a rule, from the mean brightness of its images.
+def lighting_words(arrays, names, prefix: str = "") -> list[str]:
+    """Which of `KINDS` each cluster of a partition is, from the mean brightness of its images.
 
     Bright on one side where the difference of left and right is more than half a standard
     deviation over all images; else from the front or dark, as the whole is above the mean or below.
     """
     side, whole = names.index("left - right"), names.index("whole")
+    front, dark, on_left, on_right = KINDS
     found = []
-    for line in arrays["means"]:
-        if abs(line[side]) > SIDED * arrays["image_deviations"][side]:
-            found.append("bright on the left" if line[side] > 0 else "bright on the right")
-        elif np.isnan(line[whole]):
+    for line in arrays[f"{prefix}means"]:
+        if np.isnan(line[whole]):
             found.append("empty")
+        elif abs(line[side]) > SIDED * arrays["image_deviations"][side]:
+            found.append(on_left if line[side] > 0 else on_right)
         else:
-            found.append("lit from the front" if line[whole] > arrays["image_means"][whole]
-                         else "dark")
+            found.append(front if line[whole] > arrays["image_means"][whole] else dark)
     return found
 
 
-def draw(arrays, lit, names, title, caption) -> Sheet:
+def draw(arrays, lit, names, title, chosen, caption) -> Sheet:
     """The page: samples, a row a network, a line a network, and the clusters' brightness."""
     said = lighting_words(lit, names)
-    sheet = Sheet(7.2, 8.85)
+    sheet = Sheet(7.2, 9.2)
     sheet.text(0.1, 0.06, title, size=9, weight="bold")
     sheet.text(0.1, 0.30, "(a) Samples drawn by the priors; last column: the training image "
                           "nearest to the sample at its left, in code space")
@@ -148,7 +159,8 @@ def draw(arrays, lit, names, title, caption) -> Sheet:
     place = sheet.grid(arrays["networks"], 1.0, top + 0.2, GREY, zoom=5, apart=2, frame=SAME)
     _label(sheet, place, said)
     top = place.bottom + 0.14
-    sheet.text(0.1, top, "(c) One network a row, along a straight line in its latent space")
+    sheet.text(0.1, top, "(c) One network a row, along a straight line in its latent space; "
+                         f"{chosen}")
     place = sheet.grid(arrays["lines"], 1.0, top + 0.2, GREY, zoom=5)
     _label(sheet, place, said)
     top = place.bottom + 0.14

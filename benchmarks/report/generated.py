@@ -93,6 +93,12 @@ def with_neighbours(arrays) -> np.ndarray:
     return np.concatenate([samples, arrays["neighbours"][:, None]], axis=1)
 
 
+def ends(record) -> str:
+    """How the ends of the lines were chosen, in words for a heading."""
+    pairs = record["cell"]["params"]["n_pairs"]
+    return f"the ends are the farthest apart of {pairs} random pairs"
+
+
 def memorisation(arrays) -> str:
     """The line of a caption on how near samples come to training points."""
     found = {kind: arrays[f"nearest_{kind}"] for kind in KINDS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +54,9 @@ class Sheet:
                          **{"va": "top", "ha": "left", **style})
 
     def lines(self, left: float, top: float, lines, columns: int) -> None:
-        """Lines of small print, broken at so many letters, never within "n = 5"."""
+        """Lines of small print, broken at so many letters, never at a sign as in "n = 5"."""
         words = [part for line in lines
-                 for part in textwrap.wrap(line.replace("n = ", "n\u00a0=\u00a0"), columns)]
+                 for part in textwrap.wrap(re.sub(" ([=±−]) ", "\u00a0\\1\u00a0", line), columns)]
         for i, part in enumerate(words):
             self.text(left, top + LINE * i, part, size=7)
 

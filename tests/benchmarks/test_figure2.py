@@ -260,7 +260,8 @@ def test_the_seed_draws_the_examples(digits):
 # --- the page -----------------------------------------------------------------------------------
 
 def record(method, arrays, values, seed=0, **more):
-    return {"cell": {"dataset": "mnist", "method": method, "seed": seed}, "status": "done",
+    return {"cell": {"dataset": "mnist", "method": method, "seed": seed,
+                     "params": {"n_pairs": 7}}, "status": "done",
             "kind": "exhibit", "values": values, "stale": False, "load": lambda: arrays, **more}
 
 
@@ -314,7 +315,7 @@ def test_the_same_records_give_the_same_bytes(records, tmp_path):
 
 def test_pictures_lie_where_they_belong(records):
     arrays, digits = (r["load"]() for r in records)
-    sheet = figure2.draw(arrays, digits, "t", ["caption"])
+    sheet = figure2.draw(arrays, digits, "t", "chosen", ["caption"])
     shown = [axis.images[0].get_array() for axis in sheet.figure.axes]
     samples, neighbours = shown[:2]
     for i in range(2):

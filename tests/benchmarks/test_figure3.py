@@ -125,7 +125,8 @@ def generated(k=3):
 
 
 def record(method, seed, arrays, values):
-    return {"cell": {"dataset": "yaleb", "method": method, "seed": seed}, "status": "done",
+    return {"cell": {"dataset": "yaleb", "method": method, "seed": seed,
+                     "params": {"n_pairs": 7}}, "status": "done",
             "kind": "exhibit", "values": values, "stale": False, "load": lambda: arrays}
 
 
@@ -155,7 +156,7 @@ def test_brightness_csv_has_clusters_reference_and_n(records, tmp_path):
         return row
 
     mean = the(seed="0", partition="mixture", measure="mean of cluster", cluster="0")
-    assert mean["n"] == "40"
+    assert (mean["n"], mean["lighting"]) == ("40", "bright on the left")
     assert float(mean["left"]) == pytest.approx(arrays[0]["means"][0, 0], abs=1e-4)
     empty = the(seed="0", partition="mixture", measure="mean of cluster", cluster="1")
     assert (empty["n"], empty["left"]) == ("0", "")
@@ -168,6 +169,7 @@ def test_brightness_csv_has_clusters_reference_and_n(records, tmp_path):
     deviation = the(seed="standard deviation over seeds", partition="k-means start",
                     measure="spread over clusters")
     assert float(deviation["left - right"]) == pytest.approx(np.std(both, ddof=1), abs=1e-4)
+    assert "all four are there at 0 seeds (k-means start 0)" in text
     assert "n = 2/3 seeds" in text and "random partitions of the same sizes" in text
     side = arrays[0]["spread"][Q.index("left - right")]
     assert f"left − right {side:.3f} ± 0.000 (k-means start {np.mean(both):.3f}" in text
@@ -180,11 +182,14 @@ def test_clusters_are_named_by_the_rule():
            "image_means": np.array([0, 0.5]), "image_deviations": np.array([0.4, 0.1])}
     assert figure3.lighting_words(lit, names) == [
         "bright on the left", "bright on the right", "lit from the front", "dark", "empty"]
+    lit = {**lit, "start_means": -lit["means"]}
+    assert figure3.lighting_words(lit, names, "start_")[:2] == ["bright on the right",
+                                                               "bright on the left"]
 
 
 def test_the_page_shows_faces_and_numbers(records):
     arrays, lit = records[0]["load"](), records[2]["load"]()
-    sheet = figure3.draw(arrays, lit, Q, "t", ["caption"])
+    sheet = figure3.draw(arrays, lit, Q, "t", "chosen", ["caption"])
     shown = [axis.images[0].get_array() for axis in sheet.figure.axes if axis.images]
     np.testing.assert_array_equal(shown[0][6:10, 8:14], arrays["samples"][3])
     np.testing.assert_array_equal(shown[1][6:10], arrays["neighbours"][1])
@@ -198,6 +203,7 @@ def test_the_page_shows_faces_and_numbers(records):
     np.testing.assert_allclose(points, lit["means"][0, :4])
     words = [text.get_text() for text in sheet.figure.texts]
     assert words.count("network 0\nbright on the left") == 2 and "caption" in words
+    assert any(text.endswith("; chosen") for text in words)
 
 
 def test_the_same_records_give_the_same_bytes(records, tmp_path):
