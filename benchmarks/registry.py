@@ -15,8 +15,8 @@ KINDS = ("embedding", "clustering", "selection", "mixture", "labelled", "countin
          "evaluation", "exhibit")
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
-    "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t2",
-    "test",
+    "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t1",
+    "t2", "batch_size", "test",
 )
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 

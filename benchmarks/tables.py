@@ -53,20 +53,20 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     """
     from benchmarks.report import runs  # pandas: only when a table is wanted
 
-    out = store.results / "partial" if partial else store.results
+    place = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), current(plan, store)
     if partial:
         suite["title"] = suite.get("title", name) + " (" + (
             "shortened schedules: no results" if plan.fast else "part of it") + ")"
-    folder = out
+    folder = place
     if suite.get("report", "").startswith("figure"):  # of arrays that records keep
-        folder, records = out / "figures", [
+        folder, records = place / "figures", [
             {**record, "load": functools.partial(store.arrays, record)} for record in records]
     words, files = _report(suite)(records, suite, folder, suite.get("table", name))
     done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
             for record in store.all() if record["status"] == "done"]
     if done:
-        files = {**files, "runs": runs.write(done, out / "runs.csv")}
+        files = {**files, "runs": runs.write(done, place / "runs.csv")}
     return words, list(files.values())
 
 

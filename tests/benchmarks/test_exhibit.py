@@ -46,6 +46,8 @@ def test_what_a_figure_shows_is_kept_in_a_record_and_drawn_from_it(box, monkeypa
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert main(["run", "picture", "--jobs", "2"]) == 0
 
+    assert (box.results / "runs.csv").is_file() and not (box.results / "figures").exists()
+
     (shown,) = [r for r in box.store.all() if r["kind"] == "exhibit"]
     assert shown["cell"]["seed"] == 1 and shown["values"] == {"largest": 2.0}
     assert set(shown["outputs"]) == {"points", "sides"}

@@ -1,0 +1,124 @@
+"""What Figures 2 and 3 share: finding their records, and the numbers of what networks generate."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+
+from benchmarks.report import words
+
+#: Columns of the CSV of pictures; empty where a row has nothing to say.
+COLUMNS = ("part", "row", "column", "network", "position", "nearest_training_row", "distance",
+           "step", "n", "q05", "q95", "training_row", "class", "kmeans_class", "ncut_class",
+           "mixture_class", "note")
+KINDS = {"samples": "samples by the priors",
+         "held_out": "real points held out of the mixture's training",
+         "training": "training points, to the nearest other one"}
+
+
+class Missing(LookupError):
+    """A record that a figure stands on is not there; the message says which, and what to do."""
+
+
+def record_of(records, method: str, suite: dict, seed: int | None = None) -> dict:
+    """The done record of a method and a seed, of the smallest seed where none is given.
+
+    Raises
+    ------
+    Missing
+        With the status of the cell and the command that runs it.
+    """
+    own = [r for r in records if r["cell"]["method"] == method
+           and seed in (None, r["cell"]["seed"])]
+    done = [r for r in own if r["status"] == "done"]
+    if not done:
+        which = method if seed is None else f"{method} of seed {seed}"
+        state = own[0]["status"] if own else "missing"
+        reason = (own[0].get("error") or {}).get("reason", "") if own else ""
+        raise Missing(f"nothing is drawn: {which} is {state}{f' ({reason})' if reason else ''}; "
+                      f"run `mixnet run {suite['name']}`")
+    return min(done, key=lambda r: r["cell"]["seed"])
+
+
+def stale_note(*records) -> list[str]:
+    """A line that names the methods whose records were made by code that has since changed."""
+    names = sorted({r["cell"]["method"] for r in records if r.get("stale")})
+    return [f"Stale, made by code that has changed since: {', '.join(names)}."] if names else []
+
+
+def generated_rows(arrays) -> list[dict]:
+    """CSV rows of what `benchmarks.exhibits.images.generated` made: every picture and distance.
+
+    ``position`` is the place on a line, from 0 to 1; ``distance`` that to the nearest training
+    point, in code space; ``step`` that to the picture before.
+    """
+    shape = grid_shape(arrays)
+    rows = [{"part": "sample", "row": i // shape[1], "column": i % shape[1], "network": network,
+             "nearest_training_row": arrays["samples_rows"][i],
+             "distance": arrays["samples_distances"][i]}
+            for i, network in enumerate(arrays["samples_networks"])]
+    rows += [{"part": "nearest", "row": i, "column": shape[1], "training_row": row,
+              "note": "training image nearest to the sample at its left, in code space"}
+             for i, row in enumerate(arrays["samples_rows"].reshape(shape)[:, -1])]
+    for part in ("line", "network"):
+        found, distances = arrays[f"{part}s_rows"], arrays[f"{part}s_distances"]
+        for (j, i), row in np.ndenumerate(found):
+            rows.append({"part": part, "row": j, "column": i, "network": j,
+                         "nearest_training_row": row, "distance": distances[j, i]})
+            if part == "line":
+                rows[-1]["position"] = i / (found.shape[1] - 1)
+                rows[-1]["step"] = arrays["lines_steps"][j, i - 1] if i else None
+    for kind, words_of_it in KINDS.items():
+        distances = arrays[f"nearest_{kind}"]
+        low, median, high = np.quantile(distances, [0.05, 0.5, 0.95])
+        rows.append({"part": f"distances of {kind.replace('_', '-')}", "n": len(distances),
+                     "distance": median, "q05": low, "q95": high,
+                     "note": "median and quantiles of the distance to the nearest training point "
+                             f"in code space: {words_of_it}"})
+    return rows
+
+
+def grid_shape(arrays) -> tuple[int, int]:
+    """Rows and columns of the samples, the nearest training images not counted."""
+    rows = len(arrays["neighbours"])
+    return rows, len(arrays["samples"]) // rows
+
+
+def with_neighbours(arrays) -> np.ndarray:
+    """Samples in rows and columns, the nearest training image of the last at the end of a row."""
+    samples, (rows, columns) = arrays["samples"], grid_shape(arrays)
+    samples = samples.reshape(rows, columns, *samples.shape[1:])
+    return np.concatenate([samples, arrays["neighbours"][:, None]], axis=1)
+
+
+def ends(record) -> str:
+    """How the ends of the lines were chosen, in words for a heading."""
+    pairs = record["cell"]["params"]["n_pairs"]
+    return f"the ends are the farthest apart of {pairs} random pairs"
+
+
+def memorisation(arrays) -> str:
+    """The line of a caption on how near samples come to training points."""
+    found = {kind: arrays[f"nearest_{kind}"] for kind in KINDS}
+    samples, held_out, training = (
+        f"{np.median(found[kind]):.2f} (n = {len(found[kind])})" for kind in KINDS)
+    return (f"Median distance to the nearest training point, in code space: samples {samples}, "
+            f"held-out points {held_out}, training points to the next one "
+            f"{training}.")
+
+
+def to_csv(rows, columns=COLUMNS) -> str:
+    """The rows under these columns, four decimals, empty where there is no number."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_plain(row.get(column)) for column in columns])
+    return out.getvalue()
+
+
+def _plain(value):
+    value = value.item() if isinstance(value, np.generic) else value
+    return words.csv(None if isinstance(value, float) and np.isnan(value) else value)
