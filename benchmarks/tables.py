@@ -52,14 +52,14 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     from benchmarks.report import runs  # pandas: only when a table is wanted
 
     out = store.results / "partial" if partial else store.results
-    suite, records = selected_suite(name, plan), current(plan, store)
+    suite, records, folder = selected_suite(name, plan), current(plan, store), out
     if partial:
         suite["title"] = suite.get("title", name) + " (" + (
             "shortened schedules: no results" if plan.fast else "part of it") + ")"
     if suite.get("report", "").startswith("figure"):
-        out, records = out / "figures", [
+        folder, records = out / "figures", [
             {**record, "load": functools.partial(store.arrays, record)} for record in records]
-    words, files = _report(suite)(records, suite, out, suite.get("table", name))
+    words, files = _report(suite)(records, suite, folder, suite.get("table", name))
     done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
             for record in store.all() if record["status"] == "done"]
     if done:

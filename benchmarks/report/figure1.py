@@ -46,13 +46,14 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     shown = {r["cell"]["dataset"]: r for r in done if r["estimator"] == MEMBERSHIPS}
     shown = {name: shown[name] for name in suite["datasets"] if name in shown}
     if shown:
-        frame = toy_frame({name: record["load"]() for name, record in shown.items()})
-        paths |= _files(frame, draw(frame, _titles(shown, datasets), _scores(done, shown)),
-                        out / stem, dpi=300)
+        arrays = {name: record["load"]() for name, record in shown.items()}
+        frame = toy_frame(arrays, _scores(done, shown))
+        titles = {name: datasets[name]["title"] for name in shown}
+        paths |= _files(frame, draw(frame, titles), out / stem)
     grown = figure1_growth.growth_frame(done)
     if len(grown):
         labels = {name: methods[name]["label"] for name in grown.method.unique()}
-        paths |= _files(grown, figure1_growth.draw(grown, labels), out / f"{stem}-growth", dpi=200)
+        paths |= _files(grown, figure1_growth.draw(grown, labels), out / f"{stem}-growth")
     found = steps(done, own, datasets)
     costs = figure1_growth.sentences(grown, methods)
     lines += [*found, *costs]
@@ -64,19 +65,22 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     return "\n".join(lines), paths
 
 
-def toy_frame(shown) -> pd.DataFrame:
+def toy_frame(shown, scores) -> pd.DataFrame:
     """Everything that the figure of the toy sets shows.
 
     Parameters
     ----------
     shown : dict
         Dataset -> arrays of the exhibit (`benchmarks.exhibits.toys.memberships`).
+    scores : dict
+        (dataset, panel) -> purity in percent, where it is known.
 
     Returns
     -------
     DataFrame
-        ``dataset``; ``series``: `points` or `grid`; ``x, y``; of points the cluster in each panel,
-        numbered so that it agrees best with the mixture's; of the grid the ``membership``.
+        ``dataset``; ``series``; ``x, y`` of `points` and `grid`; of points the cluster in each
+        panel, numbered so that it agrees best with the mixture's; of the grid the ``membership``;
+        of the series `purity of` a panel its ``purity``.
     """
     frames = []
     for name, arrays in shown.items():
@@ -87,12 +91,14 @@ def toy_frame(shown) -> pd.DataFrame:
         x, y = np.meshgrid(arrays["grid_x"], arrays["grid_y"])
         grid = {"dataset": name, "series": "grid", "x": x.ravel(), "y": y.ravel(),
                 "membership": arrays["membership"].ravel()}
-        frames += [pd.DataFrame(points), pd.DataFrame(grid)]
+        purity = [{"dataset": name, "series": f"purity of {role}", "purity": scores[name, role]}
+                  for role in PANELS if (name, role) in scores]
+        frames += [pd.DataFrame(points), pd.DataFrame(grid), pd.DataFrame(purity)]
     frame = pd.concat(frames, ignore_index=True)
     roles = [role for role in PANELS if role in frame]
-    frame = frame.astype({role: "Int64" for role in roles} | {
-        name: "float64" for name in ("x", "y", "membership")}).round(5)
-    return frame[["dataset", "series", "x", "y", *roles, "membership"]]
+    frame = frame.reindex(columns=["dataset", "series", "x", "y", *roles, "membership", "purity"])
+    return frame.astype({role: "Int64" for role in roles} | {
+        name: "float64" for name in ("x", "y", "membership", "purity")}).round(5)
 
 
 def renumbered(labels, like) -> np.ndarray:
@@ -104,17 +110,15 @@ def renumbered(labels, like) -> np.ndarray:
     return linear_sum_assignment(shared, maximize=True)[1][labels]
 
 
-def draw(frame, titles, scores):
-    """The figure: a row for each dataset of the frame, a column for each of its clusterings.
-
-    ``titles`` are the names of the datasets, ``scores`` purities in percent by dataset and panel.
-    """
+def draw(frame, titles):
+    """The figure: a row for each dataset of the frame, under its title; a column a clustering."""
     names = list(dict.fromkeys(frame.dataset))
     roles = [role for role in PANELS if role in frame]
     grids = {name: frame[(frame.dataset == name) & (frame.series == "grid")] for name in names}
     heights = [np.ptp(grid.y) / np.ptp(grid.x) for grid in grids.values()]
-    width = 7.2 / 4 * len(roles)
-    figure = plot.canvas(width, width / len(roles) * sum(heights) + 0.3 * len(names) + 0.8)
+    panel = 1.72  # inches; labels and colour bar beside
+    figure = plot.canvas(panel * len(roles) + 0.3,
+                         panel * sum(heights) + 0.24 * len(names) + 0.75)
     axes = figure.subplots(len(names), len(roles), squeeze=False, height_ratios=heights)
     colours = np.array(COLOURS)
     for i, name in enumerate(names):
@@ -126,8 +130,9 @@ def draw(frame, titles, scores):
                          c=colours[points[role].to_numpy(dtype=int)])
             axis.set(aspect="equal", xticks=[], yticks=[], xlim=_ends(grids[name].x),
                      ylim=_ends(grids[name].y))
-            if (name, role) in scores:
-                axis.set_xlabel(f"purity {scores[name, role]:.1f}%", fontsize=8, labelpad=2)
+            of_it = (frame.dataset == name) & (frame.series == f"purity of {role}")
+            for purity in frame.purity[of_it]:
+                axis.set_xlabel(f"purity {purity:.1f}%", fontsize=8, labelpad=2)
             if i == 0:
                 axis.set_title(PANELS[role], fontsize=9)
         axes[i, 0].set_ylabel(titles[name], fontsize=9)
@@ -160,10 +165,6 @@ def steps(done, suite, datasets) -> list[str]:
     return lines
 
 
-def _titles(shown, datasets):
-    return {name: datasets[name].get("title", name) for name in shown}
-
-
 def _scores(done, shown):
     """Purity of every panel: that of the very cell whose labels it shows."""
     by_key = {r["key"]: r["metrics"].get("purity") for r in done}
@@ -187,7 +188,7 @@ def _ends(values):
     return values.min(), values.max()
 
 
-def _files(frame, figure, base, dpi):
-    paths = {**plot.save(figure, base, dpi=dpi), "csv": Path(f"{base}.csv")}
+def _files(frame, figure, base):
+    paths = {**plot.save(figure, base, dpi=200), "csv": Path(f"{base}.csv")}
     words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
     return {f"{base.name} {kind}": path for kind, path in paths.items()}

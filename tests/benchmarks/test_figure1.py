@@ -208,7 +208,10 @@ def test_files_hold_what_the_records_say(tmp_path):
         np.testing.assert_array_equal(rings[role], arrays["mixture"])
     grid = frame[(frame.dataset == "rings") & (frame.series == "grid")]
     np.testing.assert_allclose(grid.membership, grid.x, atol=1e-5)
-    assert len(frame) == 2 * (40 + 54)
+    assert len(frame) == 2 * (40 + 54 + 4)
+    purities = frame[frame.dataset == "rings"].set_index("series").purity  # of the seed shown
+    assert {role: purities[f"purity of {role}"] for role in figure1.PANELS} == {
+        "start": 80.0, "mixture": 99.5, "gmm": 90.0, "spectral": 100.0}
 
     growth_rows = pd.read_csv(tmp_path / "figures" / "figure1-growth.csv")
     gmm, full = (growth_rows[growth_rows.method == m] for m in ("growth-gmm",
@@ -245,8 +248,9 @@ def test_without_exhibits_there_are_purities_only(tmp_path):
 
 
 def test_picture_shows_its_table():
-    frame = figure1.toy_frame({"two-moon": exhibit("two-moon")["load"]()})
-    figure = figure1.draw(frame, {"two-moon": "Two-moon"}, {("two-moon", "gmm"): 90.25})
+    frame = figure1.toy_frame({"two-moon": exhibit("two-moon")["load"]()},
+                              {("two-moon", "gmm"): 90.25})
+    figure = figure1.draw(frame, {"two-moon": "Two-moon"})
     panels = figure.axes[:4]
     assert [axis.get_title() for axis in panels] == list(figure1.PANELS.values())
     assert panels[0].get_ylabel() == "Two-moon"
