@@ -56,10 +56,11 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         paths |= _files(grown, figure1_growth.draw(grown, labels), out / f"{stem}-growth")
     found = steps(done, own, datasets)
     costs = figure1_growth.sentences(grown, methods)
-    lines += [*found, *costs]
+    said = [*compared(rows, methods, datasets), *costs]
+    lines += [*found, *said]
     markdown = [measures.to_markdown(rows, own, methods, datasets), "## From the start to the end",
                 "", *(f"* {line}" for line in found), "", "## Two claims of the paper, measured",
-                "", *(f"* {claim}" for claim in CLAIMS), "", *(f"* {line}" for line in costs)]
+                "", *(f"> {claim}\n" for claim in CLAIMS), *(f"* {line}" for line in said)]
     for kind, content in (("csv", measures.to_csv(rows)), ("md", "\n".join(markdown) + "\n")):
         paths[f"purity {kind}"] = words.replace(out / f"{stem}-purity.{kind}", content)
     return "\n".join(lines), paths
@@ -162,6 +163,17 @@ def steps(done, suite, datasets) -> list[str]:
                 f"{stats.mean(end):.2f}, difference {stats.mean(gain):+.2f}{spread}, smallest "
                 f"{min(end):.2f}; {sum(p >= SEEN for p in end)} of {len(end)} seeds at "
                 f"{SEEN:g}% or more")
+    return lines
+
+
+def compared(rows, methods, datasets) -> list[str]:
+    """A line for each method of the rows: its mean purity on every dataset, in one order."""
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in rows if row["n"]):
+        found = [f"{datasets[row['dataset']]['title']} "
+                 + words.pm(row["purity_mean"], row["purity_std"])
+                 for row in rows if row["method"] == method and row["n"]]
+        lines.append(f"{methods[method]['label']}, purity in percent: {', '.join(found)}")
     return lines
 
 

@@ -230,6 +230,7 @@ def test_files_hold_what_the_records_say(tmp_path):
     for words in (text, written):
         assert "Two-moon: k-means 82.00, mixture 98.75, difference +16.75 ± 3.89, smallest " \
             "98.00; 1 of 2 seeds at 99% or more" in words
+        assert "Gaussian mixture, purity in percent: Two-moon 90.0 ± 0.0, Rings 90.0 ± 0.0" in words
         assert "Gaussian mixture: 200 processor seconds at n = 10,000, purity 90.0%; grows as " \
             "n^2.00" in words
         assert "all pairs: 8 processor seconds at n = 2,000, purity 90.0%; not run from n = " \
