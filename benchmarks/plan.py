@@ -164,7 +164,8 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
     for seed in (suite["seeds"] if seeds is None else seeds):
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
             for method in methods:
-                if seed not in suite.get("only_seeds", {}).get(method, [seed]):
+                if seed not in suite.get("only_seeds", {}).get(method, [seed]) or \
+                        dataset not in suite.get("only_datasets", {}).get(method, [dataset]):
                     continue
                 stanza = registry.get(stanzas, method, "method")
                 spaces = suite.get("spaces", {}).get(method, stanza["spaces"])

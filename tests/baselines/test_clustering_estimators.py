@@ -2,24 +2,30 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.cluster
+import sklearn.mixture
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from baselines.clustering import graph
+from baselines.clustering.gmm import GMM
 from baselines.clustering.kmeans import KMeans
 from baselines.clustering.ldmgi import LDMGI
 from baselines.clustering.llc import LLC
 from baselines.clustering.ncut import NCut
+from baselines.clustering.spectral import Spectral
 
 SPECTRAL = [NCut, LLC, LDMGI]
-ALL = [KMeans, *SPECTRAL]
+FULL = partial(Spectral, affinity="full", n_neighbors=7)
+ALL = [KMeans, *SPECTRAL, GMM, Spectral, FULL]
 
 
 def blobs(n=90, c=3, d=4, gap=20.0, seed=0):
@@ -28,7 +34,9 @@ def blobs(n=90, c=3, d=4, gap=20.0, seed=0):
     return (rng.normal(size=(n, d)) + gap * np.eye(c, d)[truth]), truth
 
 
-@parametrize_with_checks([KMeans(3), NCut(3), LLC(3), LDMGI(3)])
+@parametrize_with_checks(
+    [KMeans(3), NCut(3), LLC(3), LDMGI(3), GMM(3), Spectral(3), FULL(3)]
+)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -41,7 +49,7 @@ def test_separate_blobs_are_found(method, dtype):
     assert adjusted_rand_score(truth, model.labels_) == 1
     assert model.labels_.dtype == np.int64
     assert all(isinstance(value, (int, float)) for value in model.values_.values())
-    if method is not KMeans:
+    if method not in (KMeans, GMM):
         assert model.values_["graph_components"] == 3
 
 
@@ -82,6 +90,38 @@ def test_k_means_is_scikit_learns():
     assert np.array_equal(ours.labels_, theirs.labels_)
     assert ours.values_["inertia"] == theirs.inertia_
     assert KMeans(10, n_init=10, random_state=5).fit(X).values_["inertia"] <= theirs.inertia_
+
+
+def test_gaussian_mixture_is_scikit_learns():
+    X = load_digits().data[:, 18:22]
+    kept = {"n_init": 3, "max_iter": 1000, "tol": 1e-3, "random_state": 5}
+    reg = 1e-6 * X.var(axis=0).mean()
+    theirs = sklearn.mixture.GaussianMixture(4, reg_covar=reg, **kept)
+    ours = GMM(4, **kept).fit(X)
+    assert np.array_equal(ours.labels_, theirs.fit_predict(X))
+    assert ours.values_["lower_bound"] == theirs.lower_bound_
+    assert ours.values_["converged"] == 1
+    with pytest.warns(ConvergenceWarning):
+        assert GMM(4, n_init=1, max_iter=1, random_state=0).fit(X).values_["converged"] == 0
+
+
+def test_spectral_clustering_is_scikit_learns():
+    X = load_digits().data[:500]
+    kept = {"n_neighbors": 10, "n_init": 10, "random_state": 5}
+    theirs = sklearn.cluster.SpectralClustering(10, affinity="nearest_neighbors", **kept).fit(X)
+    ours = Spectral(10, **kept)
+    assert np.array_equal(ours.fit(X).labels_, theirs.labels_)
+    difference = ours.affinity_matrix(X) - theirs.affinity_matrix_
+    assert abs(difference).max() == 0
+    assert ours.values_["graph_components"] == 1
+
+
+def test_full_affinities_have_local_scales():
+    X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    distance = np.array([[np.linalg.norm(a - b) for b in X.astype(float)] for a in X.astype(float)])
+    scale = np.sort(distance, axis=1)[:, 7]  # the first is the point itself
+    expected = np.exp(-(distance**2) / np.outer(scale, scale))
+    np.testing.assert_allclose(FULL(2).affinity_matrix(X), expected, rtol=1e-12)
 
 
 def degenerate():
@@ -133,6 +173,13 @@ def test_bad_points_are_refused(method, case):
     [(m(v), e, "n_clusters") for m in ALL for v, e in ((0, ValueError), (2.0, TypeError))]
     + [
         (KMeans(2, n_init=0), ValueError, "n_init"),
+        (GMM(2, n_init=0), ValueError, "n_init"),
+        (GMM(2, max_iter=1.0), TypeError, "max_iter"),
+        (GMM(2, tol=0), ValueError, "tol"),
+        (GMM(2, ridge=0), ValueError, "ridge"),
+        (Spectral(2, n_init=0), ValueError, "n_init"),
+        (Spectral(2, n_neighbors=0), ValueError, "n_neighbors"),
+        (Spectral(2, affinity="knn"), ValueError, "affinity must be one of.*'knn'"),
         (NCut(2, n_neighbors=0), ValueError, "n_neighbors"),
         (NCut(2, n_init="auto"), TypeError, "n_init"),
         (LDMGI(2, clique_size=1), ValueError, "clique_size"),
@@ -167,6 +214,7 @@ def test_no_torch():
     code = (
         "import sys, baselines.clustering.kmeans, baselines.clustering.ncut;"
         "import baselines.clustering.llc, baselines.clustering.ldmgi;"
+        "import baselines.clustering.gmm, baselines.clustering.spectral;"
         "sys.exit('torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]

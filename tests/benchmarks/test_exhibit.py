@@ -60,6 +60,8 @@ def test_what_a_figure_shows_is_kept_in_a_record_and_drawn_from_it(box, monkeypa
                   if (r["cell"]["method"], r["cell"]["seed"]) == ("mixnet", 1)]
     assert shown["outputs"]["sides"] == mixture["outputs"]["labels"]
 
+    assert (box.results / "runs.csv").is_file()  # with those of tables, not among the figures
+
     box.clear()
     drawn.clear()
     assert main(["table", "picture"]) == 0  # without any cell

@@ -116,6 +116,15 @@ def test_needs_become_inputs_and_toys_have_raw_only(box):
     assert nodes["flat mixnet raw seed 0"].needs["start"].cell["params"]["space"] == "raw"
 
 
+def test_a_suite_may_ask_for_a_method_at_some_seeds_and_on_some_datasets_only(box):
+    box.suite(["blobs", "flat"], ["kmeans", "spectral"], seeds="0-1")
+    with open(box.registry / "suites" / "small.toml", "a") as suite:
+        suite.write("only_seeds = { spectral = [1] }\nonly_datasets = { spectral = ['flat'] }\n")
+    asked = {str(node) for node in box.plan().nodes.values() if node.requested}
+    assert {words for words in asked if "spectral" in words} == {"flat spectral raw seed 1"}
+    assert sum("kmeans" in words for words in asked) == 6
+
+
 def test_a_selection_takes_the_labels_of_other_cells(box):
     box.suite(["blobs", "flat"], ["mixnet+"])
     nodes = {str(node): node for node in box.plan().nodes.values()}

@@ -1,0 +1,34 @@
+"""The contract of every clustering in methods.toml, built as the harness builds it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import registry, stages
+
+METHODS = [name for name, stanza in registry.methods().items() if stanza["kind"] == "clustering"]
+
+
+def built(method, n_clusters, seed):
+    params = {**registry.resolve_params(method, "digits"), "n_clusters": n_clusters}
+    cell = {"params": {"space": "raw", **params}, "seed": seed}
+    return stages.build(cell, registry.methods()[method], "cpu")
+
+
+def test_the_methods_of_figure_1_are_among_them():
+    assert {"kmeans", "ncut", "gmm", "spectral", "spectral-full"} <= set(METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_separate_groups_are_found_and_a_seed_repeats_itself(method):
+    rng = np.random.default_rng(0)
+    truth = np.arange(120) % 3
+    X = (rng.normal(size=(120, 4)) + 20 * np.eye(3, 4)[truth]).astype(np.float32)
+    model, again = (built(method, 3, 7).fit(X) for _ in range(2))
+    assert model.labels_.shape == (120,) and model.labels_.dtype == np.int64
+    assert np.array_equal(model.labels_, again.labels_)
+    assert set(model.labels_) <= {0, 1, 2}
+    json.dumps(model.values_, allow_nan=False)  # a record takes them
+    if method != "kmeans":  # one start may end badly
+        assert len({(a, b) for a, b in zip(truth, model.labels_, strict=True)}) == 3
