@@ -63,9 +63,10 @@ def draw(frame, labels):
     for i, (method, rows) in enumerate(frame.groupby("method", sort=False)):
         run = rows[rows.status == "done"]
         style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)],
-                 "linestyle": LINES[i % len(LINES)], "linewidth": 1.4, "markersize": 4.5}
-        cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), **style)
-        purity.plot(run.n, run.purity, **style, markerfacecolor="none")
+                 "linestyle": LINES[i % len(LINES)], "markersize": 4.5}
+        cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), linewidth=1.4, **style)
+        # Each size is one fit: thin, since a fit that fails is no trend.
+        purity.plot(run.n, run.purity, linewidth=0.5, markerfacecolor="none", **style)
     for axis in (cost, purity):
         axis.set_xscale("log")
         axis.set_xlabel("points n")
