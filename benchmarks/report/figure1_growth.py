@@ -26,8 +26,8 @@ def growth_frame(done) -> pd.DataFrame:
     -------
     DataFrame
         ``dataset, method`` (the cell's), ``n, seed``; ``status``: done, or what kept the size from
-        being run (time, memory); ``seconds`` of processor time, ``graph_seconds`` of them for the
-        graph, ``expected_seconds`` before the run; ``purity`` in percent; ``exponent`` of n, fitted
+        being run (time, memory); ``seconds`` of processor time, ``graph_seconds`` for the graph
+        alone, ``expected_seconds`` before the run; ``purity`` in percent; ``exponent`` of n, fitted
         to the largest `FITTED` runs of the method.
     """
     frames = []
@@ -63,9 +63,10 @@ def draw(frame, labels):
     for i, (method, rows) in enumerate(frame.groupby("method", sort=False)):
         run = rows[rows.status == "done"]
         style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)],
-                 "linestyle": LINES[i % len(LINES)], "linewidth": 1.4, "markersize": 4.5}
-        cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), **style)
-        purity.plot(run.n, run.purity, **style, markerfacecolor="none")
+                 "linestyle": LINES[i % len(LINES)], "markersize": 4.5}
+        cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), linewidth=1.4, **style)
+        # Each size is one fit: thin, since a fit that fails is no trend.
+        purity.plot(run.n, run.purity, linewidth=0.5, markerfacecolor="none", **style)
     for axis in (cost, purity):
         axis.set_xscale("log")
         axis.set_xlabel("points n")
@@ -89,9 +90,12 @@ def sentences(frame, methods) -> list[str]:
             continue
         last = run.iloc[-1]
         line = (f"{_plain(methods[method]['label'])}: {last.seconds:.3g} processor seconds at n = "
-                f"{last.n:,}, purity {last.purity:.1f}%")
+                f"{last.n:,}")
         if np.isfinite(last.graph_seconds):
-            line += f", {last.graph_seconds:.3g} s of them for the graph"
+            line += f" (its graph alone {last.graph_seconds:.3g})"
+        line += f", purity {last.purity:.1f}%"
+        if run.purity.max() - run.purity.min() > 1:
+            line += f" (over all n {run.purity.min():.1f} to {run.purity.max():.1f}%)"
         if np.isfinite(last.exponent):
             line += f"; grows as n^{last.exponent:.2f}"
         if _stopped(rows):
