@@ -18,6 +18,7 @@
 # %%
 import io
 
+import numpy as np
 import pandas as pd
 from IPython.display import Image, Markdown, display
 from PIL import Image as Picture
@@ -47,7 +48,8 @@ def small(path, most):
     for width in range(min(WIDTH, picture.width), 300, -50):
         size = width, round(picture.height * width / picture.width)
         data = io.BytesIO()
-        picture.resize(size, Picture.Resampling.LANCZOS).quantize(64).save(data, "PNG")
+        smaller = picture.resize(size, Picture.Resampling.LANCZOS)
+        smaller.quantize(256, Picture.Quantize.FASTOCTREE, dither=0).save(data, "PNG")
         if data.tell() <= most:
             break
     return Image(data.getvalue())
@@ -67,8 +69,14 @@ def widths(frame):
     return fixed.pivot_table(index=["dataset", "width"], values=["purity", "heldout"], sort=False)
 
 
-# What is worth reading of a file; of the others, the first rows.
-VIEWS = {"curves": stages, "sensitivity": widths}
+def some(frame, n=8):
+    """A short table whole, of a long one rows from top to bottom."""
+    if len(frame) > 3 * n:
+        frame = frame.iloc[np.linspace(0, len(frame) - 1, n).astype(int)]
+    return frame.dropna(axis=1, how="all").convert_dtypes().astype(object).fillna("")
+
+
+VIEWS = {"curves": stages, "sensitivity": widths}  # what is worth reading of a file
 
 
 def show(name, paths):
@@ -81,9 +89,8 @@ def show(name, paths):
         if path.suffix == ".csv":
             frame = reading.table(path, f"mixnet table {name}")
             if frame is not None:
-                view = VIEWS.get(path.stem)
-                part = view(frame) if view else frame.dropna(axis=1, how="all").head(6)
-                words = "in short" if view else "its first"
+                part = VIEWS.get(path.stem, some)(frame)
+                words = "in short" if path.stem in VIEWS else f"{len(part)} of them"
                 display(Markdown(f"`{path.name}` has {len(frame)} rows; {words}:"), part)
 
 
