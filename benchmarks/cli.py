@@ -51,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--dry-run", action="store_true", help="list what would run, and why")
     run.add_argument("--retry-failed", action="store_true",
                      help="also repeat errors, divergences and timeouts of unchanged code")
+    run.add_argument("--remake", action="store_true",
+                     help="also run what is done but has no model or samples on this machine")
     command("status", _status, "what is done, stale (and why), failed, missing", "any", True)
     command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
             "any", True, True)
@@ -136,7 +138,7 @@ def _settings(args):
     from benchmarks.dispatch import Settings
 
     return Settings(args.jobs, args.threads, args.device, args.data_source,
-                    getattr(args, "retry_failed", False))
+                    getattr(args, "retry_failed", False), getattr(args, "remake", False))
 
 
 def _run(args) -> int:
@@ -147,7 +149,7 @@ def _run(args) -> int:
     plan = _plan(args, args.suite, store)
     if args.dry_run:
         history = History(store.all())
-        chosen = dispatch.forecast(plan, store, args.retry_failed)
+        chosen = dispatch.forecast(plan, store, args.retry_failed, args.remake)
         for key, (state, why) in chosen.items():
             expected = history.expect(plan.nodes[key].cell)
             time = "unknown time" if expected is None else duration(expected)

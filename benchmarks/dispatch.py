@@ -18,20 +18,24 @@ from dataclasses import dataclass, field
 from benchmarks import provenance
 from benchmarks.cache import file_lock
 from benchmarks.child import Child, signals_to
-from benchmarks.plan import MODELS, Node, Plan, State, artefact, cell_state, timeout_of
+from benchmarks.plan import MODELS, Node, Plan, State, artefact, cell_state, lost, timeout_of
 from benchmarks.progress import Display, History, duration
 from benchmarks.record import Store
 
 
 @dataclass
 class Settings:
-    """How to run: processes, threads of each, device, folder of raw data, what to repeat."""
+    """How to run: processes, threads of each, device, folder of raw data, what to repeat.
+
+    ``remake``: also what is done but has lost its model, codes or samples; see `plan.lost`.
+    """
 
     jobs: int = 1
     threads: int = 1
     device: str = "cpu"
     source: str | None = None
     retry_failed: bool = False
+    remake: bool = False
     grace_s: float = 5.0  # between the polite signal and the kill when a run is stopped
 
 
@@ -58,14 +62,20 @@ class Summary:
         return not self.stopped and all(o.status == "done" for o in self.outcomes.values())
 
 
-def forecast(plan: Plan, store: Store, retry_failed=False) -> dict[str, tuple[State, str]]:
+def forecast(plan: Plan, store: Store, retry_failed=False,
+             remake=False) -> dict[str, tuple[State, str]]:
     """Cells that a run would compute: key -> (state, why). Nothing is run.
 
-    A fresh cell joins them where its output, needed by one of them, is not on this machine.
+    A fresh cell joins them where its output, needed by one of them, is not on this machine; with
+    `remake` also where it is asked for itself.
     """
     states = {key: cell_state(node, store) for key, node in plan.nodes.items()}
     chosen = {key: (state, state.why) for key, state in states.items()
               if state.to_run(retry_failed)}
+    chosen |= {key: (states[key], "what it made is not on this machine")
+               for key, node in plan.nodes.items()
+               if remake and node.requested and states[key].name == "done"
+               and lost(node, states[key].record, store)}
     for key, node in reversed(plan.nodes.items()):
         for role, need in node.needs.items():
             state = states[need.key]
@@ -85,7 +95,7 @@ class Dispatcher:
         self.display = display or Display()
         self.history = History(store.all())
         self.summary = Summary()
-        self.expected = forecast(plan, store, settings.retry_failed)
+        self.expected = forecast(plan, store, settings.retry_failed, settings.remake)
         self.running: dict[str, tuple[Child, int, contextlib.ExitStack]] = {}
         self.missing: dict[str, str] = {}  # datasets found missing in this run
         self.stopping = False
@@ -162,8 +172,12 @@ class Dispatcher:
         return False
 
     def _must_remake(self, node: Node, state: State) -> bool:
-        """Whether a cell that will run needs a file of this one which is not here."""
-        return node.key in self.expected and any(
+        """Whether a cell that will run, or the user, needs a file of this one which is not here."""
+        if node.key not in self.expected:
+            return False
+        if self.settings.remake and node.requested and lost(node, state.record, self.store):
+            return True
+        return any(
             artefact(node, state.record, self.store, role) is None
             for other in self.plan.nodes.values() if other.key in self.expected
             for role, need in other.needs.items() if need is node)

@@ -20,6 +20,8 @@ STICKY = ("error", "diverged", "timeout")
 # Roles of needs that are filled by another cell's fitted model, not by what it put out.
 MODELS = ("autoencoder", "model")
 OUTPUTS = {"embedding": "codes", "generative": "samples"}  # of other kinds: labels
+# Roles in which a cell of a kind leaves what its record cannot give back.
+KEPT = {"embedding": ("codes", "autoencoder"), "mixture": ("model",), "generative": ("samples",)}
 
 
 @dataclass
@@ -268,6 +270,12 @@ def artefact(node: Node, record: dict, store: Store, role: str = "") -> Path | N
         save_array(path, labels)
         found = array_hash(labels)
     return path if found == wanted else None
+
+
+def lost(node: Node, record: dict, store: Store) -> bool:
+    """Whether codes, samples or the model of a cell that is done are not on this machine."""
+    return any(artefact(node, record, store, role) is None
+               for role in KEPT.get(node.method["kind"], ()))
 
 
 def _hash_of(path: Path) -> str | None:

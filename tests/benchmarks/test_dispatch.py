@@ -91,6 +91,23 @@ def test_a_lost_artefact_is_remade_only_when_it_is_needed(box):
     assert box.ran() == ["embed 0", "mix 0"]  # same codes again: k-means is still fresh
 
 
+def test_a_lost_model_is_remade_when_it_is_asked_for(box):
+    box.suite(["blobs"], ["kmeans", "mixnet"])
+    box.run()
+    nodes = {str(n): n for n in box.plan().nodes.values()}
+    mixture = nodes["blobs mixnet code seed 0"]
+    (mixture.artifacts / "model.pt").unlink()
+    (nodes["blobs kmeans code seed 0"].artifacts / "labels.npy").unlink()  # its record has them
+    box.clear()
+    assert box.run().complete and box.ran() == []
+    assert set(forecast(box.plan(), box.store, remake=True)) == {mixture.key}
+    assert box.run(remake=True).complete and box.ran() == ["mix 0"]
+    assert (mixture.artifacts / "model.pt").exists()
+    assert [r["attempt"] for r in box.store.attempts(mixture.cell)] == [1, 2]
+    box.clear()
+    assert box.run(remake=True).complete and box.ran() == []
+
+
 def test_a_comment_leaves_all_fresh_and_code_makes_stale_what_imports_it(box):
     box.run()
     box.edit("mix", "note(", "# another comment\n        note(")

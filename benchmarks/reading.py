@@ -1,0 +1,128 @@
+"""Results as a notebook reads them: what is missing is said, with the command that makes it.
+
+Nothing here writes into the results folder, and nothing raises for what has not been run yet.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks import registry, stages
+from benchmarks.datasets import Dataset, DatasetError, load
+from benchmarks.plan import Node, Plan, artefact, cell_state
+from benchmarks.record import Store, default_results
+from benchmarks.tables import standing
+
+
+@dataclass
+class Run:
+    """A trained model with what the harness knows of it.
+
+    Attributes
+    ----------
+    node : benchmarks.plan.Node
+        The cell: ``cell`` with its parameters, ``data`` and ``method`` with their stanzas.
+    model
+        The fitted estimator.
+    autoencoder : mixnet_core.autoencoder.Autoencoder or None
+        The one whose codes the model was trained on; None where it learnt raw features.
+    record : dict or None
+        Its newest record; None where there is none.
+    """
+
+    node: Node
+    model: object
+    autoencoder: object | None
+    record: dict | None
+
+
+def results_folder(start: Path | None = None) -> Path:
+    """Folder of the results: ``MIXNET_RESULTS``, else the one that a folder lies in or beside.
+
+    Parameters
+    ----------
+    start : path, optional
+        Where to look, and in the folders above it; default: the working directory, which for a
+        notebook is its own folder. Where none is found: `results/` of the checkout.
+    """
+    if not os.environ.get("MIXNET_RESULTS"):
+        start = Path(start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            for place in (folder, folder / "results"):
+                if (place / "records").is_dir():
+                    return place
+    return default_results()
+
+
+def table(path: Path, command: str) -> pd.DataFrame | None:
+    """A CSV file as a frame; None, and a message that names the command, where there is none."""
+    try:
+        return pd.read_csv(path, low_memory=False)
+    except (OSError, ValueError) as error:
+        what = "is not there" if isinstance(error, FileNotFoundError) else f"is no table ({error})"
+        print(f"{Path(path).name} {what}. The command that makes it: {command}")
+        return None
+
+
+def saved_run(store: Store, dataset: str, method: str = "mixnet", seed: int = 0,
+              fast: bool = False) -> Run | None:
+    """The saved model of a run; None, and a message that names the command, where there is none.
+
+    Parameters
+    ----------
+    store : Store
+    dataset, method : str
+        Names of the registry; the method puts out a model (``mixnet``, ``mixnet+``, …).
+    seed : int
+    fast : bool
+        Of a run with ``--fast``.
+    """
+    try:
+        stanza = registry.get(registry.methods(), method, "method")
+        if stanza["kind"] != "mixture":
+            raise registry.RegistryError(f"method is {method!r}, which saves no mixture; needs one "
+                                         "of kind mixture, see `mixnet list methods`")
+        space = stanza["spaces"][0]
+        node = Plan(fast, store=store, recorded=True).add(dataset, method, space, seed)
+    except (registry.UnknownName, registry.RegistryError) as error:
+        print(error)
+        return None
+    record = standing(cell_state(node, store))
+    fitted = {}
+    for role, one in {"model": node, "codes": node.needs.get("codes")}.items():
+        if one is None:
+            continue
+        path = artefact(one, record, store, "model")
+        words = "is not on this machine"
+        if path is not None:
+            try:
+                fitted[role] = stages.resolve(one.method["estimator"]).load(path)
+                continue
+            except ValueError as error:
+                words = f"cannot be read ({error}); delete it"
+        print(f"The model of {one} {words}. The command that makes it:\n"
+              f"mixnet run quickstart --datasets {dataset} --methods {one.cell['method']} "
+              f"--seeds {seed}{' --fast' if fast else ''} --remake")
+        return None
+    run = Run(node, fitted["model"], fitted.get("codes"), record)
+    if record and any(record["values"].get(name) != value
+                      for name, value in run.model.values_.items()):
+        print(f"The saved model is not that of the newest record of {node}, which another machine "
+              "or other code may have made: what follows is of the model.")
+    return run
+
+
+def dataset(name: str) -> Dataset | None:
+    """The arrays of a dataset; None, and a message that says how to get it, where it is not here.
+
+    Nothing is downloaded.
+    """
+    try:
+        return load(name, download=False)
+    except DatasetError as error:
+        print(f"{error} What is here, and how to get it: mixnet data {name}")
+        return None

@@ -1,0 +1,225 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Table 1: where its numbers come from
+#
+# Clustering purity of every method on the four datasets of the paper's Table 1, on raw features and
+# on the codes of an autoencoder. `table1.csv` is what the harness wrote. Here it is computed again,
+# with pandas, from `runs.csv`, which has one row for every run that ended well. Nothing is written.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import display
+from scipy.stats import t as student
+
+from benchmarks import reading, registry
+from benchmarks.plan import suite_plan
+from benchmarks.record import Store
+from benchmarks.stats import PAPER_RUNS, welch_interval
+
+pd.set_option("display.float_format", "{:.1f}".format, "display.max_rows", 100)
+ROW = ["dataset", "method", "space"]
+
+store = Store(reading.results_folder())
+table = reading.table(store.results / "table1.csv", "mixnet run table1")
+ended = reading.table(store.results / "runs.csv", "mixnet table table1")
+ready = table is not None and ended is not None
+
+# %% [markdown]
+# ## The runs behind the table
+#
+# `runs.csv` also has runs of other suites, of shortened schedules and of older settings. The suite
+# says which cells (dataset, method, parameters, seed) the table asks for, by their keys; of several
+# attempts at one cell the newest counts.
+
+# %%
+if ready:
+    plan = suite_plan("table1", store=store, recorded=True)
+    asked = [node for node in plan.nodes.values() if node.requested]
+    runs = ended[ended["key"].isin({node.key for node in asked})]
+    runs = runs.sort_values("attempt").drop_duplicates("key", keep="last")
+    runs = runs.rename(columns=lambda name: name.removeprefix("cell.").removeprefix("metrics."))
+    runs = runs.rename(columns={"params.space": "space"}).sort_values([*ROW, "seed"])
+    print(f"{len(asked)} cells asked for, {len(runs)} done, {int(runs['stale'].sum())} of them "
+          "made by code that has changed since")
+    display(runs[[*ROW, "seed", "purity", "acc", "nmi", "ari", "seconds"]].head(3))
+
+# %% [markdown]
+# ## The same table, computed again
+#
+# Means over seeds; deviations with n − 1 in the denominator. The file keeps four decimals: half a
+# unit of the last is rounding.
+
+# %%
+if ready:
+    measured = {"purity_mean": ("purity", "mean"), "purity_std": ("purity", "std"),
+                "acc_mean": ("acc", "mean"), "acc_std": ("acc", "std"),
+                "nmi_mean": ("nmi", "mean"), "ari_mean": ("ari", "mean"),
+                "seconds_mean": ("seconds", "mean")}
+    columns = ["n", *measured]
+    written = table.set_index(ROW)[columns]
+    ours = runs.groupby(ROW).agg(n=("seed", "count"), **measured).reindex(written.index)
+    ours["n"] = ours["n"].fillna(0)
+    gap = (written - ours).abs()
+    gap[written.isna() & ours.isna()] = 0  # neither has a deviation of a single run
+    same = (gap <= 0.5001e-4).all(axis=1)
+    print(f"{len(written)} rows of table1.csv, {same.sum()} of them as computed here")
+    if not same.all():
+        print("Differences of the others; this writes the table again: mixnet table table1")
+        display(gap[~same])
+
+# %% [markdown]
+# ## With intervals
+#
+# `low` and `high` bound the mean purity (95%, Student's t over seeds). `less paper` is our mean
+# less the paper's, with its 95% Welch interval: the paper prints a mean and a deviation, read here
+# as the deviation over its ten runs. An interval that holds 0 is `level`. The paper has one figure
+# a method; it stands beside the raw row of a baseline and the code row of `mixnet`.
+
+# %%
+def interval_of_mean(mean, std, n, confidence=0.95):
+    """Lower and upper bound of a mean by Student's t; nan where one run says nothing of it."""
+    half = student.ppf(0.5 + confidence / 2, n - 1) * std / np.sqrt(n) if n > 1 else np.nan
+    return mean - half, mean + half
+
+
+def with_intervals(row):
+    """A row of table1.csv with the intervals of its mean and of its difference to the paper."""
+    low, high = interval_of_mean(row.purity_mean, row.purity_std, row.n)
+    new = {"n": f"{row.n}/{row.n_asked}", "purity": row.purity_mean, "std": row.purity_std,
+           "low": low, "high": high, "paper": row.paper_mean}
+    if row.n > 1 and not np.isnan(row.paper_mean):
+        bounds = welch_interval(row.purity_mean, row.purity_std, row.n,
+                                row.paper_mean, row.paper_std, PAPER_RUNS)
+        new |= {"less paper": row.purity_mean - row.paper_mean, "from": bounds.low,
+                "to": bounds.high, "verdict": row.verdict}
+    return new
+
+
+if ready:
+    shown = pd.DataFrame([with_intervals(row) for row in table.itertuples()])
+    shown.index = pd.MultiIndex.from_frame(table[ROW])
+    display(shown.astype(object).fillna(""))
+
+# %% [markdown]
+# ## Every seed
+#
+# A point is a run. The black line is the paper's mean where it has one. NCut, LLC and LDMGI on raw
+# features start from eigenvectors that no seed changes, so that their points fall together.
+
+# %%
+COLOURS = {"raw": "#0072B2", "code": "#E69F00"}
+
+
+def panels(n, height=2.9):
+    """A row of n axes that share their ordinate."""
+    figure, axes = plt.subplots(1, n, figsize=(2.7 * n + 0.6, height), sharey=True, squeeze=False,
+                                layout="constrained")
+    return figure, axes[0]
+
+
+if ready:
+    datasets = list(dict.fromkeys(table["dataset"]))
+    methods = list(dict.fromkeys(table["method"]))
+    titles = {name: stanza["title"] for name, stanza in registry.datasets().items()}
+    figure, axes = panels(len(datasets), 3.3)
+    for axis, name in zip(axes, datasets, strict=True):
+        for space, shift in (("raw", -0.16), ("code", 0.16)):
+            some = runs[(runs["dataset"] == name) & (runs["space"] == space)]
+            x = some["method"].map(methods.index) + shift
+            axis.plot(x, some["purity"], ".", color=COLOURS[space], label=space, alpha=0.7)
+        paper = table[(table["dataset"] == name) & table["paper_mean"].notna()]
+        x = paper["method"].map(methods.index)
+        axis.hlines(paper["paper_mean"], x - 0.4, x + 0.4, color="black", label="paper")
+        axis.set(title=titles[name], xticks=range(len(methods)))
+        axis.set_xticklabels(methods, rotation=90)
+        axis.grid(axis="y", alpha=0.3)
+    axes[0].set_ylabel("purity, %")
+    axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    plt.show()
+
+# %% [markdown]
+# ## Purity beside accuracy
+#
+# Purity (eq. 10) gives every cluster its largest class, so that two clusters may both stand for one
+# class; accuracy matches clusters and classes one to one and is never larger. Some of the paper's
+# figures look like accuracies copied from elsewhere (see the notes under `table1.md`): the last
+# column says which of ours the printed figure is nearer to.
+
+# %%
+if ready:
+    figure, axes = panels(len(datasets), 3.1)
+    for axis, name in zip(axes, datasets, strict=True):
+        axis.axline((50, 50), slope=1, color="0.7", linewidth=1, label="equal")
+        for row in table[table["dataset"] == name].itertuples():
+            axis.plot(row.acc_mean, row.purity_mean, "osv^D*PX"[methods.index(row.method) % 8],
+                      color=COLOURS[row.space], markersize=5, label=f"{row.method} ({row.space})")
+        axis.set(title=titles[name], xlabel="accuracy, %", xlim=(30, 100), ylim=(30, 100))
+    axes[0].set_ylabel("purity, %")
+    axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1.1), frameon=False, fontsize="x-small")
+    plt.show()
+
+    printed = table[table["paper_mean"].notna() & (table["n"] > 0)].set_index(ROW)
+    gaps = pd.DataFrame({"purity": printed["purity_mean"], "accuracy": printed["acc_mean"],
+                         "paper": printed["paper_mean"]})
+    distances = gaps[["purity", "accuracy"]].sub(gaps["paper"], axis=0).abs()
+    display(gaps.assign(nearer=distances.idxmin(axis=1)))
+
+# %% [markdown]
+# ## What wins where
+#
+# First the best row of each dataset by each measure, among the rows with all their runs. Then
+# `mixnet` less every other method on the same codes and seeds: means of the paired differences, 95%
+# intervals, and the seeds on which `mixnet` was ahead.
+
+# %%
+if ready:
+    full = table[(table["n"] > 0) & (table["n"] == table["n_asked"])]
+    best = {}
+    for measure in ("purity", "acc", "nmi", "ari"):
+        top = full.loc[full.groupby("dataset", sort=False)[f"{measure}_mean"].idxmax()]
+        words = [f"{row.method} ({row.space}) {getattr(row, f'{measure}_mean'):.1f}"
+                 for row in top.itertuples()]
+        best[measure] = pd.Series(words, index=top["dataset"])
+    display(pd.DataFrame(best))
+
+# %%
+if ready:
+    rows = []
+    for name in datasets:
+        some = runs[(runs["dataset"] == name) & (runs["space"] == "code")]
+        wide = some.pivot(index="seed", columns="method", values="purity").reindex(columns=methods)
+        for other in wide.columns.drop("mixnet"):
+            gap = (wide["mixnet"] - wide[other]).dropna()
+            if len(gap) > 1:
+                low, high = interval_of_mean(gap.mean(), gap.std(), len(gap))
+                rows.append((name, other, len(gap), gap.mean(), low, high, int((gap > 0).sum())))
+    columns = ["dataset", "mixnet less", "n", "mean", "low", "high", "seeds ahead"]
+    display(pd.DataFrame(rows, columns=columns).set_index(columns[:2]))
+
+# %% [markdown]
+# ## Seconds
+#
+# Mean wall time of the method alone. The codes of a dataset and seed are computed once for all
+# methods; `autoencoder` says how long that took.
+
+# %%
+if ready:
+    embedding = {node.needs["codes"].key for node in asked if "codes" in node.needs}
+    codes = ended[ended["key"].isin(embedding)].sort_values("attempt")
+    codes = codes.drop_duplicates("key", keep="last")
+    seconds = table.pivot(index=["method", "space"], columns="dataset", values="seconds_mean")
+    order = table[["method", "space"]].drop_duplicates()
+    seconds = seconds.reindex(pd.MultiIndex.from_frame(order))
+    seconds.loc[("autoencoder", "raw"), :] = codes.groupby("cell.dataset")["seconds"].mean()
+    display(seconds[datasets].map("{:.2f}".format))
