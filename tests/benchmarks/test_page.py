@@ -3,6 +3,7 @@
 import base64
 import csv
 import hashlib
+import io
 import json
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import stats
 
 from benchmarks import registry, tables
@@ -265,7 +267,7 @@ def test_ids_and_links(made):
 def test_nothing_is_loaded_and_the_policy_says_so(shelf):
     text = page.page(shelf.store)
     made = Page(text)
-    assert made.images and all(image["src"].startswith("data:image/png") for image in made.images)
+    assert made.images and all(image["src"].startswith("data:image/webp;") for image in made.images)
     outside = {link["href"] for link in made.links if "//" in link["href"]}
     assert outside == {"https://arxiv.org/abs/1702.03307"}  # a link, not a file that it needs
     assert "@import" not in text and "url(" not in text
@@ -280,17 +282,21 @@ def test_nothing_is_loaded_and_the_policy_says_so(shelf):
 
 
 def test_figures_are_embedded_and_missing_ones_named(shelf):
-    shelf.picture(shelf.results / "figures" / "figure9-usps.png", 9, 2)
     shelf.picture(shelf.results / "figures" / "another.png")
-    (shelf.results / "components-usps.png").write_bytes(b"not a picture")
+    colours = np.random.default_rng(0).integers(0, 256, (2, 9, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(shelf.results / "figures" / "figure9-usps.png")
+    whole = (shelf.results / "table1.png").read_bytes()
+    (shelf.results / "components-usps.png").write_bytes(whole[:45])
+    (shelf.results / "components-digits.png").write_bytes(b"not a picture")
     text = page.page(shelf.store)
     made = Page(text)
     sources = {(i["width"], i["height"], i["alt"]): i["src"] for i in made.images}
     assert set(sources) == {("8", "4", "Table 1: of a test"), ("9", "2", "Figure 9 · USPS & co"),
                             ("8", "4", "another")}
-    wanted = (shelf.results / "figures" / "figure9-usps.png").read_bytes()
-    assert base64.b64decode(sources["9", "2", "Figure 9 · USPS & co"].partition(",")[2]) == wanted
+    embedded = base64.b64decode(sources["9", "2", "Figure 9 · USPS & co"].partition(",")[2])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(embedded))), colours)
     assert "components-usps.png (damaged): mixnet run components" in made.text
+    assert "components-digits.png (damaged): mixnet run components" in made.text
     (shelf.results / "figures" / "figure9-usps.png").unlink()
     assert "figures/figure9.png: mixnet run figure9" in Page(page.page(shelf.store)).text
 
