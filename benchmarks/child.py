@@ -45,12 +45,15 @@ class Child:
         Seconds after which the whole process group is killed.
     """
 
+    machine: dict = {}  # what differs from the harness's own machine; see `benchmarks.scheduler`
+
     def __init__(self, job: dict, timeout: float):
         folder = Path(job["artifacts"])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "cell.json"
         path.write_text(json.dumps(job))
-        env = {**os.environ, **{name: str(job["threads"]) for name in THREADS},
+        env = {**os.environ, **job.get("environment", {}),
+               **{name: str(job["threads"]) for name in THREADS},
                "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
         env["PYTHONPATH"] = os.pathsep.join(
             [str(provenance.ROOT), *filter(None, [env.get("PYTHONPATH")])])

@@ -13,6 +13,7 @@ import selectors
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks import provenance
@@ -37,6 +38,7 @@ class Settings:
     retry_failed: bool = False
     remake: bool = False
     grace_s: float = 5.0  # between the polite signal and the kill when a run is stopped
+    launch: Callable[[dict, float], Child] = Child  # starts a cell, here or on a cluster
 
 
 @dataclass
@@ -209,7 +211,7 @@ class Dispatcher:
                "device": self.settings.device, "threads": self.settings.threads,
                "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid()}
         before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
-        child = Child(job, timeout_of(node))
+        child = self.settings.launch(job, timeout_of(node))
         self._selector.register(child.process.stdout, selectors.EVENT_READ)
         self.running[node.key] = (child, before, stack)
         return True
@@ -269,7 +271,8 @@ class Dispatcher:
             "outputs": {}, "variant": None, "dataset": None, "metrics": {}, "values": {},
             "phases": {}, "seconds": None,
             "provenance": {**provenance.machine(self.settings.device, self.settings.threads),
-                           **self._commit, "modules": child.modules if child else {},
+                           **(child.machine if child else {}), **self._commit,
+                           "modules": child.modules if child else {},
                            "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
                            "wall_s": round(child.seconds, 3) if child else 0.0}}
         try:
