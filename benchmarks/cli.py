@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         if suite or name in ("data", "doctor"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name == "report":
+        if suite or name in ("report", "merge"):
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -61,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
             "any", True, True)
     command("table", _table, "write a suite's tables from the records", "one", True)
+    merge = command("merge", _merge, "join the records of other results folders to these")
+    merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
+                       help="a results folder, as another machine left it")
     report = command("report", _report, "write one page of everything, from the records alone")
     report.add_argument("--output", metavar="FILE",
                         help="default: report.html in the results folder")
@@ -243,6 +246,23 @@ def _table(args) -> int:
     _tables(args, _plan(args, args.suite, store, recorded=True), store)
     _warn(store)
     return 0
+
+
+def _merge(args) -> int:
+    from benchmarks.merge import Conflict, merge
+
+    store = Store(args.results)
+    try:
+        merged = merge(store, args.folders)
+    except Conflict as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    for path, problem in merged.left_out.items():
+        print(f"warning: record {path} left out: {problem}", file=sys.stderr)
+    _warn(store)
+    print(f"{merged.added} records joined, {merged.known} were here already, "
+          f"{len(merged.left_out)} left out")
+    return 1 if merged.left_out else 0
 
 
 def _report(args) -> int:

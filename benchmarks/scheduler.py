@@ -49,22 +49,28 @@ def code_hash(token: str = "") -> str:
 
 def look(door: dict, dask_worker=None) -> dict:
     """What a dask worker sees of the shared folders, and what it is; `Cluster` judges it."""
-    mine, unseen = f".{door['token']}-{uuid.uuid4().hex}.tmp", []
-    for path in door["folders"]:
+    unseen, unwritten, unlocked = [], [], False
+    for path in map(Path, door["folders"]):
+        token = path / f".{door['token']}.tmp"
         try:
-            seen = (Path(path) / f".{door['token']}.tmp").read_text() == door["token"]
-            (Path(path) / mine).touch(exist_ok=False)
+            seen = token.read_text() == door["token"]
         except OSError:
             seen = False
         if not seen:
-            unseen.append(path)
+            unseen.append(str(path))
+            continue
+        try:
+            mine = path / f".{door['token']}-{uuid.uuid4().hex}.tmp"
+            mine.touch(exist_ok=False)
+            mine.unlink()
+            with file_lock(token, wait=False) as held:
+                unlocked |= held  # the harness holds it: here it must be taken
+        except OSError:
+            unwritten.append(str(path))
     if door["source"] and not Path(door["source"]).is_dir():
         unseen.append(door["source"])
-    with contextlib.suppress(OSError), \
-            file_lock(Path(door["folders"][0]) / f".{door['token']}.tmp", wait=False) as held:
-        unlocked = bool(held)  # the harness holds it: here it must be taken
     slots = int(dask_worker.state.total_resources.get("GPU", 0))
-    return {"unseen": unseen, "mine": mine, "unlocked": not unseen and unlocked,
+    return {"unseen": unseen, "unwritten": unwritten, "unlocked": unlocked,
             "code": code_hash(door["token"]), "versions": provenance.versions(),
             "cores": provenance.n_cores(), "threads": dask_worker.state.nthreads, "gpus": slots,
             "devices": _cuda_devices() if door["cuda"] and slots else None}
@@ -273,9 +279,7 @@ class Cluster:
             return [f"fails: {type(seen).__name__}: {seen} (is this checkout installed there?)"]
         words = [f"does not see {path}, or sees another folder there: results, artefacts and raw "
                  "data need a file system that all machines share" for path in seen["unseen"]]
-        if not words:
-            words = [f"writes to a folder of its own at {path}" for path in door["folders"]
-                     if not (Path(path) / seen["mine"]).exists()]
+        words += [f"cannot write to {path}" for path in seen["unwritten"]]
         if seen["code"] != code_hash(door["token"]):
             words.append("has other code than this checkout: bring both to the same commit")
         if seen["devices"] is not None and seen["devices"] < 1:
