@@ -215,26 +215,28 @@ def test_a_wrong_folder_is_refused(box, capsys, name):
     assert "needs a results folder" in (text := capsys.readouterr().err) or "itself" in text
 
 
-@pytest.mark.parametrize("at", range(8))
-def test_an_interrupted_merge_leaves_no_half_record(pair, monkeypatch, at):
+def test_an_interrupted_merge_leaves_no_half_record(pair, monkeypatch):
+    """Stopped before each of the eight files that four records are."""
     pair.there(["flat"], ["kmeans"], "0-3")
-    link, calls = recording._link_new, []
+    link = recording._link_new
+    for at in range(8):
+        target, calls = pair.root / f"target{at}", []
 
-    def failing(path, payload):
-        calls.append(path)
-        if len(calls) > at:
-            raise KeyboardInterrupt
-        return link(path, payload)
+        def failing(path, payload, at=at, calls=calls):
+            calls.append(path)
+            if len(calls) > at:
+                raise KeyboardInterrupt
+            return link(path, payload)
 
-    monkeypatch.setattr(recording, "_link_new", failing)
-    with pytest.raises(KeyboardInterrupt):
-        merging.merge(pair.store, [pair.away])
-    monkeypatch.setattr(recording, "_link_new", link)
-    store = pair.store
-    assert len(store.all()) == at // 2 and all(map(store.intact, store.all()))
-    assert store.problems == {}
-    merged = merging.merge(pair.store, [pair.away])
-    assert (merged.added, merged.known) == (4 - at // 2, at // 2)
-    assert sorted(map(said, pair.store.all())) == sorted(map(said, Store(pair.away).all()))
-    assert len(list((pair.results / "records").rglob("*.npz"))) == 4
-    assert not list(pair.results.rglob("*.tmp"))
+        monkeypatch.setattr(recording, "_link_new", failing)
+        with pytest.raises(KeyboardInterrupt):
+            merging.merge(Store(target), [pair.away])
+        monkeypatch.setattr(recording, "_link_new", link)
+        store = Store(target)
+        assert len(store.all()) == at // 2 and all(map(store.intact, store.all()))
+        assert store.problems == {}
+        merged = merging.merge(Store(target), [pair.away])
+        assert (merged.added, merged.known) == (4 - at // 2, at // 2)
+        assert sorted(map(said, Store(target).all())) == sorted(map(said, Store(pair.away).all()))
+        assert len(list((target / "records").rglob("*.npz"))) == 4
+        assert not list(target.rglob("*.tmp"))
