@@ -15,9 +15,28 @@ from benchmarks.scheduler import Cluster, SchedulerError
 distributed = pytest.importorskip("distributed")
 
 
+@pytest.fixture(scope="module")
+def shared():
+    yield from workers(2)
+
+
 @pytest.fixture
-def cluster(box):
-    """Two dask workers, each a process with one thread; a nanny replaces the one that dies."""
+def cluster(box, shared):
+    """Two dask workers, each a process with one thread, that live as long as these tests."""
+    ours = {name: value for name, value in os.environ.items()
+            if name.startswith(("MIXNET_", "FAKE_", "PYTHON"))}
+
+    def adopt():
+        os.environ.update(ours)
+
+    with distributed.Client(shared, set_as_default=False) as client:
+        client.run(adopt)
+    return shared
+
+
+@pytest.fixture
+def mortal(box):
+    """Two of a test's own, to be killed; a nanny replaces the one that dies."""
     yield from workers(2)
 
 
@@ -49,7 +68,7 @@ def test_a_suite_runs_as_it_does_here(box, cluster):
     assert not list(box.root.rglob(".*.tmp"))
 
 
-def test_a_worker_that_is_killed_midway(box, cluster, monkeypatch):
+def test_a_worker_that_is_killed_midway(box, mortal):
     """The first cell that sleeps loses its dask worker; all others are untouched."""
     box.suite(["flat"], ["slow", "kmeans"], "0-3")
     flag = box.root / "asleep"
@@ -66,7 +85,7 @@ def test_a_worker_that_is_killed_midway(box, cluster, monkeypatch):
 
     killer = threading.Thread(target=kill)
     killer.start()
-    summary = on(box, cluster)
+    summary = on(box, mortal)
     killer.join()
     assert summary.complete
     wanted = sorted(f"{name} {seed}" for name in ("good", "slow") for seed in range(4))
@@ -78,12 +97,12 @@ def test_a_worker_that_is_killed_midway(box, cluster, monkeypatch):
     assert len(box.store.all()) == 8 and {r["attempt"] for r in box.store.all()} == {1}
 
 
-def test_a_cell_that_loses_every_worker_is_a_killed_record(box, cluster):
+def test_a_cell_that_loses_every_worker_is_a_killed_record(box, mortal):
     box.suite(["flat"], ["slow", "kmeans"])
     box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
              "os.kill(os.getppid(), 9); time.sleep(60)")
-    cluster.scheduler.allowed_failures = 1
-    summary = on(box, cluster)
+    mortal.scheduler.allowed_failures = 1
+    summary = on(box, mortal)
     assert sorted(o.status for o in summary.outcomes.values()) == ["done", "killed"]
     (record,) = [r for r in box.store.all() if r["status"] == "killed"]
     assert "KilledWorker" in record["error"]["reason"]
@@ -118,7 +137,7 @@ def test_failures_are_the_same_records_as_here(box, cluster):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_no_cell_outlives_a_stopped_or_killed_harness(box, cluster, monkeypatch, number):
+def test_no_cell_outlives_a_stopped_or_killed_harness(box, cluster, number):
     box.suite(["flat"], ["hang", "kmeans"])
     path = box.registry / "methods.toml"
     path.write_text(path.read_text().replace("timeout_s = 2.5", "timeout_s = 600"))
@@ -158,7 +177,9 @@ def test_progress_comes_through(box, cluster):
 
 
 def test_folders_that_a_worker_does_not_see(box, cluster, tmp_path, monkeypatch):
+    """A worker whose folder of that name is another one: it is left as it was found."""
     hidden = tmp_path / "elsewhere"
+    hidden.mkdir()
     look = scheduler.look
 
     def blind(door, dask_worker=None):
@@ -170,7 +191,26 @@ def test_folders_that_a_worker_does_not_see(box, cluster, tmp_path, monkeypatch)
     monkeypatch.setattr(scheduler, "look", look)
     with pytest.raises(SchedulerError, match="does not see /no/such/folder"):
         Cluster(cluster.scheduler_address, box.results, "/no/such/folder").__enter__()
-    assert not list(tmp_path.rglob(".*.tmp"))
+    assert not list(tmp_path.rglob(".*.tmp")) and not list(hidden.iterdir())
+
+
+def test_a_folder_that_a_worker_cannot_write_to(box, cluster, monkeypatch):
+    look = scheduler.look
+
+    def bound(door, dask_worker=None):
+        class Bound(type(Path())):
+            def touch(self, *_, **__):
+                raise PermissionError
+
+        scheduler.Path, before = Bound, scheduler.Path
+        try:
+            return look(door, dask_worker)
+        finally:
+            scheduler.Path = before
+
+    monkeypatch.setattr(scheduler, "look", bound)
+    with pytest.raises(SchedulerError, match="cannot write to .*results"):
+        Cluster(cluster.scheduler_address, box.results).__enter__()
 
 
 def test_other_code_on_a_worker_is_refused(box, cluster, monkeypatch):
@@ -179,7 +219,7 @@ def test_other_code_on_a_worker_is_refused(box, cluster, monkeypatch):
         Cluster(cluster.scheduler_address, box.results).__enter__()
 
 
-def test_a_gpu_cell_waits_for_a_slot(box, cluster, monkeypatch):
+def test_gpu_cells_need_workers_with_slots(box, cluster):
     with pytest.raises(SchedulerError, match="needs dask workers with a GPU resource"):
         Cluster(cluster.scheduler_address, box.results, device="cuda").__enter__()
     with pytest.raises(SchedulerError, match="needs cpu or cuda"):
@@ -195,7 +235,6 @@ def test_gpu_slots_limit_how_many_cells_run_at_a_time(box, monkeypatch):
              "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} -1\\n')")
     monkeypatch.setattr(Cluster, "_problems", lambda *_: [])
     for made in workers(1, resources={"GPU": 2}):
-        made.scale(1)
         with Cluster(made.scheduler_address, box.results, device="cuda") as door:
             assert door.slots == 2
             assert box.run(jobs=4, device="cuda", launch=door.launch).complete
