@@ -47,7 +47,8 @@ def machines(records) -> list[str]:
     for record in records:
         if record["status"] == "done" and record.get("kind") != "embedding":
             cell, made = record["cell"], record.get("provenance", {})
-            row = f"{cell['dataset']} {cell['method']} {cell['params'].get('space')}"
+            row = " ".join(filter(None, [cell.get("dataset"), cell["method"],
+                                         cell["params"].get("space")]))
             found.setdefault(_machine(made), Counter())[row] += 1
     if len(found) < 2:
         return []

@@ -46,9 +46,9 @@ def test_times_come_from_history_and_reasons_from_the_records(box, capsys):
         "blobs mixnet code seed 1: missing, never run; 1 min 40 s",
         "blobs spectral raw seed 1: missing, never run; unknown time",
         "8 of 12 cells would run, 4 min 0 s with 1 at a time, 2 of unknown time not counted"]
-    # two at a time: seed 1 waits for its codes and its start, 10 + 10 + 10 + 100 s
+    # one place is the mixture's of seed 0, in the other seed 1 follows: 4 × 10 + 100 s
     assert dry(box, capsys, "--jobs", "2")[-1] == (
-        "8 of 12 cells would run, 2 min 10 s with 2 at a time, 2 of unknown time not counted")
+        "8 of 12 cells would run, 2 min 20 s with 2 at a time, 2 of unknown time not counted")
     assert box.ran() == []
     shorter = dry(box, capsys, "--fast", "--methods", "kmeans", "--seeds", "0", "--jobs", "1")
     assert shorter[0].endswith("missing, needed by others, never run; roughly 10 s")
