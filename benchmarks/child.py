@@ -17,7 +17,7 @@ from benchmarks import provenance
 from benchmarks.worker import MARK
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-           "VECLIB_MAXIMUM_THREADS")
+           "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
 
 
 @contextlib.contextmanager
@@ -45,12 +45,18 @@ class Child:
         Seconds after which the whole process group is killed.
     """
 
+    machine: dict = {}  # what differs from the harness's own machine; see `benchmarks.scheduler`
+
     def __init__(self, job: dict, timeout: float):
         folder = Path(job["artifacts"])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "cell.json"
         path.write_text(json.dumps(job))
-        env = {**os.environ, **{name: str(job["threads"]) for name in THREADS},
+        env = {**os.environ, **job.get("environment", {}),
+               **{name: str(job["threads"]) for name in THREADS},
+               # How many threads is fixed here, on which cores is the system's choice: processes
+               # that bind themselves all take the first ones, and other harnesses' cells too.
+               "OMP_PROC_BIND": "false",
                "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
         env["PYTHONPATH"] = os.pathsep.join(
             [str(provenance.ROOT), *filter(None, [env.get("PYTHONPATH")])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections import Counter, defaultdict
@@ -32,23 +33,26 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--seeds", metavar="0-9", type=_seeds, help="such as 0-9 or 0,3")
             sub.add_argument("--fast", action="store_true", help="shortened schedules")
         if runs:
-            sub.add_argument("--jobs", type=_positive, default=provenance.n_cores(), metavar="N",
-                             help="cells at a time (default: one a core)")
+            sub.add_argument("--jobs", type=_positive, metavar="N",
+                             help="cells at a time (default: what the cores, or the cluster, take)")
             sub.add_argument("--threads", type=_positive, default=1, metavar="T",
                              help="threads of each cell (default: 1)")
             sub.add_argument("--device", type=_device, default="cpu",
                              help="cpu (default), cuda, cuda:1, …")
+            sub.add_argument("--scheduler", metavar="ADDRESS",
+                             help="run the cells on the workers of this dask scheduler")
         if suite or name in ("data", "doctor"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name == "report":
+        if suite or name in ("report", "merge"):
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
 
     run = command("run", _run, "run what is missing of a suite, then write its tables", "one",
                   True, True)
-    run.add_argument("--dry-run", action="store_true", help="list what would run, and why")
+    run.add_argument("--dry-run", action="store_true",
+                     help="list what would run, why, and the time expected")
     run.add_argument("--retry-failed", action="store_true",
                      help="also repeat errors, divergences and timeouts of unchanged code")
     run.add_argument("--remake", action="store_true",
@@ -57,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
             "any", True, True)
     command("table", _table, "write a suite's tables from the records", "one", True)
+    merge = command("merge", _merge, "join the records of other results folders to these")
+    merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
+                       help="a results folder, as another machine left it")
     report = command("report", _report, "write one page of everything, from the records alone")
     report.add_argument("--output", metavar="FILE",
                         help="default: report.html in the results folder")
@@ -90,27 +97,35 @@ def _positive(text: str) -> int:
 
 
 def _device(text: str) -> str:
-    """A device that is here: a wrong one would fail cell by cell, and stay failed."""
-    if text != "cpu":
+    kind, colon, index = text.partition(":")
+    if text != "cpu" and (kind != "cuda" or colon and not index.isdecimal()):
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs cpu, cuda or cuda:N")
+    return text
+
+
+def _check_device(args, top) -> None:
+    """Leave unless the device is here: a wrong one would fail cell by cell, and stay failed."""
+    if getattr(args, "device", "cpu") != "cpu" and not args.scheduler:
         import torch
 
-        kind, _, index = text.partition(":")
         n = torch.cuda.device_count()
-        if kind != "cuda" or not (index or "0").isdecimal() or int(index or 0) >= n:
-            raise argparse.ArgumentTypeError(
-                f"got {text!r}, needs cpu, cuda or cuda:N; this machine has {n} CUDA devices")
-    return text
+        if int(args.device.partition(":")[2] or 0) >= n:
+            top.error(f"--device: got {args.device!r}, this machine has {n} CUDA devices")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 1 if something is not done, 2 for a wrong request."""
     try:
-        args = parser().parse_args(argv)
+        top = parser()
+        args = top.parse_args(argv)
+        _check_device(args, top)
         if getattr(args, "data_source", None):
             args.data_source = os.path.abspath(os.path.expanduser(args.data_source))
         return args.function(args)
     except (registry.UnknownName, registry.RegistryError) as error:
         print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    except _Refused:
         return 2
     except KeyboardInterrupt:  # outside a run of cells, which ends by itself
         return 130
@@ -134,35 +149,65 @@ def _warn(store: Store) -> None:
         print(f"warning: record {path} left out: {problem}", file=sys.stderr)
 
 
-def _settings(args):
+@contextlib.contextmanager
+def _settings(args, store: Store):
+    """How to run, here or, with ``--scheduler``, on a cluster that is left at the end.
+
+    Raises
+    ------
+    _Refused
+        When the cluster cannot run cells, or is lost; the reason was printed.
+    """
     from benchmarks.dispatch import Settings
 
-    return Settings(args.jobs, args.threads, args.device, args.data_source,
-                    getattr(args, "retry_failed", False), getattr(args, "remake", False))
+    settings = Settings(args.jobs or 1, args.threads, args.device, args.data_source,
+                        getattr(args, "retry_failed", False), getattr(args, "remake", False))
+    if not args.scheduler:
+        cores = provenance.n_cores()
+        settings.jobs = args.jobs or max(1, cores // args.threads)
+        if settings.jobs * args.threads > cores:
+            print(f"warning: {settings.jobs} cells of {args.threads} thread(s) at a time on "
+                  f"{cores} cores: they wait for each other, and their seconds grow",
+                  file=sys.stderr)
+        yield settings
+        return
+    from benchmarks.scheduler import Cluster, SchedulerError
+
+    try:
+        with Cluster(args.scheduler, store.results, args.data_source, args.device,
+                     args.threads) as cluster:
+            for warning in cluster.warnings:
+                print(f"warning: dask worker {warning}", file=sys.stderr)
+            settings.jobs, settings.launch = args.jobs or cluster.slots, cluster.launch
+            yield settings
+    except SchedulerError as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        raise _Refused from error
+
+
+class _Refused(Exception):
+    """The reason is said; what is left is to end with status 2."""
 
 
 def _run(args) -> int:
     from benchmarks import dispatch
-    from benchmarks.progress import Display, History, duration
+    from benchmarks.progress import Display
 
     store = Store(args.results)
     plan = _plan(args, args.suite, store)
     if args.dry_run:
-        history = History(store.all())
-        chosen = dispatch.forecast(plan, store, args.retry_failed, args.remake)
-        for key, (state, why) in chosen.items():
-            expected = history.expect(plan.nodes[key].cell)
-            time = "unknown time" if expected is None else duration(expected)
-            print(f"{plan.nodes[key]}: {state.name}, {why}; {time}")
-        left = history.words([plan.nodes[key].cell for key in chosen], [], args.jobs)
-        print(f"{len(chosen)} of {len(plan.nodes)} cells would run"
-              + (f", {left}" if chosen and left else ""))
+        from benchmarks import preview
+
+        with _settings(args, store) as settings:
+            print("\n".join(preview.lines(plan, store, settings)))
         return 0
     display = Display()
-    runner = dispatch.Dispatcher(plan, store, _settings(args), display)
-    display.line(f"{args.suite}: {len(plan.nodes)} cells, {len(runner.expected)} to run, "
-                 f"{args.jobs} at a time, {args.threads} thread(s) each")
-    summary = runner.run()
+    with _settings(args, store) as settings:
+        runner = dispatch.Dispatcher(plan, store, settings, display)
+        display.line(f"{args.suite}: {len(plan.nodes)} cells, {len(runner.expected)} to run, "
+                     f"{settings.jobs} at a time, {args.threads} thread(s) each"
+                     + (f", on {args.scheduler}" if args.scheduler else ""))
+        summary = runner.run()
     _warn(store)
     if summary.stopped:
         display.line("stopped; the same command goes on from here")
@@ -201,6 +246,23 @@ def _table(args) -> int:
     _tables(args, _plan(args, args.suite, store, recorded=True), store)
     _warn(store)
     return 0
+
+
+def _merge(args) -> int:
+    from benchmarks.merge import Conflict, merge
+
+    store = Store(args.results)
+    try:
+        merged = merge(store, args.folders)
+    except Conflict as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    for path, problem in merged.left_out.items():
+        print(f"warning: record {path} left out: {problem}", file=sys.stderr)
+    _warn(store)
+    print(f"{merged.added} records joined, {merged.known} were here already, "
+          f"{len(merged.left_out)} left out")
+    return 1 if merged.left_out else 0
 
 
 def _report(args) -> int:
@@ -265,8 +327,9 @@ def _verify(args) -> int:
     from benchmarks.verify import verify
 
     store, display, good = Store(args.results), Display(), True
-    for suite in _chosen_suites(args):
-        good &= verify(_plan(args, suite, store), store, _settings(args), display)
+    with _settings(args, store) as settings:
+        for suite in _chosen_suites(args):
+            good &= verify(_plan(args, suite, store), store, settings, display)
     _warn(store)
     print("nothing is stale" if good else "stale cells are left")
     return 0 if good else 1

@@ -13,12 +13,23 @@ import selectors
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks import provenance
 from benchmarks.cache import file_lock
 from benchmarks.child import Child, signals_to
-from benchmarks.plan import MODELS, Node, Plan, State, artefact, cell_state, lost, timeout_of
+from benchmarks.plan import (
+    MODELS,
+    Node,
+    Plan,
+    State,
+    artefact,
+    cell_state,
+    input_of,
+    lost,
+    timeout_of,
+)
 from benchmarks.progress import Display, History, duration
 from benchmarks.record import Store
 
@@ -37,6 +48,7 @@ class Settings:
     retry_failed: bool = False
     remake: bool = False
     grace_s: float = 5.0  # between the polite signal and the kill when a run is stopped
+    launch: Callable[[dict, float], Child] = Child  # starts a cell, here or on a cluster
 
 
 @dataclass
@@ -75,12 +87,12 @@ def forecast(plan: Plan, store: Store, retry_failed=False,
     chosen |= {key: (states[key], "what it made is not on this machine")
                for key, node in plan.nodes.items()
                if remake and node.requested and states[key].name == "done"
-               and lost(node, states[key].record, store)}
+               and lost(node, input_of(node, store), store)}
     for key, node in reversed(plan.nodes.items()):
         for role, need in node.needs.items():
             state = states[need.key]
             if key in chosen and need.key not in chosen and state.name == "done" and \
-                    artefact(need, state.record, store, role) is None:
+                    artefact(need, input_of(need, store), store, role) is None:
                 what = "model is" if role in MODELS else f"{need.output} are"
                 chosen[need.key] = (state, f"its {what} not on this machine")
     return {key: chosen[key] for key in plan.nodes if key in chosen}
@@ -175,10 +187,11 @@ class Dispatcher:
         """Whether a cell that will run, or the user, needs a file of this one which is not here."""
         if node.key not in self.expected:
             return False
-        if self.settings.remake and node.requested and lost(node, state.record, self.store):
+        record = input_of(node, self.store)
+        if self.settings.remake and node.requested and lost(node, record, self.store):
             return True
         return any(
-            artefact(node, state.record, self.store, role) is None
+            artefact(node, record, self.store, role) is None
             for other in self.plan.nodes.values() if other.key in self.expected
             for role, need in other.needs.items() if need is node)
 
@@ -194,7 +207,7 @@ class Dispatcher:
             return True
         inputs, paths, models = {}, {}, {}
         for role, need in node.needs.items():
-            record = cell_state(need, self.store).record
+            record = input_of(need, self.store)
             path = artefact(need, record, self.store, role)
             inputs[role] = {"method": need.cell["method"], "key": need.key,
                             "attempt": record["attempt"], "hash": record["outputs"][need.output]}
@@ -209,7 +222,7 @@ class Dispatcher:
                "device": self.settings.device, "threads": self.settings.threads,
                "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid()}
         before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
-        child = Child(job, timeout_of(node))
+        child = self.settings.launch(job, timeout_of(node))
         self._selector.register(child.process.stdout, selectors.EVENT_READ)
         self.running[node.key] = (child, before, stack)
         return True
@@ -269,7 +282,8 @@ class Dispatcher:
             "outputs": {}, "variant": None, "dataset": None, "metrics": {}, "values": {},
             "phases": {}, "seconds": None,
             "provenance": {**provenance.machine(self.settings.device, self.settings.threads),
-                           **self._commit, "modules": child.modules if child else {},
+                           **(child.machine if child else {}), **self._commit,
+                           "modules": child.modules if child else {},
                            "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
                            "wall_s": round(child.seconds, 3) if child else 0.0}}
         try:

@@ -6,7 +6,7 @@ code-space cell of a shortened autoencoder is another cell than that of the full
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -181,7 +181,8 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
 
 @dataclass
 class State:
-    """How a cell stands. ``record`` is the newest done attempt, ``last`` the newest of all."""
+    """How a cell stands. ``record`` is the newest done attempt, a fresh one if any; ``last`` the
+    newest of all."""
 
     name: str  # done | stale | failed | missing
     why: str = ""
@@ -210,9 +211,35 @@ def staleness(node: Node, record: dict, store: Store) -> tuple[list[str], list[s
         state = cell_state(need, store)
         if state.name != "done":
             other.append(f"{need.cell['method']} is {state.name}")
-        elif state.record["outputs"].get(need.output) != used["hash"]:
+        elif state.record["outputs"].get(need.output) != used["hash"] and not any(
+                made["outputs"].get(need.output) == used["hash"]
+                for made in fresh_attempts(need, store)):
             other.append(f"{role} changed")
     return modules, other
+
+
+def fresh_attempts(node: Node, store: Store) -> Iterator[dict]:
+    """Done attempts that this code would make from inputs as they are, newest first.
+
+    There are several where machines whose records were merged differ in the last bits: what was
+    made from any of them is as good.
+    """
+    for record in reversed(store.attempts(node.cell)):
+        if record["status"] == "done" and store.intact(record) \
+                and not any(staleness(node, record, store)):
+            yield record
+
+
+def input_of(node: Node, store: Store) -> dict | None:
+    """The attempt at a cell that others take their input from: one whose output is on this machine.
+
+    Where there is none, that of its state.
+    """
+    fresh = list(fresh_attempts(node, store))
+    if len(fresh) > 1:
+        found = _hash_of(node.artifacts / f"{node.output}.npy")
+        fresh.sort(key=lambda record: record["outputs"].get(node.output) != found)
+    return fresh[0] if fresh else cell_state(node, store).record
 
 
 def _words(modules, other) -> str:
@@ -225,10 +252,10 @@ def cell_state(node: Node, store: Store) -> State:
     if not attempts:
         return State("missing", "never run")
     last = attempts[-1]
+    if (fresh := next(fresh_attempts(node, store), None)) is not None:
+        return State("done", record=fresh, last=last)
     done = next((r for r in reversed(attempts) if r["status"] == "done" and store.intact(r)), None)
     modules, other = staleness(node, done, store) if done else ([], [])
-    if done and not modules and not other:
-        return State("done", record=done, last=last)
     failed = last["status"] != "done" and (last["status"] in STICKY or done is None)
     if failed and last["status"] in STICKY:
         failed = not any(staleness(node, last, store))

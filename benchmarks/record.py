@@ -136,21 +136,25 @@ class Store:
         OSError
             When the disk does not take it; nothing is left half-written.
         """
-        if record["status"] not in STATUSES:
-            raise ValueError(f"status is {record['status']!r}, needs one of {STATUSES}")
-        folder, key = self.folder(record["cell"]), cell_key(record["cell"])
-        folder.mkdir(parents=True, exist_ok=True)
         payload = None
         if arrays:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)
             payload = buffer.getvalue()
+        return self.add({**record, "schema": SCHEMA}, payload)
+
+    def add(self, record: dict, payload: bytes | None = None) -> dict:
+        """As `write`, with the bytes of the file of arrays; a schema that a record has stays."""
+        if record["status"] not in STATUSES:
+            raise ValueError(f"status is {record['status']!r}, needs one of {STATUSES}")
+        folder, key = self.folder(record["cell"]), cell_key(record["cell"])
+        folder.mkdir(parents=True, exist_ok=True)
         while True:
             taken = [int(m["attempt"]) for path in folder.glob(f"{key}-*")
                      if (m := _NAME.match(path.name))]
             attempt = max(taken, default=0) + 1
             whole = {"schema": SCHEMA, "key": key, "attempt": attempt, **record}
-            whole.update(schema=SCHEMA, key=key, attempt=attempt)
+            whole.update(key=key, attempt=attempt)
             if payload is not None:
                 name = f"{key}-{attempt}.npz"
                 whole["arrays"] = {"file": name, "sha256": hashlib.sha256(payload).hexdigest()}

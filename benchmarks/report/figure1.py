@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks import registry, stats
-from benchmarks.report import figure1_growth, measures, plot, words
+from benchmarks.report import figure1_growth, measures, notes, plot, words
 from benchmarks.report.plot import COLOURS
 
 MEMBERSHIPS = "benchmarks.exhibits.toys:memberships"  # the exhibit that is drawn here
@@ -56,7 +56,8 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         paths |= _files(grown, figure1_growth.draw(grown, labels), out / f"{stem}-growth")
     found = steps(done, own, datasets)
     costs = figure1_growth.sentences(grown, methods)
-    said = [*compared(rows, methods, datasets), *costs]
+    said = [*compared(rows, methods, datasets), *costs, *notes.machines(
+        record for record in done if record["estimator"] == figure1_growth.GROWTH)]
     lines += [*found, *said]
     markdown = [measures.to_markdown(rows, own, methods, datasets), "## From the start to the end",
                 "", *(f"* {line}" for line in found), "", "## Two claims of the paper, measured",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import registry, stats
 from benchmarks.cache import write_atomic
+from benchmarks.report import notes
 from benchmarks.report.summary import METRICS, spaces
 
 
@@ -90,8 +91,8 @@ def to_csv(rows) -> str:
     return out.getvalue()
 
 
-def to_markdown(rows, suite, methods, datasets) -> str:
-    """The rows as a table, with what the suite says of itself above it."""
+def to_markdown(rows, suite, methods, datasets, remarks=()) -> str:
+    """The rows as a table, what the suite says of itself above it, remarks below."""
     head = ["Dataset", "Method", "Features", "n", *suite["columns"], "Missing", "Stale"]
     lines = [f"# {suite['title']}", "", suite.get("text", "").strip(), "",
              "Mean ± standard deviation over seeds (ddof = 1); n = runs averaged/asked for. Purity "
@@ -103,6 +104,7 @@ def to_markdown(rows, suite, methods, datasets) -> str:
                  *(_pm(row, column) for column in suite["columns"]), row["missing"],
                  str(row["stale"] or "")]
         lines.append("| " + " | ".join(cells) + " |")
+    lines += [line for remark in remarks for line in ("", remark)]
     return "\n".join(lines) + "\n"
 
 
@@ -110,12 +112,13 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Write `stem`.csv and `stem`.md into `out_dir`, each replaced whole; the table as text."""
     methods, datasets = registry.methods(), registry.datasets()
     rows = summarise(records, suite, methods, datasets)
-    texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets)}
+    remarks = notes.machines(records) if "seconds" in suite["columns"] else []
+    texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets, remarks)}
     paths = {}
     for kind, words in texts.items():
         paths[kind] = Path(out_dir) / f"{stem}.{kind}"
         write_atomic(paths[kind], lambda handle, words=words: handle.write(words.encode()))
-    return text(rows, suite, methods), paths
+    return "\n".join([text(rows, suite, methods), *remarks]), paths
 
 
 def _pm(row, column) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 
 def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
     """(mark, text) of the notes that hold for some of the rows; `marks_of_*` say which."""
@@ -30,6 +32,41 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
         elif name not in paper["table1"]["space"]:
             notes.append(("", f"{who} is not a row of the paper's table."))
     return notes
+
+
+def machines(records) -> list[str]:
+    """A line where averaged runs come from several machines, whose seconds do not compare; or none.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        Those that a table stands on; what is not `done` or not a row of a table (embeddings) is
+        left out.
+    """
+    found = {}
+    for record in records:
+        if record["status"] == "done" and record.get("kind") != "embedding":
+            cell, made = record["cell"], record.get("provenance", {})
+            row = " ".join(filter(None, [cell.get("dataset"), cell["method"],
+                                         cell["params"].get("space")]))
+            found.setdefault(_machine(made), Counter())[row] += 1
+    if len(found) < 2:
+        return []
+    most, *others = sorted(found, key=lambda name: (-found[name].total(), name))
+    parts = [f"{most}: {found[most].total()} runs, all that are not named here"]
+    for name in others:
+        rows = ", ".join(f"{row} ×{n}" for row, n in sorted(found[name].items()))
+        parts.append(f"{name}: {found[name].total()} runs ({rows})")
+    return ["Rows come from different machines, so their seconds do not compare. "
+            f"{'; '.join(parts)}."]
+
+
+def _machine(made) -> str:
+    """Processor, cores, system and, but for the CPU, the kind of device, in words."""
+    cores = f"{made['cores']} cores" if made.get("cores") else ""
+    device = (made.get("device") or "cpu").partition(":")[0]
+    return ", ".join(filter(None, [made.get("cpu"), cores, made.get("system"),
+                                   device if device != "cpu" else ""])) or "unknown machine"
 
 
 def marks_of_figure(row, paper) -> str:

@@ -37,7 +37,8 @@ def write(records, suite, out_dir, *, stem="table1", plot=True,
     rows = summarise(records, suite, methods, datasets, paper)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets, paper),
+    texts = {"csv": to_csv(rows),
+             "md": to_markdown(rows, suite, methods, datasets, paper, notes.machines(records)),
              "tex": to_latex(rows, suite, methods, datasets, paper)}
     paths = {kind: words.replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
     if plot:
@@ -49,7 +50,7 @@ def write(records, suite, out_dir, *, stem="table1", plot=True,
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """The table as text, and the files of :func:`write`."""
     paths = write(records, suite, out_dir, stem=stem)
-    return text(records, suite), paths
+    return "\n".join([text(records, suite), *notes.machines(records)]), paths
 
 
 def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
@@ -80,10 +81,13 @@ def to_csv(rows) -> str:
     return out.getvalue()
 
 
-def to_markdown(rows, suite, methods, datasets, paper) -> str:
-    """Purity in the paper's layout, then all measures, then notes and the choices made."""
+def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
+    """Purity in the paper's layout, then all measures, then notes and the choices made.
+
+    `remarks`: more notes, of the machines.
+    """
     table, names = _grid(rows, suite, methods), _columns(rows, suite)
-    top = best(rows)
+    top, where = best(rows), " of several (see the notes)" if remarks else ""
     lines = [
         f"# {suite.get('title', 'Table 1')}", "",
         "Clustering purity (eq. 10) in percent: mean ± standard deviation over seeds (ddof = 1), "
@@ -103,8 +107,8 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
         lines.append(words.line([title, first["d"], first["n_points"], first["p"] or "–",
                                  first["L"], space, *cells, first["structure"] or "–"]))
     lines += ["", "## All measures", "",
-              "Seconds: wall time of the method alone on one machine; the codes and labels that it "
-              "takes from other cells were computed once, for all.", "",
+              f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
+              "that it takes from other cells were computed once, for all.", "",
               words.line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
                      "Seconds", "Paper", "Verdict", "Stale", "Missing"]), words.line(["---"] * 13)]
     for row in rows:
@@ -118,6 +122,7 @@ def to_markdown(rows, suite, methods, datasets, paper) -> str:
     lines += ["", "## Notes", ""]
     lines += [f"* {f'({mark}) ' if mark else ''}{note}"
               for mark, note in notes.footnotes(rows, methods, datasets, paper)]
+    lines += [f"* {remark}" for remark in remarks]
     chosen = notes.choices(rows, methods, datasets, suite.get("fast", False))
     if chosen:
         lines += ["", "## What had to be chosen", "",

@@ -120,16 +120,18 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Write `stem`.csv, .md, .tex and `stem`-measures.csv; the first table as text."""
     methods, datasets, paper = registry.methods(), registry.datasets(), registry.paper()
     scores, measures = summarise(records, suite, methods, paper)
+    remarks = notes.machines(r for r in records if r.get("kind") == "generative")
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     contents = {
         f"{stem}.csv": to_csv(scores, COLUMNS),
         f"{stem}-measures.csv": to_csv(measures, _columns(measures)),
-        f"{stem}.md": to_markdown(scores, measures, suite, methods, datasets, paper),
+        f"{stem}.md": to_markdown(scores, measures, suite, methods, datasets, paper,
+                                   remarks),
         f"{stem}.tex": to_latex(scores, methods),
     }
     paths = {name: words.replace(out / name, text) for name, text in contents.items()}
-    return text(scores, methods), paths
+    return "\n".join([text(scores, methods), *remarks]), paths
 
 
 def text(rows, methods) -> str:
@@ -159,8 +161,8 @@ def to_csv(rows, columns) -> str:
     return out.getvalue()
 
 
-def to_markdown(scores, measures, suite, methods, datasets, paper) -> str:
-    """Both tables, the notes and the choices made."""
+def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -> str:
+    """Both tables, the notes, with further remarks, and the choices made."""
     lines = [
         f"# {suite.get('title', 'Table 2')}", "",
         "Mean log-likelihood of the MNIST test images in nats under a Gaussian Parzen window on "
@@ -188,7 +190,8 @@ def to_markdown(scores, measures, suite, methods, datasets, paper) -> str:
     for row in measures:
         cells = [_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown]
         lines.append(words.line([label(row, methods), row["n"], *cells]))
-    lines += ["", "## Notes", "", *(f"* {note}" for note in paper["table2"]["notes"])]
+    lines += ["", "## Notes", "", *(f"* {note}" for note in paper["table2"]["notes"]),
+              *(f"* {remark}" for remark in remarks)]
     listed = [{"method": row["method"], "space": row["space"], "dataset": "mnist"}
               for row in scores]
     lines += ["", "## What had to be chosen", "",

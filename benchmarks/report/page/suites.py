@@ -111,7 +111,8 @@ def _table1(made, suite, records, cells):
             "and its 95% Welch interval. Above or below: the interval leaves out 0.",
             BY_METHOD, printed, "%"))
     made.tables.append(_all_measures(made, rows, cells))
-    made.notes = notes.footnotes(rows, cells.methods, cells.datasets, paper)
+    made.notes = [*notes.footnotes(rows, cells.methods, cells.datasets, paper),
+                  *_machines(records)]
 
 
 def _purity(made, row, **more):
@@ -177,6 +178,12 @@ def _measured(made, suite, records, cells):
         f"{made.name}-measures", "Mean ± standard deviation over seeds (ddof = 1). Purity and "
         "accuracies in percent, likelihoods in nats a point.",
         [*BY_METHOD, Column("n"), *(Column(called(c)) for c in suite["columns"]), LEFT], lines)]
+    if "seconds" in suite["columns"]:
+        made.notes = _machines(records)
+
+
+def _machines(records):
+    return [("", note) for note in notes.machines(records)]
 
 
 def _knee(made, suite, records, cells):
@@ -220,6 +227,7 @@ def _table2(made, suite, records, cells):
         made.tables.append(_sample_measures(made, measured, cells))
     made.notes = [("", note) for note in
                   (*paper["table2"]["notes"], *paper["table2"].get("measures", ()))]
+    made.notes += _machines(r for r in records if r["kind"] == "generative")
 
 
 def _likelihood(made, row):

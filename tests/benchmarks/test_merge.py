@@ -1,0 +1,242 @@
+"""Records of several machines in one folder: none lost, none doubled, none that says otherwise."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks import merge as merging
+from benchmarks import record as recording
+from benchmarks.cli import main
+from benchmarks.dispatch import forecast
+from benchmarks.plan import cell_state
+from benchmarks.record import Store
+
+
+@pytest.fixture
+def pair(box, monkeypatch):
+    """`box` with a second machine, whose codes differ in the last bits: ``away``."""
+    box.edit("embed", "+ self.seed * 1e-3",
+             "+ self.seed * 1e-3 + float(__import__('os').environ.get('FAKE_BITS', '0'))")
+    box.away = box.root / "away"
+
+    def there(*suite, **settings):
+        results, artifacts = box.results, box.root / "artifacts"
+        box.results = box.away
+        monkeypatch.setenv("MIXNET_ARTIFACTS", str(box.root / "artifacts-away"))
+        monkeypatch.setenv("FAKE_BITS", "1e-6")
+        box.suite(*suite)
+        assert box.run(**settings).complete
+        box.results = results
+        monkeypatch.setenv("MIXNET_ARTIFACTS", str(artifacts))
+        monkeypatch.setenv("FAKE_BITS", "0")
+
+    box.there = there
+    return box
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted((folder / "records").rglob("*")) if path.is_file()}
+
+
+def said(record):
+    """A record without its numbers, by hand."""
+    words = json.loads(json.dumps(record))
+    words.pop("attempt")
+    words.pop("restamped_from", None)
+    words.get("verified_by", {}).pop("attempt", None)
+    for used in words["inputs"].values():
+        used.pop("attempt")
+    if words["arrays"]:
+        words["arrays"].pop("file")
+    return json.dumps(words, sort_keys=True)
+
+
+def merge(box, *folders):
+    return main(["merge", *map(str, folders), "--results", str(box.results)])
+
+
+def test_seeds_of_two_machines_make_one_table(pair, capsys):
+    pair.there(["blobs"], ["kmeans", "mixnet"], "2-3")
+    pair.suite(["blobs"], ["kmeans", "mixnet"], "0-1")
+    assert pair.run().complete
+    before, theirs = files(pair.results), Store(pair.away).all()
+    assert merge(pair, pair.away) == 0
+    assert f"{len(theirs)} records joined, 0 were here already, 0 left out" in \
+        capsys.readouterr().out
+    after = files(pair.results)
+    assert {name: after[name] for name in before} == before  # what was here is untouched
+    pair.suite(["blobs"], ["kmeans", "mixnet"], "0-3")
+    assert forecast(pair.plan(), pair.store) == {}
+    pair.clear()
+    assert pair.run().complete and pair.ran() == []
+    for record in pair.store.all():
+        assert pair.store.intact(record)
+
+
+def test_merging_again_adds_nothing(pair, capsys):
+    pair.there(["blobs"], ["kmeans", "mixnet"], "0-1")
+    assert pair.run().complete
+    assert merge(pair, pair.away) == 0
+    after = files(pair.results)
+    capsys.readouterr()
+    assert merge(pair, pair.away) == 0
+    assert "0 records joined" in capsys.readouterr().out and files(pair.results) == after
+    # and back: everything that is there was there
+    shutil.copytree(pair.results, pair.root / "copy")
+    assert merge(pair, pair.root / "copy", pair.away) == 0
+    assert "0 records joined" in capsys.readouterr().out and files(pair.results) == after
+
+
+def test_what_a_record_says_stays_and_what_it_names_is_the_same_one(pair):
+    """Both ran every cell: each number of the other machine moves by one, and so do the names."""
+    pair.there(["blobs"], ["mixnet"], "0")
+    assert pair.run().complete
+    assert merge(pair, pair.away) == 0
+    here, theirs = pair.store.all(), Store(pair.away).all()
+    assert sorted(map(said, theirs)) == sorted(said(r) for r in here if r["attempt"] == 2)
+    by_number = {(r["key"], r["attempt"]): r for r in here}
+    named = 0
+    for record in here:
+        for used in record["inputs"].values():
+            need = by_number[used["key"], used["attempt"]]
+            assert used["hash"] in need["outputs"].values()
+            assert used["attempt"] == record["attempt"]
+            named += 1
+    assert named == 6
+
+
+def test_what_differs_in_the_last_bits_makes_nothing_stale(pair):
+    """Codes of two machines, and methods on either: all fresh; new cells take the codes here."""
+    pair.there(["blobs"], ["mixnet"], "0")
+    pair.suite(["blobs"], ["kmeans"], "0")
+    assert pair.run().complete
+    assert merge(pair, pair.away) == 0
+    pair.suite(["blobs"], ["kmeans", "mixnet"], "0")
+    assert forecast(pair.plan(), pair.store) == {}
+    pair.suite(["blobs"], ["kmeans", "mixnet", "pick"], "0")
+    pair.clear()
+    assert pair.run().complete and pair.ran() == ["pick 0"]
+    embedding, *_ = (n for n in pair.plan().nodes.values() if n.method["kind"] == "embedding")
+    codes = [r["outputs"]["codes"] for r in pair.store.attempts(embedding.cell)]
+    (picked,) = [r for r in pair.store.all() if r["cell"]["method"] == "pick"]
+    assert picked["inputs"]["codes"] == {
+        "method": "autoencoder", "key": embedding.key, "attempt": 1, "hash": codes[0]}
+    assert codes[0] != codes[1]
+
+
+def test_an_older_attempt_that_is_fresh_stands_before_a_newer_one_that_is_not(pair):
+    pair.there(["flat"], ["kmeans"], "0")
+    pair.edit("cluster", ".astype(int)", ".astype(int) * 1")
+    assert pair.run().complete
+    assert merge(pair, pair.away) == 0
+    (node,) = pair.plan().nodes.values()
+    assert [r["attempt"] for r in pair.store.attempts(node.cell)] == [1, 2]
+    state = cell_state(node, pair.store)
+    assert (state.name, state.record["attempt"]) == ("done", 1)
+
+
+def test_restamped_records_find_their_arrays_and_origin(pair):
+    pair.there(["flat"], ["kmeans"], "0-2")
+    pair.edit("helper", "x + 0.0", "x - 0.0")
+    assert main(["verify", "small", "--results", str(pair.away)]) == 0
+    pair.edit("helper", "x - 0.0", "x + 0.0")
+    assert pair.run().complete  # so that every number moves
+    pair.edit("helper", "x + 0.0", "x - 0.0")
+    assert merge(pair, pair.away) == 0
+    here = pair.store.all()
+    assert sorted(map(said, Store(pair.away).all())) == \
+        sorted(said(r) for r in here if r["attempt"] > 1)
+    stamped = [r for r in here if r.get("restamped_from")]
+    by_number = {(r["key"], r["attempt"]): r for r in here}
+    assert len(stamped) == 2
+    for record in stamped:
+        origin = by_number[record["key"], record["restamped_from"]]
+        assert origin["provenance"]["started"] == record["provenance"]["started"]
+        assert (record["restamped_from"], record["attempt"]) == (2, 3)
+        verifier = by_number[record["verified_by"]["key"], record["verified_by"]["attempt"]]
+        assert verifier["provenance"]["modules"] == record["provenance"]["modules"]
+        assert pair.store.intact(record) and set(pair.store.arrays(record)) == {"labels"}
+    assert forecast(pair.plan(), pair.store) == {}
+
+
+def test_broken_records_are_reported_and_left_out(pair, capsys):
+    pair.there(["flat"], ["kmeans", "spectral"], "0-2")
+    one, two, three = sorted((pair.away / "records" / "flat" / "kmeans").glob("*.json"))
+    one.write_text(one.read_text()[:200])
+    two.with_suffix(".npz").write_bytes(b"damaged")
+    moved = pair.away / "records" / "flat" / "elsewhere"
+    moved.mkdir()
+    three.rename(moved / three.name)
+    assert merge(pair, pair.away) == 1
+    text = capsys.readouterr()
+    assert "3 records joined, 0 were here already, 3 left out" in text.out
+    assert f"{one.name} left out: unreadable" in text.err
+    assert f"{two.with_suffix('.npz').name} left out: missing or damaged arrays" in text.err
+    assert "does not lie where its cell belongs" in text.err
+    assert {r["cell"]["method"] for r in pair.store.all()} == {"spectral"}
+
+
+def test_a_record_cannot_lead_outside(pair, capsys):
+    """Names in a record of unknown origin are names of folders."""
+    pair.there(["flat"], ["kmeans"], "0")
+    (path,) = (pair.away / "records").rglob("*.json")
+    record = json.loads(path.read_text())
+    record["cell"]["method"] = "../../../outside"
+    record["key"] = recording.cell_key(record["cell"])
+    path.with_name(f"{record['key']}-1.json").write_text(json.dumps(record))
+    assert merge(pair, pair.away) == 1
+    assert "does not lie where its cell belongs" in capsys.readouterr().err
+    assert not list(pair.root.rglob("outside"))
+
+
+def test_different_data_are_refused_before_anything_is_written(pair, capsys):
+    pair.there(["flat"], ["kmeans"], "0-1")
+    pair.suite(["flat"], ["kmeans"], "0")
+    assert pair.run().complete
+    before = files(pair.results)
+    for path in (pair.away / "records").rglob("*.json"):
+        record = json.loads(path.read_text())
+        record["dataset"]["content_hash"] = "0" * 64
+        path.write_text(json.dumps(record))
+    assert merge(pair, pair.away) == 2
+    text = capsys.readouterr().err
+    assert "flat (only) has content 0000" in text and "different data" in text
+    assert files(pair.results) == before
+
+
+@pytest.mark.parametrize("name", ["nowhere", "results"])
+def test_a_wrong_folder_is_refused(box, capsys, name):
+    box.suite(["flat"], ["kmeans"])
+    box.run()
+    assert merge(box, box.root / name) == 2
+    assert "needs a results folder" in (text := capsys.readouterr().err) or "itself" in text
+
+
+def test_an_interrupted_merge_leaves_no_half_record(pair, monkeypatch):
+    """Stopped before each of the eight files that four records are."""
+    pair.there(["flat"], ["kmeans"], "0-3")
+    link = recording._link_new
+    for at in range(8):
+        target, calls = pair.root / f"target{at}", []
+
+        def failing(path, payload, at=at, calls=calls):
+            calls.append(path)
+            if len(calls) > at:
+                raise KeyboardInterrupt
+            return link(path, payload)
+
+        monkeypatch.setattr(recording, "_link_new", failing)
+        with pytest.raises(KeyboardInterrupt):
+            merging.merge(Store(target), [pair.away])
+        monkeypatch.setattr(recording, "_link_new", link)
+        store = Store(target)
+        assert len(store.all()) == at // 2 and all(map(store.intact, store.all()))
+        assert store.problems == {}
+        merged = merging.merge(Store(target), [pair.away])
+        assert (merged.added, merged.known) == (4 - at // 2, at // 2)
+        assert sorted(map(said, Store(target).all())) == sorted(map(said, Store(pair.away).all()))
+        assert len(list((target / "records").rglob("*.npz"))) == 4
+        assert not list(target.rglob("*.tmp"))

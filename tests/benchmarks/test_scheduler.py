@@ -1,0 +1,280 @@
+"""A suite on a dask cluster: whatever dies, nothing is lost and nothing finished runs twice."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import scheduler
+from benchmarks.cli import main
+from benchmarks.scheduler import Cluster, SchedulerError
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def shared():
+    yield from workers(2)
+
+
+@pytest.fixture
+def cluster(box, shared):
+    """Two dask workers, each a process with one thread, that live as long as these tests."""
+    ours = {name: value for name, value in os.environ.items()
+            if name.startswith(("MIXNET_", "FAKE_", "PYTHON"))}
+
+    def adopt():
+        os.environ.update(ours)
+
+    with distributed.Client(shared, set_as_default=False) as client:
+        client.run(adopt)
+    return shared
+
+
+@pytest.fixture
+def mortal(box):
+    """Two of a test's own, to be killed; a nanny replaces the one that dies."""
+    yield from workers(2)
+
+
+def workers(n, **options):
+    with distributed.LocalCluster(n_workers=n, threads_per_worker=1, processes=True,
+                                  dashboard_address=None, **options) as made:
+        made.wait_for_workers(n)
+        yield made
+
+
+def on(box, cluster, jobs=2, **settings):
+    with Cluster(cluster.scheduler_address, box.results) as door:
+        return box.run(jobs=jobs, launch=door.launch, **settings)
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def test_a_suite_runs_as_it_does_here(box, cluster):
+    assert on(box, cluster).complete
+    assert box.ran() == sorted(
+        [f"{name} {seed}" for seed in (0, 1) for name in ["embed", "mix", "mix"] + ["good"] * 5])
+    there = {r["key"]: (r["outputs"], r["metrics"]) for r in box.store.all()}
+    for path in box.results.rglob("*.*"):
+        path.unlink()
+    assert box.run().complete
+    assert there == {r["key"]: (r["outputs"], r["metrics"]) for r in box.store.all()}
+    assert not list(box.root.rglob(".*.tmp"))
+
+
+def test_a_worker_that_is_killed_midway(box, mortal):
+    """The first cell that sleeps loses its dask worker; all others are untouched."""
+    box.suite(["flat"], ["slow", "kmeans"], "0-3")
+    flag = box.root / "asleep"
+    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+             f"open({str(flag)!r}, 'a').close(); time.sleep(2)")
+    killed = []
+
+    def kill():
+        box.wait_for(flag.exists)
+        cell = next(int(line.split()[-1]) for line in box.log.read_text().splitlines()
+                    if line.startswith("slow"))
+        killed.append(cell)
+        os.kill(parent(cell), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    summary = on(box, mortal)
+    killer.join()
+    assert summary.complete
+    wanted = sorted(f"{name} {seed}" for name in ("good", "slow") for seed in range(4))
+    ran = box.ran()
+    for name in wanted:  # the one that was killed ran twice, and no other
+        ran.remove(name)
+    assert len(ran) == 1 and ran[0].startswith("slow")
+    assert killed[0] not in alive(box)
+    assert len(box.store.all()) == 8 and {r["attempt"] for r in box.store.all()} == {1}
+
+
+def test_a_cell_that_loses_every_worker_is_a_killed_record(box, mortal):
+    box.suite(["flat"], ["slow", "kmeans"])
+    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+             "os.kill(os.getppid(), 9); time.sleep(60)")
+    mortal.scheduler.allowed_failures = 1
+    summary = on(box, mortal)
+    assert sorted(o.status for o in summary.outcomes.values()) == ["done", "killed"]
+    (record,) = [r for r in box.store.all() if r["status"] == "killed"]
+    assert "KilledWorker" in record["error"]["reason"]
+    assert box.ran().count("slow 0") == 2 and "was lost" in record["error"]["traceback"]
+
+
+def test_what_is_finished_is_not_run_again_by_the_next_try(box, cluster):
+    """The worker dies after its cell wrote the record and before it could say so."""
+    box.suite(["flat"], ["kmeans"])
+    (node,) = box.plan().nodes.values()
+    with Cluster(cluster.scheduler_address, box.results) as door:
+        first = box.run(jobs=1, launch=door.launch)
+        assert first.complete
+        job = {"cell": node.cell, "artifacts": str(node.artifacts), "results": str(box.results)}
+        again = door.client.submit(scheduler.launch, job, 60, 0, door.topic, "again",
+                                   scheduler.code_hash(door.topic))
+        assert again.result(timeout=30) == {"attempts": [1]}
+    assert box.ran() == ["good 0"]
+
+
+def test_failures_are_the_same_records_as_here(box, cluster):
+    box.suite(["flat"], ["crash", "fail", "hang", "exit"])
+    summary = on(box, cluster)
+    found = {r["cell"]["method"]: r for r in box.store.all()}
+    assert {m: r["status"] for m, r in found.items()} == {
+        "crash": "killed", "fail": "error", "hang": "timeout", "exit": "error"}
+    assert len(summary.outcomes) == 4 and "SIGKILL" in found["crash"]["error"]["reason"]
+    assert found["hang"]["error"]["reason"] == "longer than 2.5 s"
+    assert "last words" in found["exit"]["error"]["traceback"]
+    assert "fakepkg.cluster" in found["crash"]["provenance"]["modules"]
+    assert found["crash"]["provenance"]["cores"] >= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_cell_outlives_a_stopped_or_killed_harness(box, cluster, number):
+    box.suite(["flat"], ["hang", "kmeans"])
+    path = box.registry / "methods.toml"
+    path.write_text(path.read_text().replace("timeout_s = 2.5", "timeout_s = 600"))
+    process = box.spawn("run", "small", "--scheduler", cluster.scheduler_address)
+    box.wait_for(lambda: "hang 0" in box.ran() and len(box.store.all()) == 1)
+    process.send_signal(number)
+    text = process.communicate(timeout=30)[0]
+    box.wait_for(lambda: not alive(box), 20)
+    assert len(cluster.scheduler.workers) == 2
+    statuses = sorted(r["status"] for r in box.store.all())
+    if number == signal.SIGTERM:
+        assert process.returncode == 130 and "stopped" in text
+        assert statuses == ["done", "interrupted"]
+    else:
+        assert statuses == ["done"]
+
+
+def test_progress_comes_through(box, cluster):
+    box.suite(["flat"], ["mixnet"])
+    box.edit("mix", "progress(step, 3, \"iteration\")",
+             "__import__('time').sleep(0.7); progress(step, 3, 'iteration')")
+    seen = []
+    with Cluster(cluster.scheduler_address, box.results) as door:
+        def launch(job, timeout):
+            cell = door.launch(job, timeout)
+            take = cell._take
+
+            def told(line):
+                take(line)
+                seen.append(cell.progress)
+
+            cell._take = told
+            return cell
+
+        assert box.run(jobs=1, launch=launch).complete
+    assert "1/3 iteration" in seen
+
+
+def test_folders_that_a_worker_does_not_see(box, cluster, tmp_path, monkeypatch):
+    """A worker whose folder of that name is another one: it is left as it was found."""
+    hidden = tmp_path / "elsewhere"
+    hidden.mkdir()
+    look = scheduler.look
+
+    def blind(door, dask_worker=None):
+        return look({**door, "folders": [str(hidden), door["folders"][1]]}, dask_worker)
+
+    monkeypatch.setattr(scheduler, "look", blind)
+    with pytest.raises(SchedulerError, match="does not see .*elsewhere.*all machines share"):
+        Cluster(cluster.scheduler_address, box.results).__enter__()
+    monkeypatch.setattr(scheduler, "look", look)
+    with pytest.raises(SchedulerError, match="does not see /no/such/folder"):
+        Cluster(cluster.scheduler_address, box.results, "/no/such/folder").__enter__()
+    assert not list(tmp_path.rglob(".*.tmp")) and not list(hidden.iterdir())
+
+
+def test_a_folder_that_a_worker_cannot_write_to(box, monkeypatch):
+    door = {"token": "t", "source": None, "cuda": False, "folders": [str(box.results)]}
+    box.results.mkdir()
+    (box.results / ".t.tmp").write_text("t")
+    worker = SimpleNamespace(state=SimpleNamespace(total_resources={}, nthreads=1))
+    judge = Cluster("tcp://nowhere:1", box.results)._problems
+    assert judge(scheduler.look(door, worker), door) == []
+
+    def touch(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "touch", touch)
+    assert judge(scheduler.look(door, worker), door) == [f"cannot write to {box.results}"]
+
+
+def test_other_code_on_a_worker_is_refused(box, cluster, monkeypatch):
+    monkeypatch.setattr(scheduler, "code_hash", lambda token="": "another")
+    with pytest.raises(SchedulerError, match="has other code than this checkout"):
+        Cluster(cluster.scheduler_address, box.results).__enter__()
+
+
+def test_gpu_cells_need_workers_with_slots(box, cluster):
+    with pytest.raises(SchedulerError, match="needs dask workers with a GPU resource"):
+        Cluster(cluster.scheduler_address, box.results, device="cuda").__enter__()
+    with pytest.raises(SchedulerError, match="needs cpu or cuda"):
+        Cluster(cluster.scheduler_address, box.results, device="cuda:1").__enter__()
+
+
+def test_gpu_slots_limit_how_many_cells_run_at_a_time(box, monkeypatch):
+    """Two slots on a worker of four threads; what the cells do needs no GPU here."""
+    box.suite(["flat"], ["slow"], "0-3")
+    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+             "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} 1\\n'); "
+             "time.sleep(1.5); "
+             "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} -1\\n')")
+    monkeypatch.setattr(Cluster, "_problems", lambda *_: [])
+    for made in workers(1, resources={"GPU": 2}):
+        with Cluster(made.scheduler_address, box.results, device="cuda") as door:
+            assert door.slots == 2
+            assert box.run(jobs=4, device="cuda", launch=door.launch).complete
+    events = sorted(line.split() for line in Path(f"{box.log}.times").read_text().splitlines())
+    running = [sum(int(step) for _, step in events[:i + 1]) for i in range(len(events))]
+    assert max(running) <= 2 and len(events) == 8
+
+
+@pytest.mark.parametrize("address, message", [("tcp://127.0.0.1:9", "needs the address"),
+                                              ("nonsense:x:y", "needs the address")])
+def test_no_scheduler_there(box, capsys, monkeypatch, address, message):
+    monkeypatch.setattr(scheduler, "DOOR_S", 1.0)
+    assert main(["run", "small", "--scheduler", address]) == 2
+    assert message in capsys.readouterr().err and box.ran() == []
+
+
+def test_no_worker_there(box, monkeypatch, capsys):
+    monkeypatch.setattr(scheduler, "DOOR_S", 1.0)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as made:
+        assert main(["run", "small", "--scheduler", made.scheduler_address]) == 2
+    assert "no worker at tcp://" in capsys.readouterr().err
+
+
+def test_a_scheduler_that_is_lost_ends_the_run(box, capsys):
+    box.suite(["flat"], ["hang", "kmeans"])
+    made = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    process = box.spawn("run", "small", "--scheduler", made.scheduler_address)
+    box.wait_for(lambda: "hang 0" in box.ran())
+    made.close()
+    text = process.communicate(timeout=60)[0]
+    assert process.returncode == 2 and "is lost" in text
+    box.wait_for(lambda: not alive(box), 20)
+    assert not any(r["status"] == "killed" for r in box.store.all())
+
+
+def alive(box):
+    """Processes of cells that are still there."""
+    time.sleep(0.1)
+    found = []
+    for pid in box.worker_pids():
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        found += [pid] if state != "Z" else []
+    return found
