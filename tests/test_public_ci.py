@@ -101,7 +101,8 @@ def test_what_public_ci_is_to_run_is_run():
     lowest = project()["requires-python"].removeprefix(">=")
     assert {("lint", lowest), ("lowest", lowest), ("tests", lowest), ("gate", lowest)} <= ran
     assert max(Version(python) for env, python in ran if env == "tests") > Version(lowest)
-    assert {"data", "reproduce-table1", "reproduce-mnist", "reproduce-table2"} <= {e for e, _ in ran}
+    tables = {"reproduce-table1", "reproduce-mnist", "reproduce-table2"}
+    assert tables | {"data"} <= {env for env, _ in ran}
 
 
 def test_the_machines_of_table2_have_every_seed_once():
