@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cache import short_hash
-from benchmarks.wellformed import flaw, load_arrays
+from benchmarks.wellformed import DEFAULTS, flaw, load_arrays
 
 SCHEMA = 1
 STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
@@ -107,6 +107,8 @@ class Store:
             if problem:
                 self.problems[str(path.relative_to(self.root))] = problem
                 record = None
+            else:
+                record = {**DEFAULTS, **record}
             self._parsed[path] = record
         return self._parsed[path]
 

@@ -107,6 +107,11 @@ _CELL = {
 }
 
 
+#: What a record without these fields stands for: readers may take them for granted.
+DEFAULTS = {"error": None, "inputs": {}, "outputs": {}, "metrics": {}, "values": {},
+            "provenance": {}}
+
+
 def flaw(record: dict) -> str | None:
     """What is wrong with the types of a record's fields; None where nothing is.
 
