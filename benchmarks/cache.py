@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import wellformed
+
 _SINGLE = "__array__"
 
 
@@ -79,8 +81,8 @@ def save_array(path: Path, array) -> None:
 def load_array(path: Path):
     """The array of a ``.npy`` file, or None where it is absent or damaged."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        return wellformed.load_array(path)
+    except (OSError, ValueError):
         return None
 
 
@@ -118,9 +120,8 @@ def shared_arrays(key: dict, compute) -> tuple[object, float, bool]:
 
 def _read(path: Path):
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except Exception:  # absent or damaged in any way: compute again
+        arrays = wellformed.load_arrays(path)
+        seconds = float(arrays.pop("__seconds__", 0.0))
+    except (OSError, ValueError, TypeError):  # absent or damaged: compute again
         return None
-    seconds = float(arrays.pop("__seconds__", 0.0))
     return (arrays[_SINGLE] if set(arrays) == {_SINGLE} else arrays), seconds

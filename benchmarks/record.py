@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cache import short_hash
+from benchmarks.wellformed import DEFAULTS, flaw, load_arrays
 
 SCHEMA = 1
 STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
@@ -87,21 +88,27 @@ class Store:
             record, problem = None, None
             match = _NAME.match(path.name)
             try:
-                record = json.loads(path.read_bytes())
+                record = _plain_json(path.read_bytes())
                 if not isinstance(record, dict) or record.get("status") not in STATUSES:
                     problem = "not a record"
                 elif record.get("schema", 0) > SCHEMA:
                     problem = f"written by a newer version (schema {record['schema']})"
+                elif wrong := flaw(record):
+                    problem = f"not a record: {wrong}"
                 elif match is None or record["key"] != match["key"] or \
                         record["attempt"] != int(match["attempt"]):
                     problem = "its name does not fit its content"
                 elif cell_key(record["cell"]) != record["key"]:
                     problem = "its cell does not hash to its key"
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                elif path.parent != self.folder(record["cell"]):
+                    problem = "it does not lie where its cell belongs"
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 problem = f"unreadable: {type(error).__name__}"
             if problem:
                 self.problems[str(path.relative_to(self.root))] = problem
                 record = None
+            else:
+                record = {**DEFAULTS, **record}
             self._parsed[path] = record
         return self._parsed[path]
 
@@ -121,12 +128,16 @@ class Store:
         return self._intact[path]
 
     def arrays(self, record: dict) -> dict[str, np.ndarray]:
-        """Arrays of a record: ``labels`` (n,) and perhaps ``log_likelihood`` (n,) float32."""
+        """Arrays of a record: ``labels`` (n,) and perhaps ``log_likelihood`` (n,) float32.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the file is not there or is damaged; see `intact`.
+        """
         if not record.get("arrays"):
             return {}
-        with np.load(self.folder(record["cell"]) / record["arrays"]["file"],
-                     allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        return load_arrays(self.folder(record["cell"]) / record["arrays"]["file"])
 
     def write(self, record: dict, arrays: dict[str, np.ndarray] | None = None) -> dict:
         """Add an attempt and return it as written, with ``schema``, ``key`` and ``attempt`` set.
@@ -186,6 +197,17 @@ def _link_new(path: Path, payload: bytes) -> bool:
     finally:
         os.close(folder)
     return True
+
+
+def _plain_json(data: bytes):
+    """Value of a JSON text in UTF-8 that is strict: no NaN, no half characters."""
+    def refuse(name):
+        raise ValueError(f"{name} is not JSON")
+
+    value = json.loads(data.decode("utf-8"), parse_constant=refuse)
+    if b"\\ud" in data.lower():  # an escaped half of a character cannot be written again
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
 
 
 def jsonable(value):

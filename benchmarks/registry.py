@@ -18,6 +18,7 @@ DATASET_FIELDS = (
     "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t1",
     "t2", "batch_size", "test",
 )
+MOST_SEEDS = 10_000  # of a range: more is a slip of the hand, and would fill the memory
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 
 
@@ -45,8 +46,30 @@ def _read(path: Path) -> dict:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise RegistryError(f"{path.name}: {error}") from error
+    except RecursionError as error:
+        raise RegistryError(f"{path.name}: nested too deeply") from error
+
+
+def _stanzas(path: Path) -> dict[str, dict]:
+    """A file of stanzas, and nothing else at its top."""
+    found = _read(path)
+    for name, stanza in found.items():
+        if not isinstance(stanza, dict):
+            raise RegistryError(f"{path.name}: {name} is {stanza!r:.60}, needs a stanza [{name}]")
+    return found
+
+
+def _check(where: str, stanza: dict, kinds: dict[str, type], lists: tuple[str, ...] = ()) -> None:
+    """Raise RegistryError unless fields have their types, those of `lists` being lists of names."""
+    for name, kind in kinds.items():
+        if not isinstance(stanza.get(name, kind()), kind):
+            raise RegistryError(f"{where}: {name} is {stanza[name]!r:.60}, needs a {kind.__name__}")
+    for name in lists:
+        value = stanza.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise RegistryError(f"{where}: {name} is {value!r:.60}, needs a list of names")
 
 
 def methods() -> dict[str, dict]:
@@ -58,7 +81,11 @@ def methods() -> dict[str, dict]:
         On an unknown kind or space, a missing estimator, a parameter without source, needs that do
         not fit the kind, or a stanza like one that is not there.
     """
-    found = _read(folder() / "methods.toml")
+    found = _stanzas(folder() / "methods.toml")
+    for name, stanza in found.items():
+        _check(f"methods.toml [{name}]", stanza,
+               {"label": str, "kind": str, "estimator": str, "like": str, "params": dict,
+                "needs": dict, "fast": dict}, ("spaces", "without"))
     found = {name: _inherit(name, found) for name in found}
     for name, stanza in found.items():
         where = f"methods.toml [{name}]"
@@ -89,24 +116,34 @@ def _inherit(name: str, stanzas: dict[str, dict]) -> dict:
         raise RegistryError(f"methods.toml [{name}]: like is {own['like']!r}, needs a method that "
                             "is not itself like another")
     other = stanzas[own["like"]]
-    if unknown := set(own.get("without", ())) - set(other["params"]):
+    params = other.get("params", {})
+    if unknown := set(own.get("without", ())) - set(params):
         raise RegistryError(f"methods.toml [{name}]: without names {sorted(unknown)}, which "
                             f"{own['like']} has not")
-    kept = {p: entry for p, entry in other["params"].items() if p not in own.get("without", ())}
+    kept = {p: entry for p, entry in params.items() if p not in own.get("without", ())}
     return {**other, **{k: v for k, v in own.items() if k not in ("like", "without")},
             "params": {**kept, **own.get("params", {})}}
 
 
 def datasets() -> dict[str, dict]:
     """Stanzas of datasets.toml by name (no data is read)."""
-    return _read(folder() / "datasets.toml")
+    return _stanzas(folder() / "datasets.toml")
 
 
 def suites() -> dict[str, dict]:
     """Stanzas of suites/*.toml by file name, with ``name`` and ``seeds`` as a list of ints."""
     found = {path.stem: _read(path) for path in sorted((folder() / "suites").glob("*.toml"))}
-    return {name: {**stanza, "name": name, "seeds": parse_seeds(stanza.get("seeds", "0-9"))}
-            for name, stanza in found.items()}
+    return {name: _suite(name, stanza) for name, stanza in found.items()}
+
+
+def _suite(name: str, stanza: dict) -> dict:
+    where = f"suites/{name}.toml"
+    _check(where, stanza, {"title": str, "table": str}, ("datasets", "methods", "evaluations"))
+    try:
+        seeds = parse_seeds(stanza.get("seeds", "0-9"))
+    except (ValueError, TypeError) as error:
+        raise RegistryError(f"{where}: {error}") from error
+    return {**stanza, "name": name, "seeds": seeds}
 
 
 def paper() -> dict:
@@ -122,7 +159,13 @@ def get(table: dict, name: str, what: str) -> dict:
 
 
 def parse_seeds(text) -> list[int]:
-    """Seeds of ``"0-9"``, ``"0,3"``, ``"0-2,7"``, an int or a list of ints, in order, once each."""
+    """Seeds of ``"0-9"``, ``"0,3"``, ``"0-2,7"``, an int or a list of ints, in order, once each.
+
+    Raises
+    ------
+    ValueError
+        For other words, a range that runs backwards, or one of more than `MOST_SEEDS` seeds.
+    """
     if isinstance(text, int):
         return [text]
     if isinstance(text, (list, tuple)):
@@ -135,6 +178,8 @@ def parse_seeds(text) -> list[int]:
         stop = int(last) if dash else int(first)
         if stop < int(first):
             raise ValueError(f"seeds is {text!r}; the range {part.strip()} runs backwards")
+        if stop - int(first) >= MOST_SEEDS:
+            raise ValueError(f"seeds is {text!r}; needs at most {MOST_SEEDS} in a range")
         seeds.extend(range(int(first), stop + 1))
     return list(dict.fromkeys(seeds))
 

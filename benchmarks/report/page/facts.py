@@ -70,12 +70,18 @@ def open_points() -> list[str]:
 
 
 def attempts(results: Path) -> list[dict[str, str]]:
-    """Rows of attempts.csv, empty fields left out."""
+    """Rows of attempts.csv, empty fields left out; what cannot be read is a row that says so."""
     path = results / "attempts.csv"
     if not path.is_file():
         return []
+    rows = []
     with path.open(encoding="utf-8", errors="replace", newline="") as lines:
-        head, *rows = list(csv.reader(lines)) or [[]]
+        reader = csv.reader(lines)
+        try:
+            rows.extend(reader)
+        except csv.Error as error:
+            return [{"damaged": f"attempts.csv, line {reader.line_num}: {error}"}]
+    head, *rows = rows or [[]]
     return [{name: words for name, words in zip(head, row, strict=False) if words}
             for row in rows if any(row)]
 
