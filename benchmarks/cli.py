@@ -38,10 +38,10 @@ def parser() -> argparse.ArgumentParser:
                              help="threads of each cell (default: 1)")
             sub.add_argument("--device", type=_device, default="cpu",
                              help="cpu (default), cuda, cuda:1, …")
-        if suite or name in ("data", "doctor"):
+        if suite or name in ("data", "doctor", "gate"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name == "report":
+        if suite or name in ("report", "gate"):
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -57,6 +57,17 @@ def parser() -> argparse.ArgumentParser:
     command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
             "any", True, True)
     command("table", _table, "write a suite's tables from the records", "one", True)
+    gate = command("gate", _gate, "run a small grid and compare it with the tracked reference")
+    gate.add_argument("--update", action="store_true",
+                      help="replace the reference by a new run; prints before and after")
+    gate.add_argument("--study", action="store_true",
+                      help="run nothing: the gate's power and false alarms, from what is stored")
+    gate.add_argument("--datasets", metavar="A,B", type=_names, help="of the grid's")
+    gate.add_argument("--jobs", type=_positive, default=provenance.n_cores(), metavar="N",
+                      help="cells at a time (default: one a core)")
+    gate.add_argument("--reference", metavar="FILE",
+                      help="default: gate/reference.csv in the results folder")
+    gate.add_argument("--keep", metavar="DIR", help="empty folder in which records are kept")
     report = command("report", _report, "write one page of everything, from the records alone")
     report.add_argument("--output", metavar="FILE",
                         help="default: report.html in the results folder")
@@ -201,6 +212,12 @@ def _table(args) -> int:
     _tables(args, _plan(args, args.suite, store, recorded=True), store)
     _warn(store)
     return 0
+
+
+def _gate(args) -> int:
+    from benchmarks.gate import command
+
+    return command.main(args)
 
 
 def _report(args) -> int:
