@@ -23,7 +23,8 @@ def load() -> dict:
         Where there is no gate.toml, or a key of it is not there.
     """
     gate = registry.gate()
-    for key in ("seeds", "reference_seeds", "alpha", "measures", "exact", "timeout_s", "grid"):
+    for key in ("seeds", "reference_seeds", "alpha", "measures", "exact", "moved_elsewhere",
+                "timeout_s", "grid"):
         if key not in gate:
             raise registry.RegistryError(f"gate.toml: needs `{key}`")
     gate = {**gate, **{key: registry.parse_seeds(gate[key])
@@ -63,7 +64,10 @@ def _present(name: str, source: str | None) -> bool:
 
 
 def plan(gate: dict, chosen: list[str], seeds, source: str | None, store: Store) -> Plan:
-    """Cells of the chosen datasets, with the grid's schedules and time limit."""
+    """Cells of the chosen datasets, with the grid's schedules and time limit.
+
+    Exact methods have no deviation to be measured: of seeds beyond the gate's they are left out.
+    """
     schedules = {name: part.get("schedule", {})
                  for part in gate["grid"] for name in part["datasets"]}
     made = Plan(source=source, store=store, schedules=schedules)
@@ -71,7 +75,8 @@ def plan(gate: dict, chosen: list[str], seeds, source: str | None, store: Store)
         for part in gate["grid"]:
             for dataset in (name for name in part["datasets"] if name in chosen):
                 for method, space in part["methods"].items():
-                    made.add(dataset, method, space, seed)
+                    if seed in gate["seeds"] or method not in gate["exact"]:
+                        made.add(dataset, method, space, seed)
     for node in made.nodes.values():
         node.method = {**node.method, "timeout_s": gate["timeout_s"]}
     return made

@@ -13,8 +13,12 @@ not further than that, so the rule is the same on every machine. σ is taken to 
 measure's ``least``: else rows that always come out alike would make an alarm of a rounding.
 
 A drop that all datasets share is looked for once more, in the sum of a method's t over them. All
-tests share ``alpha`` equally (Bonferroni). Values of the ``exact`` methods hang on no training, and
-must be equal, better ones included: nothing but a change of code or software moves them.
+tests share ``alpha`` equally (Bonferroni).
+
+The ``exact`` methods train nothing. On the reference's processor and versions they must put as many
+points right as there, not one less or more; elsewhere the last bits of an eigenvector differ, and
+``moved_elsewhere`` points are allowed for those that lie on a border.
+
 Whatever is not there, or not done, is a failure.
 """
 
@@ -26,6 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
+
+from benchmarks.gate.reference import MACHINE
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def judge(reference: list[dict], found: list[dict], gate: dict, seeds) -> list[V
         Rows of datasets that the run does not have are not looked at: leave out here what was not
         asked for.
     gate : dict
-        ``measures``, ``exact`` and ``alpha`` of gate.toml.
+        ``measures``, ``exact``, ``moved_elsewhere`` and ``alpha`` of gate.toml.
     seeds : sequence of int
         Those that are paired.
 
@@ -130,7 +136,7 @@ def judge(reference: list[dict], found: list[dict], gate: dict, seeds) -> list[V
         if trouble:
             failed.append(Verdict(row, "", False, why=trouble))
         elif row[1] in gate["exact"]:
-            exact.append(_equal(row, old[row], new[row], seeds))
+            exact.append(_equal(row, old[row], new[row], seeds, gate["moved_elsewhere"]))
         else:
             for measure in gate["measures"]:
                 verdict = _paired(row, old[row], new[row], measure, seeds)
@@ -164,17 +170,18 @@ def _words(seeds) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _equal(row, old, new, seeds) -> Verdict:
+def _equal(row, old, new, seeds, elsewhere: int) -> Verdict:
     """Numbers of points in the right cluster, seed by seed."""
-    points = {seed: [round(r[seed]["purity"] * r[seed]["n"] / 100) for r in (old, new)]
-              for seed in seeds}
+    moved, wrong = [], False
+    for seed in seeds:
+        was, now = ((r["n"], round(r["purity"] * r["n"] / 100)) for r in (old[seed], new[seed]))
+        if was != now:
+            moved.append(f"seed {seed}: {was[1]} of {was[0]} points, now {now[1]} of {now[0]}")
+            same = all(old[seed].get(name) == new[seed].get(name) for name in MACHINE)
+            wrong |= was[0] != now[0] or abs(was[1] - now[1]) > (0 if same else elsewhere)
     mean = float(np.mean([new[seed]["purity"] - old[seed]["purity"] for seed in seeds]))
-    moved = [f"seed {seed}: {was} points, now {now}" for seed, (was, now) in points.items()
-             if was != now]
-    sizes = {seed for seed in seeds if old[seed]["n"] != new[seed]["n"]}
-    if sizes:
-        moved.insert(0, f"another number of points at seed {_words(sorted(sizes))}")
-    return Verdict(row, "purity", not moved, mean, why="; ".join(moved) or "equal, as it must be")
+    said = "; ".join(moved) + ("" if wrong or not moved else ": another machine, allowed")
+    return Verdict(row, "purity", not wrong, mean, why=said or "equal, as it must be")
 
 
 def _paired(row, old, new, measure, seeds):
