@@ -1,9 +1,9 @@
 """What the gate finds and how often it is wrong, from the reference and the stored records.
 
 ``power.csv``, ``.md``, ``.png``: the drops that each test finds, by simulation. A run of as many
-seeds as the gate has is drawn beside a reference, lowered by a drop, and judged by the rule itself.
-``false_alarms.csv``: the rule on stored records, ten seeds of a row split at random into two runs of
-one and the same code. Nothing is run. The same inputs give the same files.
+seeds as the gate has is drawn beside a reference, lowered by a drop, and judged by the rule.
+``false_alarms.csv``: the rule on stored records, ten seeds of a row split at random into two runs
+of one and the same code. Nothing is run. The same inputs give the same files.
 """
 
 from __future__ import annotations
@@ -160,11 +160,15 @@ def stored(records: list[dict], gate: dict) -> list[Test]:
     made, n = [], 2 * len(gate["seeds"])
     for (dataset, method, space, _), seeds in sorted(rows.items()):
         for measure in gate["measures"]:
-            values = [{**r["values"], **r["metrics"]}.get(measure) for _, r in sorted(seeds.items())]
+            values = [_measured(seeds[seed], measure) for seed in sorted(seeds)]
             values = [v for v in values if v is not None][:n]
             if len(values) == n:
                 made.append(Test(dataset, method, space, measure, np.array(values)))
     return made
+
+
+def _measured(record: dict, measure: str) -> float | None:
+    return {**record["values"], **record["metrics"]}.get(measure)
 
 
 def false_alarms(made: list[Test], gate: dict, level: float) -> list[dict]:
@@ -190,12 +194,13 @@ def repeated(records: list[dict], gate: dict) -> tuple[int, int]:
     cells, n, same = defaultdict(list), 0, 0
     for record in records:
         if record["status"] == "done" and not record.get("restamped_from"):
-            cells[record["key"]].append({**record["values"], **record["metrics"]})
+            cells[record["key"]].append(record)
     for attempts in cells.values():
         for old, new in zip(attempts, attempts[1:], strict=False):
             for measure in gate["measures"]:
-                if old.get(measure) is not None and new.get(measure) is not None:
-                    n, same = n + 1, same + (old[measure] == new[measure])
+                was, now = _measured(old, measure), _measured(new, measure)
+                if was is not None and now is not None:
+                    n, same = n + 1, same + (was == now)
     return n, same
 
 
@@ -239,11 +244,11 @@ def _words(rows, alarms, again, simulation, gate) -> str:
     n, total = len(gate["seeds"]), len(simulation.tests[0].values)
     lines = [
         "# The purity gate: what it finds", "",
-        f"{len(simulation.tests)} tests of one row and {len(simulation.groups)} of several datasets "
-        f"together share a level of {gate['alpha']:.0%}, {simulation.level:.2g} each. {n} seeds are "
-        f"paired, deviations between seeds are those of {total}. Drops are found with the power "
-        f"named ({REPEATS:,} simulated runs); the two runs of a seed are taken as unrelated, the "
-        "worst case, and in the last column as correlated by a half.", "",
+        f"{len(simulation.tests)} tests of one row and {len(simulation.groups)} of several "
+        f"datasets together share a level of {gate['alpha']:.0%}, {simulation.level:.2g} each. "
+        f"{n} seeds are paired, deviations are those between {total}. Drops are found with the "
+        f"power named ({REPEATS:,} simulated runs); the two runs of a seed are taken as unrelated, "
+        "the worst case, and in the last column as correlated by a half.", "",
         "| Dataset | Method | Measure | Deviation | 50% | 80% | 95% | 80%, resampled | 80%, tied |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for row in rows[:-1]:
@@ -262,9 +267,9 @@ def _words(rows, alarms, again, simulation, gate) -> str:
     if alarms:
         rate = np.mean([row["alarms"] for row in alarms])
         loose = np.mean([row["alarms_loose"] for row in alarms])
-        lines += [f"Stored records, {len(alarms)} rows of {2 * n} seeds each split {SPLITS:,} times "
-                  f"into two runs of the same code: {rate:.2g} of the tests alarm at the gate's "
-                  f"level of {simulation.level:.2g}, {loose:.3f} at {LOOSE:g}. At that rate "
+        lines += [f"Stored records, {len(alarms)} rows of {2 * n} seeds, each split {SPLITS:,} "
+                  f"times into two runs of the same code: {rate:.2g} of the tests alarm at the "
+                  f"gate's level of {simulation.level:.2g}, {loose:.3f} at {LOOSE:g}. At that rate "
                   f"{rate * (len(simulation.tests) + len(simulation.groups)):.2%} of harmless "
                   "changes would turn the gate red.", ""]
     if again[0]:
