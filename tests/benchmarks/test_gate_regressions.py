@@ -75,15 +75,3 @@ def test_planted_regression_turns_the_gate_red(tmp_path, name):
     found = failed(done.stdout)
     assert found and all("mixnet" in line for line in found), "k-means has not changed"
     assert not any("not in the" in line or "is error" in line for line in found)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize("name", [None, *PLANTS])
-def test_regressions_on_all_that_needs_no_download(tmp_path, name):
-    copy(tmp_path)
-    if name:
-        plant(tmp_path, name)
-    done = gate(tmp_path, "digits,two-moon,moon-circle")
-    assert done.returncode == (1 if name else 0), done.stdout + done.stderr
-    assert bool(failed(done.stdout)) == bool(name)
