@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.dispatch import Dispatcher, Settings
+from benchmarks.gate.reference import DIGITS
 from benchmarks.plan import Plan, cell_state, check_names
 from benchmarks.progress import Display
 from benchmarks.provenance import PACKAGES
@@ -131,6 +132,7 @@ def _row(node, record: dict | None, gate: dict) -> dict:
     return {**row, "status": record["status"],
             "reason": (record.get("error") or {}).get("reason", ""),
             "n": (record["dataset"] or {}).get("n"),
-            **{name: found.get(name) for name in gate["measures"]},
+            **{name: found[name] if found.get(name) is None else round(found[name], DIGITS)
+               for name in gate["measures"] if name in found},
             "commit": made["commit"], "dirty": made["dirty"], "cpu": made["cpu"],
             **{name: made["versions"][name] for name in ("python", *PACKAGES)}}

@@ -14,7 +14,7 @@ from benchmarks.cache import write_atomic
 from benchmarks.provenance import PACKAGES
 
 MACHINE = ("cpu", "python", *PACKAGES)
-DIGITS = 6
+DIGITS = 6  # decimals that are kept, and that a run is rounded to before it is compared
 
 
 class BadReference(ValueError):
