@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,32 +285,28 @@ def _words(rows, alarms, again, simulation, gate) -> str:
 
 
 def _plot(simulation, gate, base) -> None:
-    titles = registry.datasets()
-    figure = canvas(9.0, 4.0)
-    measures = list(gate["measures"])
-    axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    datasets, methods = registry.datasets(), registry.methods()
+    figure = canvas(9.5, 4.0)
+    axes = figure.subplots(1, len(gate["measures"]), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(t.dataset for t in simulation.tests))
     dashes = dict(zip(dict.fromkeys(t.method for t in simulation.tests),
-                      ("--", "-", ":", "-."), strict=False))
+                      itertools.cycle(("--", "-", ":", "-."))))
     share = (np.arange(REPEATS) + 0.5) / REPEATS
     handles = {}
-    for axis, measure in zip(axes, measures, strict=True):
+    for axis, (measure, stanza) in zip(axes, gate["measures"].items(), strict=True):
+        largest = 2 * stanza["least"]
         for test, drops in zip(simulation.tests, simulation.thresholds, strict=True):
             if test.measure == measure:
-                name = f"{titles[test.dataset].get('title', test.dataset)}, {test.method}"
-                (handles[name],) = axis.plot(
+                title = datasets.get(test.dataset, {}).get("title", test.dataset)
+                label = methods.get(test.method, {}).get("label", test.method)
+                (handles[f"{title}: {label}"],) = axis.plot(
                     np.sort(drops)[::20], share[::20], dashes[test.method], linewidth=1.5,
                     color=COLOURS[names.index(test.dataset) % len(COLOURS)])
+                largest = max(largest, drops.max())
         axis.axhline(0.8, color="0.6", linewidth=0.8, zorder=0)
-        axis.set_xscale("log")
-        stanza = gate["measures"][measure]
-        axis.set_xlabel(f"drop of the mean {stanza['label']}, {stanza['unit']}")
-        positive = simulation.thresholds[
-            [i for i, t in enumerate(simulation.tests) if t.measure == measure]]
-        if positive.size:
-            axis.set_xlim(np.quantile(positive, 0.02) / 2 if np.quantile(positive, 0.02) > 0
-                          else gate["measures"][measure]["least"], positive.max() * 1.2)
-        axis.set_ylim(0, 1)
+        axis.set(xscale="log", xlim=(stanza["least"], 1.2 * largest), ylim=(0, 1),
+                 xlabel=f"drop of mean {stanza['label']}, {stanza['unit']}")
+        axis.xaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel("share of such drops that are found")
     figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False,
                   fontsize=8)
