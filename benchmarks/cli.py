@@ -41,10 +41,10 @@ def parser() -> argparse.ArgumentParser:
                              help="cpu (default), cuda, cuda:1, …")
             sub.add_argument("--scheduler", metavar="ADDRESS",
                              help="run the cells on the workers of this dask scheduler")
-        if suite or name in ("data", "doctor"):
+        if suite or name in ("data", "doctor", "gate"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name in ("report", "merge"):
+        if suite or name in ("report", "merge", "gate"):
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -64,6 +64,17 @@ def parser() -> argparse.ArgumentParser:
     merge = command("merge", _merge, "join the records of other results folders to these")
     merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
                        help="a results folder, as another machine left it")
+    gate = command("gate", _gate, "run a small grid and compare it with the tracked reference")
+    gate.add_argument("--update", action="store_true",
+                      help="replace the reference by a new run; prints before and after")
+    gate.add_argument("--study", action="store_true",
+                      help="run nothing: the gate's power and false alarms, from what is stored")
+    gate.add_argument("--datasets", metavar="A,B", type=_names, help="of the grid's")
+    gate.add_argument("--jobs", type=_positive, default=provenance.n_cores(), metavar="N",
+                      help="cells at a time (default: one a core)")
+    gate.add_argument("--reference", metavar="FILE",
+                      help="default: gate/reference.csv in the results folder")
+    gate.add_argument("--keep", metavar="DIR", help="empty folder in which records are kept")
     report = command("report", _report, "write one page of everything, from the records alone")
     report.add_argument("--output", metavar="FILE",
                         help="default: report.html in the results folder")
@@ -263,6 +274,12 @@ def _merge(args) -> int:
     print(f"{merged.added} records joined, {merged.known} were here already, "
           f"{len(merged.left_out)} left out")
     return 1 if merged.left_out else 0
+
+
+def _gate(args) -> int:
+    from benchmarks.gate import command
+
+    return command.main(args)
 
 
 def _report(args) -> int:

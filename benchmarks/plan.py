@@ -59,11 +59,13 @@ class Plan:
     """Cells in an order in which needs come first. ``nodes`` maps key -> `Node`.
 
     ``recorded``: the records, not the data at hand, say which variant of a dataset is meant, since
-    tables are functions of records alone.
+    tables are functions of records alone. ``schedules``: dataset -> method -> parameters that
+    replace those of the stanzas.
     """
 
     def __init__(self, fast: bool = False, source: str | None = None, store: Store | None = None,
-                 recorded: bool = False):
+                 recorded: bool = False, schedules: dict | None = None):
+        self.schedules = schedules or {}
         self.fast, self.source, self.store, self.recorded = fast, source, store, recorded
         self.nodes: dict[str, Node] = {}
         self._methods, self._datasets = registry.methods(), registry.datasets()
@@ -92,7 +94,8 @@ class Plan:
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
         if (method, dataset) not in self._params:
-            self._params[method, dataset] = registry.resolve_params(method, dataset, self.fast)
+            self._params[method, dataset] = registry.resolve_params(
+                method, dataset, self.fast, self.schedules.get(dataset, {}).get(method))
         params = {"space": space, **self._params[method, dataset]}
         if stanza["kind"] not in ("embedding", "counting", "generative", "evaluation",
                                   "exhibit"):

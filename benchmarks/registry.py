@@ -146,6 +146,11 @@ def _suite(name: str, stanza: dict) -> dict:
     return {**stanza, "name": name, "seeds": seeds}
 
 
+def gate() -> dict:
+    """The grid and the rule of the purity gate (gate.toml)."""
+    return _read(folder() / "gate.toml")
+
+
 def paper() -> dict:
     """The figures as the paper prints them (paper.toml)."""
     return _read(folder() / "paper.toml")
@@ -184,15 +189,20 @@ def parse_seeds(text) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def resolve_params(method: str, dataset: str, fast: bool = False) -> dict:
+def resolve_params(method: str, dataset: str, fast: bool = False, schedule=None) -> dict:
     """Parameters of a method on a dataset: values, with ``@name`` taken from the dataset's stanza.
 
-    ``fast`` applies the overrides of ``[method.fast]`` (shortened schedules, nothing else).
+    ``fast`` applies the overrides of ``[method.fast]`` (shortened schedules, nothing else), and
+    `schedule` others, a dict of parameters that the method has.
     """
     stanza, data = get(methods(), method, "method"), get(datasets(), dataset, "dataset")
     params = {name: entry["value"] for name, entry in stanza.get("params", {}).items()}
     if fast:
         params.update(stanza.get("fast", {}))
+    if unknown := set(schedule or ()) - set(params):
+        raise RegistryError(f"schedule of {method} on {dataset} has {sorted(unknown)}, which "
+                            f"are no parameters of {method}")
+    params.update(schedule or {})
     for name, value in params.items():
         if isinstance(value, str) and value.startswith("@"):
             if value not in REFERENCES:

@@ -213,7 +213,7 @@ def test_variant_unknown(small):
 # --- the registered stanzas ----------------------------------------------------------------------
 
 def test_stanzas_are_complete():
-    assert len(names()) == 12
+    assert len(names()) == 13
     for name in names():
         for variant in stanza(name)["variants"]:
             entry = stanza(name, variant)
