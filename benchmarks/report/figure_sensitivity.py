@@ -78,6 +78,8 @@ def _sentence(name, frame) -> str:
     fixed = frame[~frame.chosen].pivot(index="seed", columns="width", values="purity").dropna()
     chosen = frame[frame.chosen].set_index("seed").purity
     seeds = fixed.index.intersection(chosen.index)
+    if seeds.empty:
+        return f"{name}: no seed has every width yet"
     means = fixed.loc[seeds].mean()
     return (f"{name}: chosen {chosen[seeds].mean():.1f}; best fixed width {means.idxmax():.2g} "
             f"with {means.max():.1f}, worst {means.idxmin():.2g} with {means.min():.1f}; "
