@@ -79,7 +79,8 @@ def test_the_choice_stands_beside_the_best_and_the_worst_of_its_own_seeds(tmp_pa
     assert text == ("usps: chosen 72.0; best fixed width 0.4 with 72.0, worst 4 with 61.0; n 2")
     frame = pd.read_csv(paths["csv"])
     assert sorted(frame.width.round(4).unique()) == [0.4, 4.0] and frame.chosen.sum() == 3
-    halfway, _ = figure_sensitivity.report([records[0], records[3], records[4]], SUITE, tmp_path, "s")
+    part = [records[0], records[3], records[4]]
+    halfway, _ = figure_sensitivity.report(part, SUITE, tmp_path, "s")
     assert halfway == "usps: no seed has every width yet"
 
 
