@@ -188,7 +188,7 @@ def test_a_record_cannot_lead_outside(pair, capsys):
     record["key"] = recording.cell_key(record["cell"])
     path.with_name(f"{record['key']}-1.json").write_text(json.dumps(record))
     assert merge(pair, pair.away) == 1
-    assert "does not lie where its cell belongs" in capsys.readouterr().err
+    assert "cell.method is '../../../outside'" in capsys.readouterr().err
     assert not list(pair.root.rglob("outside"))
 
 

@@ -68,7 +68,7 @@ def test_hostile_words_stay_words(shelf, words):
     made = Page(text)
     kinds = [(tag, attributes.get("type")) for tag, attributes, _ in made.contents]
     assert kinds == [("style", None), ("script", "application/json"), ("script", None)]
-    assert all(image["src"].startswith("data:image/png;base64,") for image in made.images)
+    assert all(image["src"].startswith("data:image/webp;base64,") for image in made.images)
     assert not [name for name in made.attributes if name.startswith("on") or name == "style"]
     for link in made.links:
         scheme = urlsplit(link["href"]).scheme
