@@ -366,7 +366,7 @@ def test_grid_is_checked_at_the_door(small, old, new, message):
 
 def test_grid_has_what_it_must(monkeypatch, tmp_path):
     gate = grid.load()
-    assert len(gate["seeds"]) == 5 and len(gate["reference_seeds"]) >= 5
+    assert len(gate["seeds"]) == 5 and len(gate["reference_seeds"]) >= 10
     names = grid.datasets(gate)
     assert {"coil20", "usps-test", "digits"} <= set(names)
     assert grid.choose(gate, str(tmp_path))[1] == ["usps-test", "coil20"], "an empty data folder"
