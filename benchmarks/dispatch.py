@@ -49,6 +49,7 @@ class Settings:
     remake: bool = False
     grace_s: float = 5.0  # between the polite signal and the kill when a run is stopped
     launch: Callable[[dict, float], Child] = Child  # starts a cell, here or on a cluster
+    memory_gb: float | None = None  # of each cell with its processes; None: see `child.Child`
 
 
 @dataclass
@@ -220,7 +221,8 @@ class Dispatcher:
                "results": str(self.store.results.resolve()),
                "source": self.settings.source, "variant": node.variant,
                "device": self.settings.device, "threads": self.settings.threads,
-               "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid()}
+               "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid(),
+               "memory_gb": self.settings.memory_gb, "at_once": self.settings.jobs}
         before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
         child = self.settings.launch(job, timeout_of(node))
         self._selector.register(child.process.stdout, selectors.EVENT_READ)

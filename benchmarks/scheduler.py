@@ -144,7 +144,9 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
             time.sleep(POLL_S)
         if made := _attempts(job, before):
             return {"attempts": made}
-        child = _Told({**job, "parent": os.getpid()}, timeout, tell)
+        slots = worker.state.total_resources.get("GPU", 1) if job["device"] == "cuda" \
+            else worker.state.nthreads
+        child = _Told({**job, "parent": os.getpid(), "at_once": slots}, timeout, tell)
         try:
             while not child.ended() and not unwanted():
                 child.read()

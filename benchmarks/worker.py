@@ -82,6 +82,17 @@ def status_of(error: BaseException) -> str:
     return "error"
 
 
+def reason_of(error: BaseException) -> str:
+    """What the record says of an exception."""
+    reason = str(error) or type(error).__name__
+    if status_of(error) == "error":
+        reason = f"{type(error).__name__}: {reason}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" \
+            or "DefaultCPUAllocator" in reason:  # numpy's and Python's; torch's, CUDA and CPU
+        reason = f"memory: {reason}"
+    return reason
+
+
 def compute(job: dict, record: dict) -> dict:
     """Run the job's cell; fills `record` and returns the arrays to keep beside it."""
     from benchmarks import stages
@@ -174,9 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         arrays = compute(job, record)
     except Exception as error:
         arrays = {}
-        reason = str(error) or type(error).__name__
-        if status_of(error) == "error":
-            reason = f"{type(error).__name__}: {reason}"
+        reason = reason_of(error)
         tell(failure=reason)
         record.update(status=status_of(error), outputs={}, metrics={}, error={
             "reason": provenance.clean(reason)[:2000],
