@@ -12,13 +12,14 @@ import datetime
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
 
-from benchmarks import provenance
+from benchmarks import guard, provenance
 from benchmarks.record import Store, jsonable, small_int
 
 MARK = "\x1emixnet "
@@ -38,6 +39,13 @@ def die_with(parent: int) -> None:
     if os.getppid() != parent:  # it died before the request above
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
+
+
+def start_guard() -> None:
+    """Have this process's group, which it leads, ended with it; see `benchmarks.guard`."""
+    subprocess.Popen([sys.executable, "-I", "-S", guard.__file__, str(os.getpid())],
+                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL)
 
 
 def tell(**message) -> None:
@@ -169,6 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the job file given on the command line; 0 when its record is written."""
     job = json.loads(Path((argv or sys.argv[1:])[0]).read_text())
     die_with(job["parent"])
+    start_guard()
     start = time.perf_counter()
     record = {
         "cell": job["cell"], "status": "done", "error": None,

@@ -1,6 +1,7 @@
 """Whatever is killed, full or damaged: nothing finished is lost, and nothing runs on alone."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -84,3 +85,50 @@ def test_an_allocation_that_fails_is_an_error_of_its_cell_alone(box):
     found = outcomes(box, box.run())
     assert found["kmeans"].status == "done" and found["slow"].status == "error"
     assert found["slow"].reason.startswith("memory: ") and "allocate" in found["slow"].reason
+
+
+GRANDCHILDREN = """
+        import multiprocessing, signal, subprocess, sys
+
+        def deaf():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            note("deaf", self.seed)
+            time.sleep(600)
+
+        multiprocessing.get_context("fork").Process(target=deaf).start()
+        sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        with open(os.environ["FAKE_LOG"], "a") as log:
+            log.write(f"sleeper 0 {sleeper.pid}\\n")
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("killed", ["harness", "both", "worker", "stopped"])
+def test_no_orphan_outlives_its_harness(box, killed):
+    box.suite(["flat"], ["slow"])
+    box.edit("cluster", f"            {NAP}", GRANDCHILDREN.replace("\n    ", "\n        ").strip("\n"))
+    process = box.spawn("run", "small")
+    try:
+        box.wait_for(lambda: len(started(box)) == 3)
+        pids = started(box)
+        group = os.getpgid(pids["slow"])
+        assert {os.getpgid(pid) for pid in pids.values()} == {group} != {os.getpgid(process.pid)}
+        assert child.group_rss(group) > 0
+        if killed in ("both", "worker"):
+            os.kill(pids["slow"], signal.SIGKILL)
+        if killed in ("both", "harness"):
+            process.kill()
+        if killed == "stopped":
+            process.terminate()
+        box.wait_for(lambda: not child.group_rss(group), 10)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert box.store.problems == {}
+    assert [r["status"] for r in box.store.all()] == {
+        "worker": ["killed"], "stopped": ["interrupted"]}.get(killed, [])
+
+
+def started(box):
+    lines = (line.split() for line in box.log.read_text().splitlines())
+    return {name: int(pid) for name, _, pid in lines}
