@@ -1,5 +1,6 @@
 """Whatever is killed, full or damaged: nothing finished is lost, and nothing runs on alone."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -88,25 +89,25 @@ def test_an_allocation_that_fails_is_an_error_of_its_cell_alone(box):
 
 
 GRANDCHILDREN = """
-        import multiprocessing, signal, subprocess, sys
+            import multiprocessing, subprocess, sys
 
-        def deaf():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            note("deaf", self.seed)
+            def deaf():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                note("deaf", self.seed)
+                time.sleep(600)
+
+            multiprocessing.get_context("fork").Process(target=deaf).start()
+            sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            with open(os.environ["FAKE_LOG"], "a") as log:
+                log.write(f"sleeper 0 {sleeper.pid}\\n")
             time.sleep(600)
-
-        multiprocessing.get_context("fork").Process(target=deaf).start()
-        sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        with open(os.environ["FAKE_LOG"], "a") as log:
-            log.write(f"sleeper 0 {sleeper.pid}\\n")
-        time.sleep(600)
 """
 
 
 @pytest.mark.parametrize("killed", ["harness", "both", "worker", "stopped"])
 def test_no_orphan_outlives_its_harness(box, killed):
     box.suite(["flat"], ["slow"])
-    box.edit("cluster", f"            {NAP}", GRANDCHILDREN.replace("\n    ", "\n        ").strip("\n"))
+    box.edit("cluster", f"            {NAP}", GRANDCHILDREN.strip("\n"))
     process = box.spawn("run", "small")
     try:
         box.wait_for(lambda: len(started(box)) == 3)
@@ -114,16 +115,19 @@ def test_no_orphan_outlives_its_harness(box, killed):
         group = os.getpgid(pids["slow"])
         assert {os.getpgid(pid) for pid in pids.values()} == {group} != {os.getpgid(process.pid)}
         assert child.group_rss(group) > 0
-        if killed in ("both", "worker"):
-            os.kill(pids["slow"], signal.SIGKILL)
         if killed in ("both", "harness"):
             process.kill()
+        if killed in ("both", "worker"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pids["slow"], signal.SIGKILL)
         if killed == "stopped":
             process.terminate()
         box.wait_for(lambda: not child.group_rss(group), 10)
         process.communicate(timeout=60)
     finally:
         process.kill()
+        with contextlib.suppress(OSError):
+            os.killpg(started(box)["slow"], signal.SIGKILL)
     assert box.store.problems == {}
     assert [r["status"] for r in box.store.all()] == {
         "worker": ["killed"], "stopped": ["interrupted"]}.get(killed, [])
