@@ -92,6 +92,7 @@ class Child:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.modules: dict[str, str] = {}
         self.failure = ""  # the reason in full, paths and all: for the screen, not for records
+        self.lost = ""  # why the worker could not write its record
         self.progress = ""
         self.share = 0.0  # of its steps that are done, as it says
         self.tail: deque[str] = deque(maxlen=40)
@@ -126,6 +127,7 @@ class Child:
             return
         self.modules = message.get("modules", self.modules)
         self.failure = message.get("failure", self.failure)
+        self.lost = message.get("lost", self.lost)
         if "progress" in message:
             done, total, text = message["progress"]
             self.progress = f"{done}/{total} {text}".strip()
@@ -172,6 +174,8 @@ class Child:
             return "timeout", f"longer than {self.deadline - self.started:g} s"
         if self.memory_found:
             return "killed", f"memory: {self.memory_found:.2f} GB of {self.memory_gb:.2f} GB"
+        if self.lost:
+            return "killed", self.lost
         if code < 0:
             try:
                 name = signal.Signals(-code).name

@@ -322,7 +322,7 @@ class Remote(Child):
         self.process = SimpleNamespace(stdout=self._bell)
         self.started = time.monotonic()
         self.hung_up = False
-        self.modules, self.failure, self.share = {}, "", 0.0
+        self.modules, self.failure, self.lost, self.share = {}, "", "", 0.0
         self.progress = "waits for a dask worker"
         self.tail: deque[str] = deque(maxlen=40)
         self._where = ""  # the worker that has it

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import datetime
+import errno
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import traceback
 from pathlib import Path
 
 from benchmarks import guard, provenance
+from benchmarks.cache import file_lock
 from benchmarks.record import Store, jsonable, small_int
 
 MARK = "\x1emixnet "
@@ -80,8 +82,24 @@ class Progress:
             self.kept = now
 
 
+def short_of(error: BaseException) -> str:
+    """What the machine had too little of, ``memory`` or ``disk``; empty for other exceptions."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" \
+            or "DefaultCPUAllocator" in str(error):  # numpy's and Python's; torch's, CUDA and CPU
+        return "memory"
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "disk" if full or "PytorchStreamWriter failed writing" in str(error) else ""
+
+
+def worker_lock(artifacts: Path) -> Path:
+    """File that a worker holds locked as long as it lives."""
+    return artifacts / "worker.lock"
+
+
 def status_of(error: BaseException) -> str:
     """Status that an exception stands for."""
+    if short_of(error):  # with more of it the same code would go on
+        return "killed"
     names = [cls.__name__ for cls in type(error).__mro__]
     if "DatasetError" in names:  # missing, or damaged: no cell of the dataset can run
         return "no data"
@@ -93,12 +111,9 @@ def status_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """What the record says of an exception."""
     reason = str(error) or type(error).__name__
-    if status_of(error) == "error":
-        reason = f"{type(error).__name__}: {reason}"
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" \
-            or "DefaultCPUAllocator" in reason:  # numpy's and Python's; torch's, CUDA and CPU
-        reason = f"memory: {reason}"
-    return reason
+    if short := short_of(error):
+        return f"{short}: {type(error).__name__}: {reason}"
+    return f"{type(error).__name__}: {reason}" if status_of(error) == "error" else reason
 
 
 def compute(job: dict, record: dict) -> dict:
@@ -178,6 +193,19 @@ def main(argv: list[str] | None = None) -> int:
     job = json.loads(Path((argv or sys.argv[1:])[0]).read_text())
     die_with(job["parent"])
     start_guard()
+    # While this is held a next harness does not take the cell as unfinished: the last write of a
+    # worker that is being killed may still reach the disk.
+    try:
+        with file_lock(worker_lock(Path(job["artifacts"]))):
+            run(job)
+    except OSError as error:
+        tell(lost=f"disk: no record could be written: {error.strerror or type(error).__name__}")
+        return 1
+    return 0
+
+
+def run(job: dict) -> None:
+    """Compute a job's cell and write its record; OSError where the disk does not take it."""
     start = time.perf_counter()
     record = {
         "cell": job["cell"], "status": "done", "error": None,
@@ -189,7 +217,6 @@ def main(argv: list[str] | None = None) -> int:
                        "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")},
     }
     arrays = {}
-    Path(job["artifacts"]).mkdir(parents=True, exist_ok=True)
     try:
         arrays = compute(job, record)
     except Exception as error:
@@ -206,7 +233,6 @@ def main(argv: list[str] | None = None) -> int:
     if record["status"] == "done":
         for left in Path(job["artifacts"]).glob("checkpoint-*"):
             left.unlink(missing_ok=True)
-    return 0
 
 
 if __name__ == "__main__":
