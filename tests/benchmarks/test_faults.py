@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -152,19 +153,26 @@ def started(box):
 WIDTH = 64
 
 
-def harness(box, jobs=2, code=None):
-    """One run in a process of its own, whose writes are steps too; its exit status."""
+def start_harness(box, largest_file=None):
+    """One run in a process of its own, whose writes are steps too."""
     def act():
         from fakepkg import moments
 
+        if largest_file is not None:
+            sys.stderr = open(os.devnull, "w")  # a file of pytest's, else
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
         if "FAKE_STEPS" in os.environ:
             moments.watch("harness")
-        os._exit(0 if box.run(jobs=jobs).complete else 1)
+        os._exit(0 if box.run(jobs=2).complete else 1)
 
     process = multiprocessing.get_context("fork").Process(target=act)
     process.start()
-    if code is not None:
-        return process
+    return process
+
+
+def harness(box, **named):
+    """As `start_harness`, to its end; its exit status."""
+    process = start_harness(box, **named)
     process.join()
     return process.exitcode
 
@@ -182,7 +190,8 @@ def starts(box, since=0):
 
 
 def finished(box):
-    return {r["key"] for r in box.store.all() if r["status"] == "done"}
+    store = box.store
+    return {r["key"] for r in store.all() if r["status"] == "done" and store.intact(r)}
 
 
 def break_at(box, monkeypatch, moments):
@@ -238,7 +247,7 @@ def clean(box):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def closing_checks(box, calm, problems=0):
+def closing_checks(box, calm, problems=0, other=()):
     """One more run completes, another has nothing to do, and all is as if nothing had been."""
     done, since = finished(box), len(steps(box))
     assert harness(box) == 0
@@ -247,13 +256,14 @@ def closing_checks(box, calm, problems=0):
     assert harness(box) == 0 and starts(box, since) == []
     store = Store(box.results)
     for node in box.plan().nodes.values():
-        made = [r for r in store.attempts(node.cell) if r["status"] == "done"]
-        assert len(made) == 1 and store.intact(made[0]) and cell_state(node, store).name == "done"
+        made = [r for r in store.attempts(node.cell)
+                if r["status"] == "done" and store.intact(r)]
+        assert len(made) == 1 and cell_state(node, store).name == "done"
     assert len(store.problems) == problems
     tables, records = comparable(box, f"after-{since}")
     assert records == calm[1] and tables.keys() == calm[0].keys()
     for name, content in tables.items():
-        assert content == calm[0][name], name
+        assert content == calm[0][name] or name in other, name
 
 
 @pytest.mark.parametrize("n_kills, seeds", [
@@ -274,4 +284,67 @@ def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds
         assert not done & set(again) and len(ends) <= n_kills + 1
     killed = [r for r in box.store.all() if r["status"] == "killed"]
     assert ends.count(-signal.SIGKILL) > n_kills / 4 and len(killed) > n_kills / 8
+    closing_checks(box, undisturbed)
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["one write fails", "all do from there"])
+def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
+    undisturbed, n_steps = calm(["flat"], ["kmeans"])
+    assert n_steps > 8
+    failed = 0
+    for number in range(1, n_steps + 1):
+        break_at(box, monkeypatch, {"full from": number} if lasting else {number: "full"})
+        whole = harness(box) == 0
+        assert whole == bool(finished(box)) and len(steps(box)) >= number
+        failed += not whole
+        for record in box.store.all():
+            assert record["status"] == "done" or record["status"] == "killed" \
+                and record["error"]["reason"].startswith("disk: ")
+        if lasting and not whole:
+            assert box.store.all() == []
+        break_at(box, monkeypatch, {})
+        closing_checks(box, undisturbed)
+        clean(box)
+        for path in box.root.glob("after-*"):
+            shutil.rmtree(path)
+    assert failed > n_steps / 2
+
+
+@pytest.mark.parametrize("below", ["nothing fits", "cell.json", "record"])
+def test_a_disk_that_takes_no_more(box, calm, below):
+    """The system itself refuses to write; other than above, in the harness's own files too."""
+    undisturbed, _ = calm(["flat"], ["kmeans"])
+    (path,) = (box.root / "calm").rglob("*-1.json")
+    size = {"nothing fits": 0, "cell.json": 300, "record": path.stat().st_size - 200}[below]
+    assert harness(box, largest_file=size) == 1
+    assert box.store.all() == [] == finished(box) or below == "record"
+    assert bool(starts(box)) == (below == "record")
+    closing_checks(box, undisturbed)
+
+
+@pytest.mark.parametrize("suffix, other", [("json", ()), ("npz", ("runs.csv",))])
+def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix, other):
+    undisturbed, _ = calm(["blobs", "flat"], ["kmeans"])
+    assert harness(box) == 0
+    (path,) = (box.results / "records" / "flat").rglob(f"*-1.{suffix}")
+    path.write_bytes(path.read_bytes()[:100])
+    since = len(steps(box))
+    closing_checks(box, undisturbed, problems=1, other=other)  # runs.csv has every attempt
+    assert starts(box, since) == [path.name.partition("-")[0]]
+
+
+@pytest.mark.parametrize("moments", [{}, {25: "worker", 60: "parent", 70: "worker", 90: "both"}],
+                         ids=["calm", "killed"])
+def test_two_harnesses_at_once(box, calm, monkeypatch, moments):
+    undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"])
+    assert n_steps > 95
+    break_at(box, monkeypatch, moments)
+    both = [start_harness(box) for _ in range(2)]
+    for process in both:
+        process.join()
+    ends = sorted(process.exitcode for process in both)
+    if not moments:
+        assert ends == [0, 0] and sorted(starts(box)) == sorted(box.plan().nodes)
+    else:
+        assert ends[0] == -signal.SIGKILL
     closing_checks(box, undisturbed)

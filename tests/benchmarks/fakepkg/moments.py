@@ -29,7 +29,7 @@ def step(text, parent):
     number = os.lseek(handle, 0, os.SEEK_CUR) // WIDTH
     os.close(handle)
     what = BREAK.get(str(number))
-    if what == "full":
+    if what == "full" or number >= BREAK.get("full from", number + 1):
         raise OSError(28, "No space left on device")
     if what in ("parent", "both") and parent == os.getppid():
         with contextlib.suppress(ProcessLookupError):
