@@ -199,8 +199,8 @@ def break_at(box, monkeypatch, moments):
     monkeypatch.setenv("FAKE_MOMENTS", json.dumps(moments))
 
 
-def comparable(box, name):
-    """Bytes of every table, and of every done record; timings and provenance are set alike."""
+def comparable(box, name, wanted=True):
+    """Bytes of every table, if `wanted`, and done record; timings, provenance are set alike."""
     folder = box.root / name
     shutil.copytree(box.results / "records", folder / "records")
     records = {}
@@ -217,6 +217,8 @@ def comparable(box, name):
                 for part in numbered:
                     part.pop("attempt", None), part.pop("file", None)
                 records[record["key"]] = json.dumps(record)
+    if not wanted:
+        return {}, records
     assert main(["table", "small", "--results", str(folder)]) == 0
     tables = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     runs = pd.read_csv(folder / "runs.csv", dtype=str)
@@ -247,7 +249,7 @@ def clean(box):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def closing_checks(box, calm, problems=0, other=()):
+def closing_checks(box, calm, problems=0, other=(), tables=True):
     """One more run completes, another has nothing to do, and all is as if nothing had been."""
     done, since = finished(box), len(steps(box))
     assert harness(box) == 0
@@ -260,9 +262,9 @@ def closing_checks(box, calm, problems=0, other=()):
                 if r["status"] == "done" and store.intact(r)]
         assert len(made) == 1 and cell_state(node, store).name == "done"
     assert len(store.problems) == problems
-    tables, records = comparable(box, f"after-{since}")
-    assert records == calm[1] and tables.keys() == calm[0].keys()
-    for name, content in tables.items():
+    found, records = comparable(box, f"after-{since}", tables)
+    assert records == calm[1] and (found.keys() == calm[0].keys() or not tables)
+    for name, content in found.items():
         assert content == calm[0][name] or name in other, name
 
 
@@ -303,7 +305,8 @@ def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
         if lasting and not whole:
             assert box.store.all() == []
         break_at(box, monkeypatch, {})
-        closing_checks(box, undisturbed)
+        # tables are functions of records, and take longer than all the rest
+        closing_checks(box, undisturbed, tables=number == n_steps)
         clean(box)
         for path in box.root.glob("after-*"):
             shutil.rmtree(path)
@@ -317,7 +320,7 @@ def test_a_disk_that_takes_no_more(box, calm, below):
     (path,) = (box.root / "calm").rglob("*-1.json")
     size = {"nothing fits": 0, "cell.json": 300, "record": path.stat().st_size - 200}[below]
     assert harness(box, largest_file=size) == 1
-    assert box.store.all() == [] == finished(box) or below == "record"
+    assert not finished(box)
     assert bool(starts(box)) == (below == "record")
     closing_checks(box, undisturbed)
 
@@ -333,11 +336,11 @@ def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix, other)
     assert starts(box, since) == [path.name.partition("-")[0]]
 
 
-@pytest.mark.parametrize("moments", [{}, {25: "worker", 60: "parent", 70: "worker", 90: "both"}],
+@pytest.mark.parametrize("moments", [{}, {20: "worker", 45: "parent", 55: "worker", 75: "both"}],
                          ids=["calm", "killed"])
 def test_two_harnesses_at_once(box, calm, monkeypatch, moments):
     undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"])
-    assert n_steps > 95
+    assert n_steps > max(moments, default=0)
     break_at(box, monkeypatch, moments)
     both = [start_harness(box) for _ in range(2)]
     for process in both:
