@@ -289,7 +289,9 @@ def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds
     closing_checks(box, undisturbed)
 
 
-@pytest.mark.parametrize("lasting", [False, True], ids=["one write fails", "all do from there"])
+@pytest.mark.parametrize("lasting", [
+    pytest.param(False, id="one write fails"),
+    pytest.param(True, id="all do from there", marks=pytest.mark.slow)])
 def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
     undisturbed, n_steps = calm(["flat"], ["kmeans"])
     assert n_steps > 8
