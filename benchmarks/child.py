@@ -13,11 +13,26 @@ import time
 from collections import deque
 from pathlib import Path
 
+import psutil
+
 from benchmarks import provenance
 from benchmarks.worker import MARK
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+GB = 1e9  # bytes
+MEMORY_SHARE = 0.9  # of the machine's, for all cells together; the rest is the system's
+MEMORY_POLL_S = 0.5
+
+
+def group_rss(group: int) -> int:
+    """Resident bytes of a process group; pages that its processes share count for each."""
+    total = 0
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error, OSError):  # it may end meanwhile
+            if os.getpgid(pid) == group:
+                total += psutil.Process(pid).memory_info().rss
+    return total
 
 
 @contextlib.contextmanager
@@ -40,7 +55,9 @@ class Child:
     Parameters
     ----------
     job : dict
-        What `benchmarks.worker` reads; written to ``cell.json`` in the cell's artefacts.
+        What `benchmarks.worker` reads; written to ``cell.json`` in the cell's artefacts. Its
+        ``memory_gb`` limits the resident memory of the process group (10^9 bytes); None stands
+        for `MEMORY_SHARE` of this machine's, divided by the ``at_once`` cells that share it.
     timeout : float
         Seconds after which the whole process group is killed.
     """
@@ -63,6 +80,10 @@ class Child:
         self.started = time.monotonic()
         self.deadline = self.started + timeout
         self.timed_out = self.hung_up = False
+        self.memory_gb = job.get("memory_gb") or \
+            MEMORY_SHARE * provenance.memory_gb() / job.get("at_once", 1)
+        self.memory_found = 0.0  # GB, of a group that was over the limit
+        self._memory_at = 0.0
         # A session of its own: Ctrl-C reaches only the harness, and one kill reaches the group.
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", str(path)], env=env, bufsize=0,
@@ -71,6 +92,7 @@ class Child:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.modules: dict[str, str] = {}
         self.failure = ""  # the reason in full, paths and all: for the screen, not for records
+        self.lost = ""  # why the worker could not write its record
         self.progress = ""
         self.share = 0.0  # of its steps that are done, as it says
         self.tail: deque[str] = deque(maxlen=40)
@@ -105,18 +127,29 @@ class Child:
             return
         self.modules = message.get("modules", self.modules)
         self.failure = message.get("failure", self.failure)
+        self.lost = message.get("lost", self.lost)
         if "progress" in message:
             done, total, text = message["progress"]
             self.progress = f"{done}/{total} {text}".strip()
             self.share = done / total if total > 0 else 0.0
 
     def ended(self) -> bool:
-        """Whether the process is over; past its deadline it is killed."""
-        if self.process.poll() is None and time.monotonic() > self.deadline:
-            self.timed_out = True
-            self.signal(signal.SIGKILL)
-            self.process.wait()
+        """Whether the process is over; past its deadline or its memory it is killed."""
+        if self.process.poll() is None:
+            self.timed_out = time.monotonic() > self.deadline
+            if self.timed_out or self._over_memory():
+                self.signal(signal.SIGKILL)
+                self.process.wait()
         return self.process.poll() is not None
+
+    def _over_memory(self) -> bool:
+        now = time.monotonic()
+        if now < self._memory_at:
+            return False
+        self._memory_at = now + MEMORY_POLL_S
+        found = group_rss(self.process.pid) / GB
+        self.memory_found = found if found > self.memory_gb else 0.0
+        return self.memory_found > 0
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole process group."""
@@ -139,6 +172,10 @@ class Child:
             return "interrupted", "the run was stopped"
         if self.timed_out:
             return "timeout", f"longer than {self.deadline - self.started:g} s"
+        if self.memory_found:
+            return "killed", f"memory: {self.memory_found:.2f} GB of {self.memory_gb:.2f} GB"
+        if self.lost:
+            return "killed", self.lost
         if code < 0:
             try:
                 name = signal.Signals(-code).name

@@ -37,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
                              help="cells at a time (default: what the cores, or the cluster, take)")
             sub.add_argument("--threads", type=_positive, default=1, metavar="T",
                              help="threads of each cell (default: 1)")
+            sub.add_argument("--memory-limit", metavar="GB", type=_gigabytes,
+                             help="memory of each cell (default: 90%% of the machine's, divided by "
+                                  "the cells at a time)")
             sub.add_argument("--device", type=_device, default="cpu",
                              help="cpu (default), cuda, cuda:1, …")
             sub.add_argument("--scheduler", metavar="ADDRESS",
@@ -107,6 +110,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _gigabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs a number of GB above 0")
+    return value
+
+
 def _device(text: str) -> str:
     kind, colon, index = text.partition(":")
     if text != "cpu" and (kind != "cuda" or colon and not index.isdecimal()):
@@ -172,7 +185,8 @@ def _settings(args, store: Store):
     from benchmarks.dispatch import Settings
 
     settings = Settings(args.jobs or 1, args.threads, args.device, args.data_source,
-                        getattr(args, "retry_failed", False), getattr(args, "remake", False))
+                        getattr(args, "retry_failed", False), getattr(args, "remake", False),
+                        memory_gb=args.memory_limit)
     if not args.scheduler:
         cores = provenance.n_cores()
         settings.jobs = args.jobs or max(1, cores // args.threads)

@@ -32,6 +32,7 @@ from benchmarks.plan import (
 )
 from benchmarks.progress import Display, History, duration
 from benchmarks.record import Store
+from benchmarks.worker import worker_lock
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Settings:
     remake: bool = False
     grace_s: float = 5.0  # between the polite signal and the kill when a run is stopped
     launch: Callable[[dict, float], Child] = Child  # starts a cell, here or on a cluster
+    memory_gb: float | None = None  # of each cell with its processes; None: see `child.Child`
 
 
 @dataclass
@@ -196,15 +198,28 @@ class Dispatcher:
             for role, need in other.needs.items() if need is node)
 
     def _start(self, node: Node) -> bool:
-        stack = contextlib.ExitStack()
-        if not stack.enter_context(file_lock(node.artifacts / "run.lock", wait=False)):
-            stack.close()  # another harness is at it: look again when it may have finished
-            self._busy[node.key] = time.monotonic() + 0.5
-            return False
-        # Only now is it certain that nobody else is computing it: look again.
-        if self._settled(node, cell_state(node, self.store)):
-            stack.close()
-            return True
+        with contextlib.ExitStack() as stack:
+            try:
+                free = stack.enter_context(file_lock(node.artifacts / "run.lock", wait=False)) \
+                    and _no_worker(node)
+                if not free:  # another harness is at it: look again when it may have finished
+                    self._busy[node.key] = time.monotonic() + 0.5
+                    return False
+                # Only now is it certain that nobody else is computing it: look again.
+                state = cell_state(node, self.store)
+                if self._settled(node, state):
+                    return True
+                before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
+                child = self._launch(node)
+            except OSError as error:  # no disk, no process: that of this cell alone
+                self._fail(node, cell_state(node, self.store), "killed",
+                           f"not started: {error.strerror or type(error).__name__}")
+                return True
+            self._selector.register(child.process.stdout, selectors.EVENT_READ)
+            self.running[node.key] = (child, before, stack.pop_all())
+        return True
+
+    def _launch(self, node: Node) -> Child:
         inputs, paths, models = {}, {}, {}
         for role, need in node.needs.items():
             record = input_of(need, self.store)
@@ -220,12 +235,9 @@ class Dispatcher:
                "results": str(self.store.results.resolve()),
                "source": self.settings.source, "variant": node.variant,
                "device": self.settings.device, "threads": self.settings.threads,
-               "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid()}
-        before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
-        child = self.settings.launch(job, timeout_of(node))
-        self._selector.register(child.process.stdout, selectors.EVENT_READ)
-        self.running[node.key] = (child, before, stack)
-        return True
+               "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid(),
+               "memory_gb": self.settings.memory_gb, "at_once": self.settings.jobs}
+        return self.settings.launch(job, timeout_of(node))
 
     def _pump(self, wait: float) -> None:
         """Listen to the workers for a moment and settle those that are over."""
@@ -319,6 +331,12 @@ class Dispatcher:
             words = "; ".join(f"{self.plan.nodes[key]} {child.progress}".strip()
                               for key, (child, _, _) in self.running.items())
             self.display.status(f"[{self._counted}/{len(self.expected)}]{self._left()} | {words}")
+
+
+def _no_worker(node: Node) -> bool:
+    """Whether no worker of a harness that is gone still lives, if only to be killed."""
+    with file_lock(worker_lock(node.artifacts), wait=False) as free:
+        return free
 
 
 def counts(summary: Summary) -> str:

@@ -19,6 +19,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = (
     "mixnet_core", "baselines", "benchmarks.datasets",
@@ -164,6 +166,17 @@ def n_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def memory_gb() -> float:
+    """Memory of this machine, or of the container that this process is in, in 10^9 bytes."""
+    total = psutil.virtual_memory().total
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups, version 2 and 1
+        try:
+            total = min(total, int((Path("/sys/fs/cgroup") / name).read_text()))
+        except (OSError, ValueError):  # none, or "max"
+            continue
+    return total / 1e9
 
 
 def peak_rss_mb() -> float:

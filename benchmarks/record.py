@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.cache import short_hash
 from benchmarks.wellformed import DEFAULTS, flaw, load_arrays
 
-SCHEMA = 1
+SCHEMA = 1  # of the layout that is written; those before it are read (tests/benchmarks/records)
 STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
 _NAME = re.compile(r"^(?P<key>[0-9a-f]{16})-(?P<attempt>\d+)\.(json|npz)$")
 
@@ -89,10 +89,11 @@ class Store:
             match = _NAME.match(path.name)
             try:
                 record = _plain_json(path.read_bytes())
-                if not isinstance(record, dict) or record.get("status") not in STATUSES:
+                schema = record.get("schema") if isinstance(record, dict) else None
+                if type(schema) is int and schema > SCHEMA:  # it may hold anything: ask no more
+                    problem = f"written by a newer version (schema {schema}, known up to {SCHEMA})"
+                elif type(schema) is not int or schema < 1 or record.get("status") not in STATUSES:
                     problem = "not a record"
-                elif record.get("schema", 0) > SCHEMA:
-                    problem = f"written by a newer version (schema {record['schema']})"
                 elif wrong := flaw(record):
                     problem = f"not a record: {wrong}"
                 elif match is None or record["key"] != match["key"] or \

@@ -144,7 +144,9 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
             time.sleep(POLL_S)
         if made := _attempts(job, before):
             return {"attempts": made}
-        child = _Told({**job, "parent": os.getpid()}, timeout, tell)
+        slots = worker.state.total_resources.get("GPU", 1) if job["device"] == "cuda" \
+            else worker.state.nthreads
+        child = _Told({**job, "parent": os.getpid(), "at_once": slots}, timeout, tell)
         try:
             while not child.ended() and not unwanted():
                 child.read()
@@ -320,7 +322,7 @@ class Remote(Child):
         self.process = SimpleNamespace(stdout=self._bell)
         self.started = time.monotonic()
         self.hung_up = False
-        self.modules, self.failure, self.share = {}, "", 0.0
+        self.modules, self.failure, self.lost, self.share = {}, "", "", 0.0
         self.progress = "waits for a dask worker"
         self.tail: deque[str] = deque(maxlen=40)
         self._where = ""  # the worker that has it

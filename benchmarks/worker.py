@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import ctypes
 import datetime
+import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
 
-from benchmarks import provenance
+from benchmarks import guard, provenance
+from benchmarks.cache import file_lock
 from benchmarks.record import Store, jsonable, small_int
 
 MARK = "\x1emixnet "
@@ -38,6 +41,13 @@ def die_with(parent: int) -> None:
     if os.getppid() != parent:  # it died before the request above
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
+
+
+def start_guard() -> None:
+    """Have this process's group, which it leads, ended with it; see `benchmarks.guard`."""
+    subprocess.Popen([sys.executable, "-I", "-S", guard.__file__, str(os.getpid())],
+                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL)
 
 
 def tell(**message) -> None:
@@ -72,14 +82,38 @@ class Progress:
             self.kept = now
 
 
+def short_of(error: BaseException) -> str:
+    """What the machine had too little of, ``memory`` or ``disk``; empty for other exceptions."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" \
+            or "DefaultCPUAllocator" in str(error):  # numpy's and Python's; torch's, CUDA and CPU
+        return "memory"
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "disk" if full or "PytorchStreamWriter failed writing" in str(error) else ""
+
+
+def worker_lock(artifacts: Path) -> Path:
+    """File that a worker holds locked as long as it lives."""
+    return artifacts / "worker.lock"
+
+
 def status_of(error: BaseException) -> str:
     """Status that an exception stands for."""
+    if short_of(error):  # with more of it the same code would go on
+        return "killed"
     names = [cls.__name__ for cls in type(error).__mro__]
     if "DatasetError" in names:  # missing, or damaged: no cell of the dataset can run
         return "no data"
     if isinstance(error, FloatingPointError) or any(name.startswith("Diverge") for name in names):
         return "diverged"
     return "error"
+
+
+def reason_of(error: BaseException) -> str:
+    """What the record says of an exception."""
+    reason = str(error) or type(error).__name__
+    if short := short_of(error):
+        return f"{short}: {type(error).__name__}: {reason}"
+    return f"{type(error).__name__}: {reason}" if status_of(error) == "error" else reason
 
 
 def compute(job: dict, record: dict) -> dict:
@@ -158,6 +192,20 @@ def main(argv: list[str] | None = None) -> int:
     """Run the job file given on the command line; 0 when its record is written."""
     job = json.loads(Path((argv or sys.argv[1:])[0]).read_text())
     die_with(job["parent"])
+    start_guard()
+    # While this is held a next harness does not take the cell as unfinished: the last write of a
+    # worker that is being killed may still reach the disk.
+    try:
+        with file_lock(worker_lock(Path(job["artifacts"]))):
+            run(job)
+    except OSError as error:
+        tell(lost=f"disk: no record could be written: {error.strerror or type(error).__name__}")
+        return 1
+    return 0
+
+
+def run(job: dict) -> None:
+    """Compute a job's cell and write its record; OSError where the disk does not take it."""
     start = time.perf_counter()
     record = {
         "cell": job["cell"], "status": "done", "error": None,
@@ -169,14 +217,11 @@ def main(argv: list[str] | None = None) -> int:
                        "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")},
     }
     arrays = {}
-    Path(job["artifacts"]).mkdir(parents=True, exist_ok=True)
     try:
         arrays = compute(job, record)
     except Exception as error:
         arrays = {}
-        reason = str(error) or type(error).__name__
-        if status_of(error) == "error":
-            reason = f"{type(error).__name__}: {reason}"
+        reason = reason_of(error)
         tell(failure=reason)
         record.update(status=status_of(error), outputs={}, metrics={}, error={
             "reason": provenance.clean(reason)[:2000],
@@ -188,7 +233,6 @@ def main(argv: list[str] | None = None) -> int:
     if record["status"] == "done":
         for left in Path(job["artifacts"]).glob("checkpoint-*"):
             left.unlink(missing_ok=True)
-    return 0
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ def test_did_you_mean(box, capsys, words, message):
 
 @pytest.mark.parametrize("words", [["run"], ["run", "small", "--seeds", "9-1"], ["list", "x"],
                                    ["run", "small", "--jobs", "0"], [],
+                                   ["run", "small", "--memory-limit", "nan"],
                                    ["run", "small", "--datasets", ""],
                                    ["run", "small", "--methods", ","],
                                    ["run", "small", "--device", "gpu"],
