@@ -121,18 +121,15 @@ def _tokens(_=None):
     return "".join(f".I {i + 1}\n.W\n{words[i % 6]}\n\n" for i in range(12)).encode()
 
 
-def _topics(_=None):
+def _topics():
     return "".join(f"{lyrl2004.ROOTS[i % 4]} {i + 1} 1\n" for i in range(12)).encode()
 
 
-def _dec(which):
-    """The whole recipe, one of its two files damaged."""
-    def parse(path):
-        other = path.with_name("other")
-        other.write_bytes(_topics() if which == "tokens" else _tokens())
-        tokens, topics = (path, other) if which == "tokens" else (other, path)
-        lyrl2004.dec_subset([tokens], topics, n=8, n_features=3, n_kept=12)
-    return parse
+def _dec(path):
+    """The whole recipe, its tokens damaged."""
+    topics = path.with_name("topics")
+    topics.write_bytes(_topics())
+    lyrl2004.dec_subset([path], topics, n=8, n_features=3, n_kept=12)
 
 
 def _dataset(form, n=12):
@@ -268,9 +265,7 @@ FILES = [
     Target("csr_npz", _csr, formats.csr_npz, (DatasetError,)),
     Target("lyrl tokens", _tokens, lambda p: list(lyrl2004.documents(p)), (DatasetError,),
            forms=PACKINGS),
-    Target("lyrl topics", _topics, lyrl2004.single_root, (DatasetError,), forms=PACKINGS),
-    Target("dec tokens", _tokens, _dec("tokens"), (DatasetError,)),
-    Target("dec topics", _topics, _dec("topics"), (DatasetError,)),
+    Target("dec tokens", _tokens, _dec, (DatasetError,)),
     Target("dataset idx", lambda _: idx_bytes(IMAGES), _dataset("idx"), (DatasetError,)),
     Target("dataset libsvm", _libsvm, _dataset("libsvm"), (DatasetError,)),
     Target("dataset csv", _csv, _dataset("csv"), (DatasetError,)),
@@ -347,12 +342,6 @@ def _vae():
     from baselines.generative.vae import VAE
 
     return VAE(latent_dim=2, hidden=(3,), updates=2, every=1, batch_size=5).fit(_points())
-
-
-def _autoencoder():
-    from mixnet_core.autoencoder import Autoencoder
-
-    return Autoencoder(code_dim=2, hidden=(3,), epochs=1, min_updates=1).fit(_points())
 
 
 def _loads(module, name):
