@@ -64,7 +64,8 @@ def test_every_stage_is_in_the_table_and_the_plot_is_the_same_again(tmp_path):
 
 
 def run_of(method, seed, multiple, purity, heldout):
-    ratio = multiple / math.sqrt(2 * 32)  # codes of USPS have 32 dimensions
+    # Codes of USPS have 32 dimensions; the last bits of a width differ from seed to seed.
+    ratio = multiple / math.sqrt(2 * 32) * (1 + 1e-15 * seed)
     return {"status": "done", "metrics": {"purity": purity},
             "cell": {"dataset": "usps", "method": method, "seed": seed},
             "values": {"width_ratio": ratio, "heldout_log_likelihood": heldout}}
