@@ -73,12 +73,12 @@ def _score(method, space, rows, made, scored, paper) -> dict:
     missing = Counter(
         scored[row]["status"] if row in scored else "not run" for row in rows
         if row not in scored or scored[row]["status"] != "done")
-    seconds = [v["train_seconds"] + v.get("autoencoder_seconds", 0) for v in trained]
     row = {
         "method": method, "model": model, "space": space, "n": len(done), "n_asked": len(rows),
         "ll_mean": _mean(v["ll"] for v in values), "ll_se": _mean(v["se"] for v in values),
         "ll_std": stats.std([v["ll"] for v in values]) if len(values) > 1 else None,
-        "sigma": _mean(v["sigma"] for v in values), "seconds_mean": _mean(seconds),
+        "sigma": _mean(v["sigma"] for v in values),
+        "seconds_mean": _mean(_training_seconds(r) for r in made if r["status"] == "done"),
         "paper_mean": printed.get("mean"), "paper_pm": printed.get("pm"),
         "verdict": stats.verdict([v["ll"] for v in values], printed.get("mean"),
                                  printed.get("pm")),
@@ -89,6 +89,13 @@ def _score(method, space, rows, made, scored, paper) -> dict:
         "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
     }
     return row
+
+
+def _training_seconds(record) -> float:
+    """Of the model and its autoencoder, what went before a training was stopped and resumed too."""
+    values = record["values"]
+    return (values["train_seconds"] + values.get("autoencoder_seconds", 0)
+            + record.get("phases", {}).get("before_resume", 0))
 
 
 def _model(method) -> str:
