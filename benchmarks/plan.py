@@ -203,7 +203,7 @@ class State:
 
 def staleness(node: Node, record: dict, store: Store) -> tuple[list[str], list[str]]:
     """(modules whose code changed since, other reasons) why a record is not what would come now."""
-    modules = changed_modules(record["provenance"].get("modules", {}))
+    modules = changed_modules(record)
     other = []
     if record.get("estimator", node.method["estimator"]) != node.method["estimator"]:
         other.append(f"estimator was {record['estimator']}")

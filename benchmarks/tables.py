@@ -63,7 +63,7 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
         folder, records = place / "figures", [
             {**record, "load": functools.partial(store.arrays, record)} for record in records]
     words, files = _report(suite)(records, suite, folder, suite.get("table", name))
-    done = [{**record, "stale": bool(changed_modules(record["provenance"].get("modules", {})))}
+    done = [{**record, "stale": bool(changed_modules(record))}
             for record in store.all() if record["status"] == "done"]
     if done:
         files = {**files, "runs": runs.write(done, place / "runs.csv")}

@@ -13,6 +13,7 @@ from benchmarks.datasets.errors import DatasetError
 from benchmarks.datasets.rawfile import read
 
 ROOTS = ("CCAT", "GCAT", "MCAT", "ECAT")
+DIGITS = 18  # of a document's number at most: theirs have six
 
 
 def single_root(qrels_path):
@@ -34,8 +35,9 @@ def single_root(qrels_path):
         fields = line.split()
         if not fields:
             continue
-        if len(fields) != 3 or not fields[1].isdecimal():
-            raise DatasetError(f"{qrels_path}: line {number} is not 'topic document 1': {line!r}")
+        if len(fields) != 3 or not _is_number(fields[1]):
+            raise DatasetError(
+                f"{qrels_path}: line {number} is not 'topic document 1': {line[:40]!r}")
         if fields[0] in label:
             topics.setdefault(int(fields[1]), set()).add(label[fields[0]])
     return {document: min(found) for document, found in topics.items() if len(found) == 1}
@@ -56,8 +58,8 @@ def documents(path):
             if identifier is not None:
                 yield identifier, _joined(path, identifier, words)
             fields = line.split()
-            if len(fields) != 2 or not fields[1].isdecimal():
-                raise DatasetError(f"{path}: line {number} is not '.I document': {line!r}")
+            if len(fields) != 2 or not _is_number(fields[1]):
+                raise DatasetError(f"{path}: line {number} is not '.I document': {line[:40]!r}")
             identifier, words, body = int(fields[1]), [], False
         elif line.startswith(".W"):
             if identifier is None or body:
@@ -132,6 +134,10 @@ def dec_subset(token_paths, qrels_path, n=10000, n_features=2000, seed=1234, n_k
     order = np.random.RandomState(seed).permutation(len(labels))[:n]
     X = weights.transform(counts[order]).toarray().astype(np.float32)
     return X, np.asarray(labels, dtype=np.int64)[order]
+
+
+def _is_number(word):
+    return word.isdecimal() and len(word) <= DIGITS
 
 
 def _text(path):

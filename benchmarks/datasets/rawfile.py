@@ -6,12 +6,16 @@ name, and a file ``usps.bz2`` may lie in the folder as ``usps``, ``usps.gz`` or 
 
 import bz2
 import gzip
+import io
 import zlib
 from pathlib import Path
 
 from benchmarks.datasets.errors import DatasetError
 
 SUFFIXES = (".gz", ".bz2", ".Z")
+LIMIT = 1 << 31  # bytes that a raw file may have when it is decompressed
+BLOCK = 1 << 20
+TABLE_LIMIT = 1 << 27  # bytes of the table of a .Z file; that of Isolet has less than one MiB
 
 
 def find(folder, name):
@@ -58,14 +62,31 @@ def read(path):
 
 
 def decompress(data):
-    """Bytes behind gzip, bzip2 or .Z compression, by their magic numbers; else `data` itself."""
+    """Bytes behind gzip, bzip2 or .Z compression, by their magic numbers; else `data` itself.
+
+    Raises
+    ------
+    OSError, EOFError, zlib.error, ValueError
+        Damaged data, or more than `LIMIT` bytes behind them.
+    """
     if data[:2] == b"\x1f\x8b":
-        return gzip.decompress(data)
+        return _whole(gzip.GzipFile(fileobj=io.BytesIO(data)))
     if data[:3] == b"BZh":
-        return bz2.decompress(data)
+        return _whole(bz2.BZ2File(io.BytesIO(data)))
     if data[:2] == b"\x1f\x9d":
         return unlzw(data)
     return data
+
+
+def _whole(stream):
+    blocks, size = [], 0
+    with stream:
+        while block := stream.read(BLOCK):
+            size += len(block)
+            if size > LIMIT:
+                raise ValueError(f"more than {LIMIT} bytes when decompressed")
+            blocks.append(block)
+    return b"".join(blocks)
 
 
 def unlzw(data):
@@ -86,7 +107,7 @@ def unlzw(data):
     widest, block_mode = data[2] & 31, bool(data[2] & 0x80)
     fresh = [bytes([i]) for i in range(256)] + ([b""] if block_mode else [])
     table, previous, out = list(fresh), b"", []
-    width = 9
+    width, written, kept = 9, 0, 0
     position = start = 24  # in bits; `start` is where the present width began
     end = 8 * len(data)
     while True:
@@ -100,7 +121,7 @@ def unlzw(data):
         position += width
         if block_mode and code == 256:  # the encoder emptied its table
             position = start = _next_group(position, start, width)
-            table, previous, width = list(fresh), b"", 9
+            table, previous, width, kept = list(fresh), b"", 9, 0
             continue
         if code < len(table):
             entry = table[code]
@@ -110,7 +131,11 @@ def unlzw(data):
             raise ValueError("impossible code in .Z file")
         if previous and len(table) < 1 << widest:
             table.append(previous + entry[:1])
+            kept += len(previous) + 1
         out.append(entry)
+        written += len(entry)
+        if written > LIMIT or kept > TABLE_LIMIT:
+            raise ValueError("a .Z file that grows without end")
         previous = entry
 
 

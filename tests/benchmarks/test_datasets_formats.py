@@ -2,17 +2,19 @@
 
 import bz2
 import gzip
+import os
 import shutil
 import struct
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 from scipy.sparse import csr_matrix
 
-from benchmarks.datasets import DatasetError, formats, lyrl2004, rawfile
+from benchmarks.datasets import DatasetError, formats, lyrl2004, mat5, rawfile
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (5, 3, 4), dtype=np.uint8)
@@ -252,3 +254,69 @@ def test_malformed_tokens(tmp_path, text):
 def test_malformed_topics(tmp_path):
     with pytest.raises(DatasetError, match="line 2"):
         lyrl2004.single_root(write(tmp_path / "q", b"CCAT 1 1\nCCAT\n"))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+def test_mat_as_scipy_reads_it(tmp_path, compressed, dtype):
+    arrays = {"fea": np.arange(12).reshape(4, 3).astype(dtype), "gnd": np.ones((4, 1)),
+              "words": "other", "cell": np.array([[1, "a"]], dtype=object), "z": np.ones(2) * 1j}
+    savemat(tmp_path / "a.mat", arrays, do_compression=compressed)
+    found = mat5.matrices((tmp_path / "a.mat").read_bytes(), ("fea", "gnd", "words", "cell", "z"))
+    wanted = loadmat(tmp_path / "a.mat")
+    assert set(found) == {"fea", "gnd"}
+    for name, array in found.items():
+        assert array.dtype == wanted[name].dtype and np.array_equal(array, wanted[name])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["COIL20.mat", "YaleB_32x32.mat"])
+def test_published_mat_as_scipy_reads_it(name):
+    data_folder = Path(os.environ.get("MIXNET_DATA")
+                       or Path(__file__).resolve().parents[3] / "shared/data")
+    if not (data_folder / name).is_file():
+        pytest.skip(f"no {name} in {data_folder}")
+    found = mat5.matrices((data_folder / name).read_bytes(), ("fea", "gnd"))
+    for key, array in found.items():
+        wanted = loadmat(data_folder / name)[key]
+        assert array.dtype == wanted.dtype and np.array_equal(array, wanted)
+    assert set(found) == {"fea", "gnd"}
+
+
+def test_mat_dimensions_that_overflow(tmp_path):
+    """This file ends the process in scipy 1.17.1: 2**31 - 1 columns for 96 bytes."""
+    data = bytearray(_mat_bytes(tmp_path, fea=np.ones((4, 3)), gnd=np.ones((4, 1))))
+    at = data.index(struct.pack("<ii", 4, 3))
+    for shape in ((2**31 - 1, 2**31 - 1), (-1, -12), (0, 0), (2**30, 4)):
+        data[at:at + 8] = struct.pack("<ii", *shape)
+        with pytest.raises(DatasetError, match="fea"):
+            formats.mat(write(tmp_path / "a.mat", bytes(data)))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress], ids=["gz", "bz2"])
+def test_a_bomb_is_refused(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(rawfile, "LIMIT", 1000)
+    assert rawfile.read(write(tmp_path / "a", pack(bytes(1000)))) == bytes(1000)
+    with pytest.raises(DatasetError, match="more than 1000 bytes"):
+        rawfile.read(write(tmp_path / "a", pack(bytes(1001))))
+
+
+def test_a_bomb_of_lzw_is_refused(tmp_path, monkeypatch):
+    """Code n stands for n times the first byte: the table alone grows with the square."""
+    codes = [65, *range(257, 510)]
+    bits = sum(code << 9 * i for i, code in enumerate(codes))
+    bomb = b"\x1f\x9d\x90" + bits.to_bytes(9 * len(codes) // 8 + 1, "little")
+    path = write(tmp_path / "a", bomb)
+    assert set(rawfile.read(path)) == {65} and len(rawfile.read(path)) > 30_000
+    for name in ("LIMIT", "TABLE_LIMIT"):
+        with monkeypatch.context() as changed:
+            changed.setattr(rawfile, name, 10_000)
+            with pytest.raises(DatasetError, match="grows without end"):
+                rawfile.read(path)
+
+
+def test_sparse_rows_that_would_fill_the_memory(tmp_path):
+    parts = sparse_parts() | {"shape": np.array([2, 2**40])}
+    np.savez(tmp_path / "a.npz", **parts)
+    with pytest.raises(DatasetError, match="needs at most"):
+        formats.csr_npz(tmp_path / "a.npz")

@@ -61,8 +61,9 @@ def test_modules_are_found_without_importing_them(box):
 
 
 def test_changed_modules_names_them(box):
-    recorded = {f"fakepkg.{name}": provenance.module_hash(f"fakepkg.{name}")
-                for name in ("helper", "cluster", "embed")}
+    recorded = {"cell": {"content_hash": "00ff"}, "provenance": {"modules": {
+        f"fakepkg.{name}": provenance.module_hash(f"fakepkg.{name}")
+        for name in ("helper", "cluster", "embed")}}}
     assert provenance.changed_modules(recorded) == []
     box.edit("helper", "x + 0.0", "x + 0.0  # same")
     assert provenance.changed_modules(recorded) == []
@@ -71,6 +72,15 @@ def test_changed_modules_names_them(box):
     (box.package / "cluster.py").write_text("def (")
     assert provenance.changed_modules(recorded) == [
         "fakepkg.cluster", "fakepkg.embed", "fakepkg.helper"]
+
+
+def test_readers_count_only_where_no_content_hash_pins_what_they_read():
+    modules = {f"benchmarks.datasets.{name}": "other" for name in ("formats", "mat5", "cache")}
+    record = {"cell": {"content_hash": "00ff"}, "provenance": {"modules": modules}}
+    # the cache and what compares the hash must be trusted, so their code counts always
+    assert provenance.changed_modules(record) == ["benchmarks.datasets.cache"]
+    record["cell"]["content_hash"] = "variant:dec"
+    assert provenance.changed_modules(record) == sorted(modules)
 
 
 def test_only_modules_really_imported_count(box):

@@ -102,6 +102,17 @@ def _csv(_=None):
     return ("\n".join(rows) + "\n").encode()
 
 
+def _mat(compressed):
+    def good(folder):
+        from scipy.io import savemat
+
+        out = io.BytesIO()
+        savemat(out, {"fea": IMAGES.reshape(12, 16), "gnd": LABELS[:, None] + 1.0},
+                do_compression=compressed)
+        return out.getvalue()
+    return good
+
+
 def _npz(**arrays):
     out = io.BytesIO()
     np.savez(out, **arrays)
@@ -121,15 +132,18 @@ def _tokens(_=None):
     return "".join(f".I {i + 1}\n.W\n{words[i % 6]}\n\n" for i in range(12)).encode()
 
 
-def _topics():
+def _topics(_=None):
     return "".join(f"{lyrl2004.ROOTS[i % 4]} {i + 1} 1\n" for i in range(12)).encode()
 
 
-def _dec(path):
-    """The whole recipe, its tokens damaged."""
-    topics = path.with_name("topics")
-    topics.write_bytes(_topics())
-    lyrl2004.dec_subset([path], topics, n=8, n_features=3, n_kept=12)
+def _dec(which):
+    """The whole recipe, one of its two files damaged."""
+    def parse(path):
+        other = path.with_name("other")
+        other.write_bytes(_topics() if which == "tokens" else _tokens())
+        tokens, topics = (path, other) if which == "tokens" else (other, path)
+        lyrl2004.dec_subset([tokens], topics, n=8, n_features=3, n_kept=12)
+    return parse
 
 
 def _dataset(form, n=12):
@@ -262,14 +276,19 @@ FILES = [
     Target("idx", lambda _: idx_bytes(IMAGES), formats.idx, (DatasetError,), forms=PACKINGS),
     Target("libsvm", _libsvm, lambda p: formats.libsvm(p, 16), (DatasetError,), forms=PACKINGS),
     Target("csv", _csv, formats.csv, (DatasetError,), forms=(*PACKINGS, pack_z)),
-    Target("csr_npz", _csr, formats.csr_npz, (DatasetError,)),
+    Target("mat", _mat(False), formats.mat, (DatasetError,), forms=PACKINGS),
+    Target("mat, compressed", _mat(True), formats.mat, (DatasetError,)),
+    Target("csr_npz", _csr, formats.csr_npz, (DatasetError,), members=True),
     Target("lyrl tokens", _tokens, lambda p: list(lyrl2004.documents(p)), (DatasetError,),
            forms=PACKINGS),
-    Target("dec tokens", _tokens, _dec, (DatasetError,)),
+    Target("lyrl topics", _topics, lyrl2004.single_root, (DatasetError,), forms=PACKINGS),
+    Target("dec tokens", _tokens, _dec("tokens"), (DatasetError,)),
+    Target("dec topics", _topics, _dec("topics"), (DatasetError,)),
     Target("dataset idx", lambda _: idx_bytes(IMAGES), _dataset("idx"), (DatasetError,)),
     Target("dataset libsvm", _libsvm, _dataset("libsvm"), (DatasetError,)),
     Target("dataset csv", _csv, _dataset("csv"), (DatasetError,)),
-    Target("dataset csr_npz", _csr, _dataset("csr_npz"), (DatasetError,)),
+    Target("dataset mat", _mat(False), _dataset("mat"), (DatasetError,)),
+    Target("dataset csr_npz", _csr, _dataset("csr_npz"), (DatasetError,), members=True),
     Target("raw file", lambda _: b"some text that is longer\n" * 20, rawfile.read, (DatasetError,),
            forms=(*PACKINGS, pack_z)),
     Target("parsed cache", _parsed_cache, cache.load),
