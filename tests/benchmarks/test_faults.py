@@ -285,8 +285,7 @@ def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds
         again = starts(box, since)
         assert not done & set(again) and len(ends) <= n_kills + 1
     killed = [r for r in box.store.all() if r["status"] == "killed"]
-    # it did break: how many of the kills leave a record hangs on who dies first
-    assert ends.count(-signal.SIGKILL) > n_kills / 4 and len(killed) > n_kills / 20
+    assert ends.count(-signal.SIGKILL) > n_kills / 4 and len(killed) > n_kills / 8
     closing_checks(box, undisturbed)
 
 
