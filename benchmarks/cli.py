@@ -61,8 +61,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--remake", action="store_true",
                      help="also run what is done but has no model or samples on this machine")
     command("status", _status, "what is done, stale (and why), failed, missing", "any", True)
-    command("verify", _verify, "re-run one seed of each stale group, re-stamp where identical",
-            "any", True, True)
+    verify = command("verify", _verify,
+                     "re-run one seed of each stale group, re-stamp where identical",
+                     "any", True, True)
+    verify.add_argument("--by", choices=("dataset", "method"), default="dataset",
+                        help="method: one cell, --fast ones too, stands for all datasets; for "
+                             "changes that no data can tell apart (default: dataset)")
     command("table", _table, "write a suite's tables from the records", "one", True)
     merge = command("merge", _merge, "join the records of other results folders to these")
     merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
@@ -260,7 +264,13 @@ def _explain(plan: Plan, summary) -> None:
 def _tables(args, plan: Plan, store: Store) -> None:
     from benchmarks import tables
 
-    text, files = tables.write(args.suite, plan, store, _partial(args))
+    try:
+        text, files = tables.write(args.suite, plan, store, _partial(args))
+    except OSError as error:
+        print(f"mixnet: the tables of {args.suite} cannot be written to {_near(store.results)}: "
+              f"{error.strerror}; the records are whole, and `mixnet table {args.suite}` makes "
+              "tables of them", file=sys.stderr)
+        raise _Refused from error
     print(text)
     for path in files:
         print(f"wrote {_near(path)}")
@@ -332,7 +342,7 @@ def _chosen_suites(args) -> list[str]:
 
 
 def _status(args) -> int:
-    store, fresh = Store(args.results), True
+    store, fresh, asked = Store(args.results), True, set()
     for suite in _chosen_suites(args):
         plan = _plan(args, suite, store)
         groups = defaultdict(list)
@@ -349,18 +359,32 @@ def _status(args) -> int:
                   + ", ".join(f"{n} {name}" for name, n in tally.most_common()))
             for why, n in Counter(s.why for s in states if s.name in ("stale", "failed")).items():
                 print(f"      {n} × {why}")
+        asked |= plan.nodes.keys()
+    if not (args.suite or _partial(args)):
+        _others(store, asked)
     _warn(store)
     return 0 if fresh else 1
+
+
+def _others(store: Store, asked: set[str]) -> None:
+    """Say how many recorded cells no suite asks for: no table but runs.csv shows them."""
+    newest = {record["key"]: record for record in store.all() if record["key"] not in asked}
+    if newest:
+        old = sum(bool(provenance.changed_modules(record)) for record in newest.values())
+        print(f"of no suite (settings of before, shortened schedules): {len(newest)} "
+              f"cells, {old} of them by other code")
 
 
 def _verify(args) -> int:
     from benchmarks.progress import Display
     from benchmarks.verify import verify
 
-    store, display, good = Store(args.results), Display(), True
+    store = Store(args.results)
+    schedules = (False, True) if args.by == "method" else (args.fast,)
+    plans = [suite_plan(suite, args.datasets, args.methods, args.seeds, fast, args.data_source,
+                        store) for suite in _chosen_suites(args) for fast in schedules]
     with _settings(args, store) as settings:
-        for suite in _chosen_suites(args):
-            good &= verify(_plan(args, suite, store), store, settings, display)
+        good = verify(plans, store, settings, Display(), args.by)
     _warn(store)
     print("nothing is stale" if good else "stale cells are left")
     return 0 if good else 1

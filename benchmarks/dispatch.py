@@ -223,7 +223,7 @@ class Dispatcher:
         inputs, paths, models = {}, {}, {}
         for role, need in node.needs.items():
             record = input_of(need, self.store)
-            path = artefact(need, record, self.store, role)
+            path = artefact(need, record, self.store, role, unpack=True)
             inputs[role] = {"method": need.cell["method"], "key": need.key,
                             "attempt": record["attempt"], "hash": record["outputs"][need.output]}
             paths[role] = str(path or node.artifacts / "absent")

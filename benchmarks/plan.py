@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.cache import array_hash, artifacts_root, load_array
+from benchmarks.cache import array_hash, artifacts_root, load_array, save_array
 from benchmarks.provenance import changed_modules
 from benchmarks.record import Store, cell_key
 
@@ -280,11 +280,13 @@ def timeout_of(node: Node) -> float:
 _artefacts: dict[tuple, str] = {}
 
 
-def artefact(node: Node, record: dict, store: Store, role: str = "") -> Path | None:
+def artefact(node: Node, record: dict, store: Store, role: str = "",
+             unpack: bool = False) -> Path | None:
     """File with what other cells take in a role, if it is what the record names, else None.
 
-    Codes and samples lie in the ignored artefacts; labels are unpacked there from the record's own
-    arrays. A fitted model is only looked for: that it is the record's, its reader asserts.
+    Codes and samples lie in the ignored artefacts; labels can be unpacked there from the record's
+    own arrays, and are if `unpack`. A fitted model is only looked for: that it is the record's, its
+    reader asserts.
     """
     if role in MODELS:
         path = node.artifacts / "model.pt"
@@ -294,11 +296,13 @@ def artefact(node: Node, record: dict, store: Store, role: str = "") -> Path | N
         return None
     found = _hash_of(path)
     if found != wanted and node.output == "labels":
-        from benchmarks.cache import save_array
-
-        labels = store.arrays(record)["labels"].astype("int64")
-        save_array(path, labels)
-        found = array_hash(labels)
+        tag = (record["key"], record["attempt"])
+        if unpack or tag not in _artefacts:
+            labels = store.arrays(record)["labels"].astype("int64")
+            _artefacts[tag] = array_hash(labels)
+            if unpack:
+                save_array(path, labels)
+        found = _artefacts[tag]
     return path if found == wanted else None
 
 

@@ -26,8 +26,10 @@ PROJECT = (
     "mixnet_core", "baselines", "benchmarks.datasets",
     "benchmarks.stages", "benchmarks.labelled", "benchmarks.counting",
     "benchmarks.generative", "benchmarks.evaluation", "benchmarks.exhibit", "benchmarks.exhibits",
-    "benchmarks.ablations",
+    "benchmarks.ablations", "benchmarks.metrics",
 )
+# What made the metrics of records from before it was part of the fingerprint.
+FIRST_METRICS = {"benchmarks.metrics": "6aedb908b7964c1a"}
 # They turn files into arrays, which loading compares with the content hash that names the cell:
 # where there is one, another reader cannot change what a cell gets.
 READERS = tuple(f"benchmarks.datasets.{name}" for name in
@@ -127,6 +129,8 @@ def changed_modules(record: dict) -> list[str]:
     Readers of data do not count where the cell is named by the hash of its data.
     """
     recorded = record["provenance"].get("modules", {})
+    if record.get("metrics"):
+        recorded = FIRST_METRICS | recorded
     pinned = () if record["cell"]["content_hash"].startswith("variant:") else READERS
     return sorted(name for name, value in recorded.items()
                   if name not in pinned and module_hash(name) != value)

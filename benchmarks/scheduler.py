@@ -18,9 +18,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 from benchmarks import provenance
 from benchmarks.cache import artifacts_root, file_lock, short_hash
@@ -74,6 +75,11 @@ def look(door: dict, dask_worker=None) -> dict:
             "code": code_hash(door["token"]), "versions": provenance.versions(),
             "cores": provenance.n_cores(), "threads": dask_worker.state.nthreads, "gpus": slots,
             "devices": _cuda_devices() if door["cuda"] and slots else None}
+
+
+def _host(address: str) -> str:
+    """Machine of a dask worker, of which it may have several."""
+    return urlsplit(address).hostname or address
 
 
 def _cuda_devices() -> int:
@@ -146,6 +152,7 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
             return {"attempts": made}
         slots = worker.state.total_resources.get("GPU", 1) if job["device"] == "cuda" \
             else worker.state.nthreads
+        slots = max(slots, job["slots_of"].get(_host(worker.address), 0))  # it may have joined late
         child = _Told({**job, "parent": os.getpid(), "at_once": slots}, timeout, tell)
         try:
             while not child.ended() and not unwanted():
@@ -190,6 +197,8 @@ class Cluster:
     ----------
     slots : int
         Cells that the workers take at a time: their threads, or their GPUs.
+    slots_of : dict of str -> int
+        Those of all workers of a machine, which share its memory.
     warnings : list of str
         What is odd but does not keep cells from running.
 
@@ -205,7 +214,7 @@ class Cluster:
         self.address, self.results, self.source = address, Path(results).resolve(), source
         self.device, self.threads = device, threads
         self.topic = f"mixnet-{uuid.uuid4().hex}"
-        self.slots, self.warnings = 0, []
+        self.slots, self.slots_of, self.warnings = 0, Counter(), []
         self._cells: dict[str, Remote] = {}
 
     def __enter__(self) -> Cluster:
@@ -237,7 +246,7 @@ class Cluster:
         """Start a cell on some worker; the arguments are those of `Child`."""
         if self.client.status != "running":
             raise self.lost()
-        return Remote(self, job, timeout)
+        return Remote(self, {**job, "slots_of": dict(self.slots_of)}, timeout)
 
     def lost(self) -> SchedulerError:
         """The error that stands for a scheduler that is gone."""
@@ -268,8 +277,9 @@ class Cluster:
                         for words in self._problems(seen, door)]
         if problems:
             raise SchedulerError("\n  ".join(["these dask workers cannot run cells:", *problems]))
-        self.slots = sum(seen["gpus"] if door["cuda"] else seen["threads"]
-                         for seen in found.values())
+        for worker, seen in found.items():
+            self.slots_of[_host(worker)] += seen["gpus"] if door["cuda"] else seen["threads"]
+        self.slots = self.slots_of.total()
         if not self.slots:
             raise SchedulerError("--device is cuda, needs dask workers with a GPU resource: start "
                                  f"one for each GPU with `dask worker {self.address} --nthreads 1 "
@@ -298,10 +308,10 @@ class Cluster:
             if seen["unlocked"]:
                 self.warnings.append(f"{worker} does not see file locks of this machine: let no "
                                      "second run use these folders")
-            at_once = seen["gpus"] if self.device == "cuda" else seen["threads"]
-            if at_once * self.threads > seen["cores"]:
-                self.warnings.append(f"{worker} takes {at_once} cells of {self.threads} thread(s) "
-                                     f"at a time on {seen['cores']} cores")
+        for host, seen in {_host(worker): seen for worker, seen in found.items()}.items():
+            if self.slots_of[host] * self.threads > seen["cores"]:
+                self.warnings.append(f"{host}: its workers take {self.slots_of[host]} cells of "
+                                     f"{self.threads} thread(s) at a time on {seen['cores']} cores")
 
 
 def _sweep(folder: Path, token: str) -> None:

@@ -1,8 +1,12 @@
 """Does changed code still give the same bits? One seed is run again, the others re-stamped.
 
-Of each group of stale cells (same dataset, method, space and old fingerprint) the cheapest seed
-runs again. Where its outputs are bit-identical from identical inputs, each other member gets a new
+Of each group of stale cells (same dataset, method, space and old code) the cheapest seed runs
+again. Where its outputs are bit-identical from identical inputs, each other member gets a new
 attempt with the old outputs and the new fingerprint (``restamped_from``); otherwise it stays stale.
+What an earlier verification saw of a group is not run again.
+
+For changes that no data can tell apart, such as of what is said of a damaged file, a group may be
+a method's cells of all datasets and schedules: a short training then stands for the long ones.
 """
 
 from __future__ import annotations
@@ -15,17 +19,35 @@ from benchmarks.progress import Display
 from benchmarks.record import Store
 
 
-def verify(plan: Plan, store: Store, settings: Settings, display: Display) -> bool:
-    """Verify every stale cell of a plan, needs first; True if none is left stale or fails now."""
+def verify(plans: list[Plan], store: Store, settings: Settings, display: Display,
+           by: str = "dataset") -> bool:
+    """Verify every stale cell of the plans, needs first; True if none is left stale or fails now.
+
+    ``by``: "dataset" runs one seed of each dataset and method, "method" one cell of each method.
+    """
+    nodes = {key: node for plan in plans for key, node in plan.nodes.items()}
     tried: set[str] = set()
-    while group := _next_group(plan, store, tried):
+    while groups := _groups(nodes.values(), store, tried, by):
+        witnesses = _witnesses(nodes.values(), store, by)
+        if known := groups.keys() & witnesses.keys():
+            for tag in sorted(known):
+                group, seen = groups[tag], witnesses[tag]
+                tried.update(node.key for node in group)
+                n = sum(_restamp(node, seen, store, by) for node in group)
+                display.line(f"verify {_name(group[0].cell)}: {n} re-stamped, seen at "
+                             f"{_name(seen['cell'])}")
+            continue  # what depends on these may have a witness too
+
+        def cost(node):
+            return _cost(node, store)
+
+        # The cheapest first: what depends on it may be cheaper than what is to come.
+        group = min(groups.values(), key=lambda group: min(map(cost, group)))
         tried.update(node.key for node in group)
-        chosen = min(group, key=lambda node: _cost(node, store))
+        chosen = min(group, key=cost)
         old = cell_state(chosen, store).record
-        display.line(f"verify {chosen.cell['dataset']} {chosen.cell['method']} "
-                     f"{chosen.cell['params']['space']}: {len(group)} stale, running seed "
-                     f"{chosen.cell['seed']}")
-        summary = Dispatcher(_closure(chosen, plan), store, settings, display).run()
+        display.line(f"verify {_name(chosen.cell)}: one of {len(group)} stale runs")
+        summary = Dispatcher(_closure(chosen), store, settings, display).run()
         if summary.stopped:
             return False
         new = cell_state(chosen, store)
@@ -34,9 +56,10 @@ def verify(plan: Plan, store: Store, settings: Settings, display: Display) -> bo
         elif not _same(old, new.record):
             display.line("  differs; the others stay stale: `mixnet run` computes them anew")
         else:
-            n = sum(_restamp(node, new.record, store) for node in group if node is not chosen)
+            n = sum(_restamp(node, new.record, store, by)
+                    for node in group if node is not chosen)
             display.line(f"  bit-identical, {n} re-stamped")
-    left = [(node, state) for node in plan.nodes.values()
+    left = [(node, state) for node in nodes.values()
             if (state := cell_state(node, store)).name == "stale"
             or state.name == "failed" and state.record]  # its new code fails where the old did not
     for node, state in left:
@@ -44,21 +67,52 @@ def verify(plan: Plan, store: Store, settings: Settings, display: Display) -> bo
     return not left
 
 
-def _next_group(plan: Plan, store: Store, tried: set[str]) -> list[Node]:
-    """Untried cells that are stale only by code, alike in all but the seed; plan order."""
-    group, tag = [], None
-    for node in plan.nodes.values():
-        if node.key in tried:
-            continue
+def _name(cell: dict) -> str:
+    return f"{cell['dataset']} {cell['method']} {cell['params']['space']} seed {cell['seed']}"
+
+
+def _tag(node: Node, record: dict, by: str) -> tuple:
+    """What cells of a group have in common; of the code only what changed."""
+    cell, modules = node.cell, record["provenance"]["modules"]
+    old = {name: modules.get(name) for name in provenance.changed_modules(record)}
+    alike = ()
+    if by == "dataset":  # all but the seed, of its inputs too
+        params = {name: value for name, value in cell["params"].items() if name != "inputs"}
+        inputs = {role: need.cell["method"] for role, need in node.needs.items()}
+        alike = cell["dataset"], canonical_json(params), canonical_json(inputs)
+    return *alike, cell["method"], cell["params"]["space"], canonical_json(old)
+
+
+def _groups(nodes, store: Store, tried: set[str], by: str) -> dict[tuple, list[Node]]:
+    """Untried cells that are stale only by code, by their tag."""
+    groups: dict[tuple, list[Node]] = {}
+    for node in nodes:
+        if node.key not in tried:
+            state = cell_state(node, store)
+            if state.name == "stale" and not state.other:
+                groups.setdefault(_tag(node, state.record, by), []).append(node)
+    return groups
+
+
+def _witnesses(nodes, store: Store, by: str) -> dict[tuple, dict]:
+    """Fresh records whose cell has the same outputs by older code: tag of the older one -> record.
+
+    One that differs from the older code takes the word from all others of its tag. Only attempts
+    count that were computed themselves: a re-stamped one is no second witness.
+    """
+    found, contradicted = {}, set()
+    for node in nodes:
         state = cell_state(node, store)
-        if state.name != "stale" or state.other:
+        if state.name != "done" or state.record.get("restamped_from"):
             continue
-        mine = (node.cell["dataset"], node.cell["method"], node.cell["params"]["space"],
-                canonical_json(state.record["provenance"]["modules"]))
-        if tag in (None, mine):
-            tag = mine
-            group.append(node)
-    return group
+        for old in store.attempts(node.cell):
+            if old["status"] != "done" or old.get("restamped_from"):
+                continue
+            if _same(old, state.record):
+                found.setdefault(_tag(node, old, by), state.record)
+            elif _inputs(old) == _inputs(state.record):
+                contradicted.add(_tag(node, old, by))
+    return {tag: record for tag, record in found.items() if tag not in contradicted}
 
 
 def _cost(node: Node, store: Store) -> tuple:
@@ -68,8 +122,8 @@ def _cost(node: Node, store: Store) -> tuple:
     return absent, cell_state(node, store).record.get("seconds") or 0.0, node.cell["seed"]
 
 
-def _closure(node: Node, plan: Plan) -> Plan:
-    part = Plan(plan.fast, plan.source, plan.store)
+def _closure(node: Node) -> Plan:
+    part = Plan()
 
     def take(one: Node):
         for need in one.needs.values():
@@ -80,21 +134,33 @@ def _closure(node: Node, plan: Plan) -> Plan:
     return part
 
 
+def _inputs(record: dict) -> dict:
+    return {role: used["hash"] for role, used in record["inputs"].items()}
+
+
+def _result(record: dict) -> dict:
+    """What was computed, but for what says how: seconds, and if an embedding was another cell's."""
+    values = {name: value for name, value in record["values"].items()
+              if not name.endswith("seconds") and name != "spectral_reused"}
+    return {"outputs": record["outputs"], "values": values, "metrics": record["metrics"]}
+
+
 def _same(old: dict, new: dict) -> bool:
-    hashes = [{role: used["hash"] for role, used in record["inputs"].items()}
-              for record in (old, new)]
-    return old["outputs"] == new["outputs"] and hashes[0] == hashes[1]
+    return _result(old) == _result(new) and _inputs(old) == _inputs(new)
 
 
-def _restamp(node: Node, verified: dict, store: Store) -> bool:
+def _restamp(node: Node, verified: dict, store: Store, by: str) -> bool:
     with file_lock(node.artifacts / "run.lock", wait=False) as held:
         state = cell_state(node, store)
         if not held or state.name != "stale" or state.other:
             return False
         old = state.record
+        kept = {name: now for name in old["provenance"]["modules"]
+                if (now := provenance.module_hash(name)) is not None}
         store.write({**old, "restamped_from": old["attempt"],
-                     "verified_by": {"key": verified["key"], "attempt": verified["attempt"]},
+                     "verified_by": {"key": verified["key"], "attempt": verified["attempt"],
+                                     "dataset": verified["cell"]["dataset"], "by": by},
                      "provenance": {**old["provenance"],
-                                    "modules": verified["provenance"]["modules"],
+                                    "modules": verified["provenance"]["modules"] | kept,
                                     "restamped": provenance.commit()}})
         return True

@@ -154,6 +154,8 @@ def compute(job: dict, record: dict) -> dict:
     if method["kind"] in ("labelled", "counting", "generative", "evaluation", "exhibit"):
         run = stages.resolve(f"benchmarks.{method['kind']}:run")
     result = run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
+    if result.labels is not None:
+        from benchmarks.metrics import all_metrics  # part of the fingerprint
     # Imported late joins; what was imported before counts as it was then, not as edited since.
     record["provenance"]["modules"] = {**provenance.imported_modules(*own), **modules}
     record["phases"] = {"load": loading, **result.phases}
@@ -169,8 +171,6 @@ def compute(job: dict, record: dict) -> dict:
         save_array(artifacts / "samples.npy", result.samples)
         record["outputs"]["samples"] = array_hash(result.samples)
     if result.labels is not None:
-        from benchmarks.metrics import all_metrics
-
         save_array(artifacts / "labels.npy", result.labels)
         record["outputs"]["labels"] = array_hash(result.labels)
         arrays["labels"] = small_int(result.labels)

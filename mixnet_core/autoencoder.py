@@ -206,17 +206,20 @@ class Autoencoder(TransformerMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path):
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote. Raises ValueError for other files."""
         state = load_checkpoint(Path(path))
-        if state is None or state.get("kind") != "mixnet autoencoder":
+        if not isinstance(state, dict) or state.get("kind") != "mixnet autoencoder":
             raise ValueError(f"{path} is not an autoencoder that mixnet saved")
-        self = cls(**state["params"])
-        self.mean_, self.scale_ = state["mean"].numpy(), state["scale"]
-        self.n_features_in_ = len(self.mean_)
-        self.network_ = _Network(
-            self.n_features_in_, tuple(self.hidden), self.code_dim, torch.Generator()
-        )
-        self.network_.load_state_dict(state["network"])
+        try:
+            self = cls(**state["params"])
+            self.mean_, self.scale_ = state["mean"].numpy(), state["scale"]
+            self.n_features_in_ = len(self.mean_)
+            self.network_ = _Network(
+                self.n_features_in_, tuple(self.hidden), self.code_dim, torch.Generator()
+            )
+            self.network_.load_state_dict(state["network"])
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise ValueError(f"{path} is a damaged autoencoder: {error}") from error
         return self
 
 

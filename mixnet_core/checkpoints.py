@@ -3,14 +3,14 @@
 import functools
 import hashlib
 import marshal
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+
+from mixnet_core.storage import whole_file
 
 BLOCK_ROWS = 1 << 16
 
@@ -19,18 +19,8 @@ def save_checkpoint(path, state: dict) -> None:
     """Write `state` (tensors, numbers, strings, lists, dicts) to `path`, if that is not None."""
     if path is None:
         return
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path) -> dict | None:

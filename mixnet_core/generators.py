@@ -198,5 +198,5 @@ class DenseBank(GeneratorBank):
         weights, biases = tensors[:n_layers], tensors[n_layers:]
         h = z
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            h = torch.baddbmm(bias, h, weight).relu()
-        return torch.baddbmm(biases[-1], h, weights[-1]).sigmoid()
+            h = torch.baddbmm(bias, h, weight).relu_()
+        return torch.baddbmm(biases[-1], h, weights[-1]).sigmoid_()

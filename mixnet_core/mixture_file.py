@@ -46,6 +46,15 @@ def save_mixture(model, path) -> None:
 def load_mixture(cls, path, given: dict):
     """Read a mixture of class `cls`; see :meth:`MixtureOfNetworks.load`."""
     header, arrays = load_model(path, KIND, VERSION)
+    try:
+        return _mixture(cls, path, given, header, arrays)
+    except ValueError:
+        raise
+    except Exception as error:  # a header of other types stops any line of it
+        raise ValueError(f"{path} is a damaged {KIND}: {error!r}") from error
+
+
+def _mixture(cls, path, given, header, arrays):
     missing = [name for name in header["given"] if name not in given]
     if missing:
         raise ValueError(

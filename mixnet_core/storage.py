@@ -1,5 +1,6 @@
 """Models in files: arrays and JSON in one zip, written whole or not at all, read without pickle."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -8,6 +9,26 @@ from pathlib import Path
 import numpy as np
 
 HEADER = "header"
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """A binary file to write; it takes the place of the one at `path` when all is on the disk.
+
+    The folder is made where it is missing. After an error the old file is as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def save_model(path, kind: str, version: int, header: dict, arrays: dict[str, np.ndarray]) -> None:
@@ -23,20 +44,10 @@ def save_model(path, kind: str, version: int, header: dict, arrays: dict[str, np
         Whatever JSON can hold.
     arrays : dict of str -> ndarray
     """
-    path = Path(path)
     text = json.dumps({"kind": kind, "version": version, **header})
     entries = {HEADER: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **entries)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        np.savez(file, allow_pickle=False, **entries)
 
 
 def load_model(path, kind: str, version: int) -> tuple[dict, dict[str, np.ndarray]]:
@@ -63,7 +74,9 @@ def load_model(path, kind: str, version: int) -> tuple[dict, dict[str, np.ndarra
             f"{path} is not a {kind} that mixnet saved, or it is damaged: {error}"
         ) from error
     if found[0] != kind:
-        raise ValueError(f"{path} holds a {found[0]}; needed a {kind}")
+        raise ValueError(f"{path} holds a {found[0]!s:.60}; needed a {kind}")
+    if not isinstance(found[1], int):
+        raise ValueError(f"{path} is of version {found[1]!r:.60}, which is no number")
     if found[1] > version:
         raise ValueError(
             f"{path} is of version {found[1]}, made by a later mixnet; "

@@ -1,6 +1,7 @@
 """The house keeps its one direction, its stanzas resolve, and its packages are all listed."""
 
 import ast
+import csv
 import importlib
 import subprocess
 import sys
@@ -141,3 +142,8 @@ def test_constraints_pin_every_requirement():
     wanted = {w.partition(">")[0].lower() for group in extras for w in group}
     wanted |= {w.partition(">")[0].lower() for w in project["dependencies"]}
     assert wanted - {"mixnet[notebooks]", "mixnet[dask]"} | {"ruff"} <= pinned
+
+
+def test_attempts_have_a_field_for_each_name():
+    with (ROOT / "results/attempts.csv").open(encoding="utf-8", newline="") as lines:
+        assert {len(row) for row in csv.reader(lines)} == {7}

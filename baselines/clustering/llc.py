@@ -21,9 +21,8 @@ from .graph import (
     check_points,
     components,
     median_squared_distance,
-    nearest_neighbours,
-    smallest_eigenvectors,
 )
+from .many import nearest_neighbours, smallest_eigenvectors
 from .rotation import rotate, row_normalise
 
 
@@ -140,7 +139,7 @@ class LLC(ClusterMixin, BaseEstimator):
             # the k nearest are the first of the k_max nearest
             alpha = regression_weights(among[:, :k, :k], to_point[:, :k], ridge)
             M = learner(alpha, index[:, :k])
-            out[f"{name}_vectors"] = smallest_eigenvectors(M.T @ M, self.n_clusters)[1]
+            out[f"{name}_vectors"] = smallest_eigenvectors(M.T @ M, self.n_clusters, M)[1]
             out[f"{name}_alpha"] = alpha
         return out
 

@@ -19,10 +19,9 @@ from .graph import (
     check_points,
     components,
     merged_components,
-    nearest_neighbours,
     positive_median,
-    smallest_eigenvectors,
 )
+from .many import nearest_neighbours, smallest_eigenvectors
 from .rotation import row_normalise
 
 

@@ -86,7 +86,8 @@ class StackedCAE(ChainModel):
     contraction : tuple of float
         λ of each layer: the loss of an image is cross-entropy + λ ||J_f||²_F, both summed, not
         averaged, over units. Ours: 0.1, as the contractive autoencoder of the Theano tutorials;
-        the sizes of walk_std that work depend on it.
+        the sizes of walk_std that work depend on it. On MNIST the walk then leaves the data for a
+        few fixed points; with 1 and 5 it stays near them (see methods.toml).
     lr : float
         Of Adam (ours); falls linearly to zero.
     batch_size : int

@@ -174,14 +174,18 @@ class GenerativeModel(BaseEstimator):
             raise
         except Exception as error:  # numpy and zipfile raise many types for other files
             raise ValueError(f"{path} is not a model that was saved here: {error}") from error
-        if head.get("kind") != cls.__qualname__:
-            raise ValueError(f"{path} holds a {head.get('kind')}, not a {cls.__qualname__}")
-        params = {k: tuple(v) if isinstance(v, list) else v for k, v in head["params"].items()}
-        self = cls(**params | {"device": device})
-        self.n_features_in_ = head["n_features"]
-        self.values_, self.history_ = head["values"], head["history"]
-        self.network_ = self._network(self.n_features_in_)
-        self.network_.load_state_dict(weights)
+        found = head.get("kind") if isinstance(head, dict) else head
+        if found != cls.__qualname__:
+            raise ValueError(f"{path} holds a {found!s:.60}, not a {cls.__qualname__}")
+        try:
+            params = {k: tuple(v) if isinstance(v, list) else v for k, v in head["params"].items()}
+            self = cls(**params | {"device": device})
+            self.n_features_in_ = head["n_features"]
+            self.values_, self.history_ = head["values"], head["history"]
+            self.network_ = self._network(self.n_features_in_)
+            self.network_.load_state_dict(weights)
+        except Exception as error:  # a header of other types stops any line of it
+            raise ValueError(f"{path} is a damaged {cls.__qualname__}: {error!r}") from error
         self.network_.to(device).requires_grad_(False)
         return self
 

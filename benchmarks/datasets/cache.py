@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.wellformed import load_arrays
+
 log = logging.getLogger(__name__)
 
 
@@ -43,8 +45,8 @@ def load(path, expected=None):
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            X, y, claimed = stored["X"], stored["y"], str(stored["content_hash"])
+        stored = load_arrays(path)
+        X, y, claimed = stored["X"], stored["y"], str(stored["content_hash"])
         found = content_hash(X, y)
         if found == (expected or claimed):
             return X, y, found

@@ -264,7 +264,9 @@ def _words(rows, alarms, again, simulation, gate) -> str:
                    row["drop_80_tied_0.5"])
         lines.append(f"| {where} | {row['method']} | {label}, {unit} | {sd} | "
                      + " | ".join(f"{value:.2f}" for value in numbers) + " |")
-    lines += ["", "Rows of the exact methods find a drop, or rise, of one point always.", "",
+    lines += ["", "Rows of the exact methods find a drop, or rise, of one data point always on the "
+              "reference's machine; on another, of more than "
+              f"{gate['moved_elsewhere']} of a seed.", "",
               "Any alarm without a drop, simulated: "
               f"{rows[-1]['false_alarms']:.2%} of runs by normal deviations, "
               f"{rows[-1]['false_alarms_resampled']:.2%} by resampled ones.", ""]

@@ -1,1 +1,1 @@
-"""Timings of what takes the time: ``pytest benchmarks/perf``. None asserts on time."""
+"""The speed gate (``tox -e perf``): ratios and rates, measured side by side in one run."""

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import registry
-from benchmarks.cache import write_atomic
-from benchmarks.report import plot
+from benchmarks.report import plot, words
 from benchmarks.report.plot import COLOURS
 from mixnet_core.components import judge_graphs
 
@@ -69,8 +68,7 @@ def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
     frame = knee_frame(suggestion, paper)
     figure = _figure(frame, title)
     paths = {kind: Path(f"{path}.{kind}") for kind in ("csv", "png", "pdf")}
-    paths["csv"].parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(paths["csv"], index=False, lineterminator="\n")
+    words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
     plot.save(figure, path, dpi=200)
     return paths
 
@@ -110,8 +108,8 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
                      f"found: {row['found']}); the paper: {row['paper']}; "
                      f"n {row['n']}/{row['n_asked']}")
     paths["csv"] = Path(out_dir) / f"{stem}.csv"
-    words = pd.DataFrame(rows).convert_dtypes().to_csv(index=False, lineterminator="\n")
-    write_atomic(paths["csv"], lambda handle: handle.write(words.encode()))
+    frame = pd.DataFrame(rows).convert_dtypes()
+    words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
     return "\n".join(lines), paths
 
 

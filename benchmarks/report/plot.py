@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.cache import write_atomic
 
 # Okabe and Ito's palette, told apart by all common forms of colour blindness; hatches tell the
 # bars apart in print as well.
@@ -64,9 +67,8 @@ def save(figure, base, dpi: int = 150) -> dict[str, Path]:
     """Write `base`.png and `base`.pdf, without dates or versions: the same data, the same files."""
     paths = {kind: Path(f"{base}.{kind}") for kind in ("png", "pdf")}
     for kind, path in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         empty = {"Software": None} if kind == "png" else {"CreationDate": None, "Producer": None}
-        figure.savefig(path, dpi=dpi, metadata=empty)
+        write_atomic(path, partial(figure.savefig, format=kind, dpi=dpi, metadata=empty))
     return paths
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.report import words
+
 FIRST = ("cell.dataset", "cell.method", "cell.params.space", "cell.seed", "stale",
          "metrics.purity", "metrics.acc", "metrics.nmi", "metrics.ari", "seconds")
 
@@ -23,7 +25,4 @@ def frame(records) -> pd.DataFrame:
 def write(records, path) -> Path:
     """Write the rows of `frame` as CSV, the file replaced whole."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    frame(records).to_csv(temporary, index=False, lineterminator="\n")
-    return temporary.replace(path)
+    return words.replace(path, frame(records).to_csv(index=False, lineterminator="\n"))

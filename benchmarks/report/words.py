@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from benchmarks.cache import write_atomic
 
 
 def pm(mean, std):
@@ -40,6 +40,5 @@ def tex(words):
 
 def replace(path, content):
     """Write a text file whole; returns its path."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(content, encoding="utf-8")
-    return temporary.replace(path)
+    write_atomic(path, lambda file: file.write(content.encode()))
+    return path

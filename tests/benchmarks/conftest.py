@@ -199,6 +199,23 @@ def box(tmp_path, monkeypatch):
     return Box(tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def quick(box, monkeypatch):
+    """`box` with the report replaced by one CSV: the tables have tests of their own."""
+    from benchmarks.report import table1
+
+    def write(records, suite, out_dir, stem="table1", **_):
+        out_dir.mkdir(parents=True, exist_ok=True)
+        path = out_dir / f"{stem}.csv"
+        path.write_text("\n".join(f"{r['cell']['method']},{r['cell']['seed']},{r['status']},"
+                                  f"{r['stale']}" for r in records))
+        return {"csv": path}
+
+    monkeypatch.setattr(table1, "write", write)
+    monkeypatch.setattr(table1, "text", lambda *_, **__: "TABLE")
+    return box
+
+
 EVIL = '<script>window.pwned = 1</script><img src=x onerror="window.pwned = 1">'
 SHELF_METHODS = {
     "autoencoder": ("Autoencoder", "embedding", ["raw"]),

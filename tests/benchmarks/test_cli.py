@@ -1,4 +1,4 @@
-"""The command line from outside: exit statuses, tables, selections, verify."""
+"""The command line from outside: exit statuses, tables, selections."""
 
 import csv
 import io
@@ -8,23 +8,6 @@ import pytest
 from benchmarks import progress, tables
 from benchmarks.cli import main
 from benchmarks.progress import History, duration
-
-
-@pytest.fixture
-def quick(box, monkeypatch):
-    """`box` with the report replaced by one CSV: the tables have tests of their own."""
-    from benchmarks.report import table1
-
-    def write(records, suite, out_dir, stem="table1", **_):
-        out_dir.mkdir(parents=True, exist_ok=True)
-        path = out_dir / f"{stem}.csv"
-        path.write_text("\n".join(f"{r['cell']['method']},{r['cell']['seed']},{r['status']},"
-                                  f"{r['stale']}" for r in records))
-        return {"csv": path}
-
-    monkeypatch.setattr(table1, "write", write)
-    monkeypatch.setattr(table1, "text", lambda *_, **__: "TABLE")
-    return box
 
 
 def run(box, *words):
@@ -147,51 +130,6 @@ def test_status_names_the_changed_module(quick, capsys):
     assert "kmeans,0,done,True" in (quick.results / "small.csv").read_text()
 
 
-def test_verify_restamps_where_the_bits_are_the_same(quick, capsys):
-    run(quick)
-    before = len(quick.store.all())
-    quick.edit("helper", "x + 0.0", "x - 0.0")
-    quick.clear()
-    assert main(["verify", "small", "--jobs", "2"]) == 0
-    # one seed of each group, whichever was cheapest
-    assert [line.split()[0] for line in quick.ran()] == ["embed"] + ["good"] * 5 + ["mix"] * 2
-    records = quick.store.all()
-    stamped = [r for r in records if r.get("restamped_from")]
-    assert len(records) == before + 16 and len(stamped) == 8
-    old = {(r["key"], r["attempt"]): r for r in records}
-    for new in stamped:
-        first = old[new["key"], new["restamped_from"]]
-        assert new["outputs"] == first["outputs"] and new["arrays"] == first["arrays"]
-        assert new["provenance"]["started"] == first["provenance"]["started"]
-        assert new["provenance"]["modules"] != first["provenance"]["modules"]
-        assert (new["verified_by"]["key"], new["verified_by"]["attempt"]) in old
-    assert main(["status", "small"]) == 0
-    quick.clear()
-    assert run(quick) == 0 and quick.ran() == []
-
-
-def test_verify_leaves_what_differs_stale(quick, capsys):
-    quick.suite(["flat"], ["kmeans", "spectral"], "0-2")
-    run(quick)
-    quick.edit("cluster", ".astype(int)", ".astype(int) * 0")
-    assert main(["verify", "small"]) == 1
-    text = capsys.readouterr()
-    assert "differs" in text.err and "stale: flat kmeans raw" in text.err
-    assert not any(r.get("restamped_from") for r in quick.store.all())
-    assert main(["status", "small"]) == 1
-    assert "1 done" in (out := capsys.readouterr().out) and "2 stale" in out
-
-
-def test_verify_is_not_content_where_the_new_code_fails(quick, capsys):
-    quick.suite(["flat"], ["kmeans"])
-    run(quick)
-    quick.edit("cluster", "note(self.mode, self.seed)", "raise ValueError('broken')")
-    assert main(["verify", "small"]) == 1
-    text = capsys.readouterr()
-    assert "failed: flat kmeans raw seed 0 (error: ValueError: broken)" in text.err
-    assert "nothing is stale" not in text.out
-
-
 def test_a_damaged_record_is_warned_of(quick, capsys):
     quick.suite(["flat"], ["kmeans"])
     run(quick)
@@ -263,3 +201,16 @@ def test_off_a_terminal_a_long_run_still_says_how_it_goes(monkeypatch):
         now[0] = 1000 + 60 * minute
         display.status(f"minute {minute}")
     assert stream.getvalue() == "minute 5\nminute 10\n"
+
+
+def test_status_counts_the_cells_of_no_suite(quick, capsys):
+    quick.suite(["flat"], ["kmeans", "spectral"], "0-1")
+    assert run(quick) == 0
+    quick.suite(["flat"], ["kmeans"], "0-1")
+    assert main(["status"]) == 0
+    assert "of no suite" in (words := capsys.readouterr().out) and ": 2 cells, 0 of" in words
+    quick.edit("spectral", ".astype(int)", ".astype(int) * 1")
+    assert main(["status"]) == 0
+    assert ": 2 cells, 2 of" in capsys.readouterr().out
+    assert main(["status", "small"]) == 0
+    assert "of no suite" not in capsys.readouterr().out

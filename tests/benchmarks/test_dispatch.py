@@ -295,7 +295,8 @@ def test_labels_for_others_come_from_the_records(box):
     path = node.artifacts / "labels.npy"
     path.write_bytes(b"damaged")
     time.sleep(0.01)
-    assert artefact(node, record, box.store) == path and path.stat().st_size > 40
+    assert artefact(node, record, box.store) == path and path.read_bytes() == b"damaged"
+    assert artefact(node, record, box.store, unpack=True) == path and path.stat().st_size > 40
 
 
 def running(pid):

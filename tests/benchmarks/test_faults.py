@@ -1,6 +1,7 @@
 """Whatever is killed, full or damaged: nothing finished is lost, and nothing runs on alone."""
 
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
@@ -284,8 +285,21 @@ def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds
         ends.append(harness(box))
         again = starts(box, since)
         assert not done & set(again) and len(ends) <= n_kills + 1
+    assert ends.count(-signal.SIGKILL) > n_kills / 4
+    closing_checks(box, undisturbed)
+
+
+def test_each_kill_of_a_worker_is_a_record(box, calm, monkeypatch):
+    undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"])
+    moments = dict.fromkeys(range(2, n_steps, 3), "cell")
+    break_at(box, monkeypatch, moments)
+    while len(steps(box)) < max(moments):
+        assert harness(box) in (0, 1)
+    struck = [line for number, line in enumerate(steps(box), 1)
+              if number in moments and line[0] != "harness"]
     killed = [r for r in box.store.all() if r["status"] == "killed"]
-    assert ends.count(-signal.SIGKILL) > n_kills / 4 and len(killed) > n_kills / 8
+    assert len(killed) == len(struck) > len(moments) / 4
+    assert sorted(r["key"] for r in killed) == sorted(line[0] for line in struck)
     closing_checks(box, undisturbed)
 
 
@@ -325,6 +339,39 @@ def test_a_disk_that_takes_no_more(box, calm, below):
     assert not finished(box)
     assert bool(starts(box)) == (below == "record")
     closing_checks(box, undisturbed)
+
+
+def test_a_full_disk_where_labels_are_unpacked_is_that_of_the_cell(box, monkeypatch, capsys):
+    """Labels of a record whose artefact is not here: only the cell that needs them is not done."""
+    box.suite(["blobs", "flat"], ["kmeans10"])
+    assert box.run().complete
+    box.suite(["blobs"], ["kmeans10", "mixnet"])
+    shutil.rmtree(box.root / "artifacts" / "blobs" / "kmeans10")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        assert main(["run", "small", "--dry-run"]) == 0
+        assert "mixnet" in capsys.readouterr().out
+        found = outcomes(box, box.run())
+    assert found["mixnet"].status == "killed" and found["mixnet"].reason.startswith("not started")
+    assert box.run().complete
+
+
+def test_a_full_disk_while_tables_are_written_is_said(box, monkeypatch, capsys):
+    box.suite(["flat"], ["kmeans"])
+    assert main(["run", "small"]) == 0
+    before = {path: path.read_bytes() for path in box.results.iterdir() if path.is_file()}
+    assert {"small.csv", "runs.csv"} <= {path.name for path in before}
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    capsys.readouterr()
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        assert main(["table", "small"]) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device; the records are whole, and `mixnet table small`" in said
+    assert before == {path: path.read_bytes() for path in box.results.iterdir() if path.is_file()}
 
 
 @pytest.mark.parametrize("suffix, other", [("json", ()), ("npz", ("runs.csv",))])

@@ -126,3 +126,4 @@ def test_any_attempts_file(shelf, content):
     (shelf.results / "attempts.csv").write_bytes(content)
     text = Page(page.page(shelf.store)).text
     assert ("line 2: field larger than" in text) == (len(content) > 100_000)
+    assert ("4 fields under 2 names" in text) == content.startswith(b"a,a")

@@ -174,3 +174,11 @@ def test_listing_imports_nothing_heavy(words):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_a_file_without_a_hash_is_fetched_over_tls_only():
+    for name, data in registry.datasets().items():
+        for variant in (data, *data.get("variant", {}).values()):
+            for file in variant.get("files", ()):
+                if not file.get("sha256"):
+                    assert all(url.startswith("https://") for url in file["urls"]), name

@@ -1,5 +1,6 @@
 """A suite on a dask cluster: whatever dies, nothing is lost and nothing finished runs twice."""
 
+import json
 import os
 import signal
 import threading
@@ -214,6 +215,21 @@ def test_other_code_on_a_worker_is_refused(box, cluster, monkeypatch):
     monkeypatch.setattr(scheduler, "code_hash", lambda token="": "another")
     with pytest.raises(SchedulerError, match="has other code than this checkout"):
         Cluster(cluster.scheduler_address, box.results).__enter__()
+
+
+def test_workers_of_one_machine_share_its_memory_and_cores(box, cluster, monkeypatch):
+    """Two workers of a thread each: a cell may take half of the memory, not all of it."""
+    monkeypatch.setattr(scheduler.provenance, "n_cores", lambda: 1)
+    box.suite(["flat"], ["slow"])
+    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+             "import pathlib, sys; pathlib.Path(os.environ['FAKE_LOG'] + '.job').write_text("
+             "pathlib.Path(sys.argv[-1]).read_text())")
+    with Cluster(cluster.scheduler_address, box.results, threads=8) as door:
+        assert door.slots == 2 and list(door.slots_of.values()) == [2]
+        assert box.run(launch=door.launch).complete
+        (words,) = door.warnings
+        assert "its workers take 2 cells of 8 thread(s)" in words
+    assert json.loads(Path(f"{box.log}.job").read_text())["at_once"] == 2
 
 
 def test_gpu_cells_need_workers_with_slots(box, cluster):

@@ -68,7 +68,7 @@ def test_an_interrupted_save_leaves_the_old_file(where, tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    target = checkpoints.torch if where == "save" else checkpoints.os
+    target = checkpoints.torch if where == "save" else os
     monkeypatch.setattr(target, where, interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(path, {"new": 1})

@@ -291,7 +291,7 @@ FILES = [
     Target("dataset csr_npz", _csr, _dataset("csr_npz"), (DatasetError,), members=True),
     Target("raw file", lambda _: b"some text that is longer\n" * 20, rawfile.read, (DatasetError,),
            forms=(*PACKINGS, pack_z)),
-    Target("parsed cache", _parsed_cache, cache.load),
+    Target("parsed cache", _parsed_cache, cache.load, members=True),
     Target("download", _csv, _download, (fetch._Refused,), forms=(*PACKINGS, pack_z)),
     Target("archive member", _zip, _archive_member, (fetch._Refused,), members=True),
     Target("array", _array, load_array),
@@ -363,6 +363,12 @@ def _vae():
     return VAE(latent_dim=2, hidden=(3,), updates=2, every=1, batch_size=5).fit(_points())
 
 
+def _autoencoder():
+    from mixnet_core.autoencoder import Autoencoder
+
+    return Autoencoder(code_dim=2, hidden=(3,), epochs=1, min_updates=1).fit(_points())
+
+
 def _loads(module, name):
     def parse(path):
         import importlib
@@ -383,12 +389,15 @@ def _load_plain(path):
 
 
 MODELS = [
-    Target("storage", _plain_model, _load_plain, (ValueError,)),
+    Target("storage", _plain_model, _load_plain, (ValueError,), fields=("header",)),
     Target("checkpoint of the library", _checkpoint, _core_checkpoint, members=True, n=60),
     Target("checkpoint of a baseline", _checkpoint, _baseline_checkpoint, members=True, n=60),
     Target("mixture", _saved(_mixture), _loads("mixnet_core.mixture", "MixtureOfNetworks"),
+           (ValueError,), fields=("header",), n=40),
+    Target("autoencoder", _saved(_autoencoder), _loads("mixnet_core.autoencoder", "Autoencoder"),
            (ValueError,), n=40),
-    Target("vae", _saved(_vae), _loads("baselines.generative.vae", "VAE"), (ValueError,), n=40),
+    Target("vae", _saved(_vae), _loads("baselines.generative.vae", "VAE"), (ValueError,),
+           fields=("head",), n=40),
 ]
 
 TARGETS = {target.name: target for target in (*FILES, *MODELS)}

@@ -82,8 +82,12 @@ def attempts(results: Path) -> list[dict[str, str]]:
         except csv.Error as error:
             return [{"damaged": f"attempts.csv, line {reader.line_num}: {error}"}]
     head, *rows = rows or [[]]
-    return [{name: words for name, words in zip(head, row, strict=False) if words}
-            for row in rows if any(row)]
+    kept = []
+    for row in filter(any, rows):
+        kept.append({name: words for name, words in zip(head, row, strict=False) if words})
+        if len(row) > len(head):  # a comma that was not quoted: names and words no longer agree
+            kept[-1]["damaged"] = f"{len(row)} fields under {len(head)} names"
+    return kept
 
 
 def commits(records) -> Table:

@@ -1,0 +1,135 @@
+"""`mixnet verify`: what is run again of what is stale, and what is re-stamped by it."""
+
+import json
+
+import pytest
+
+from benchmarks.cli import main
+
+
+def run(box, *words):
+    return main(["run", "small", "--jobs", "2", *words])
+
+
+def test_verify_restamps_where_the_bits_are_the_same(quick, capsys):
+    run(quick)
+    before = len(quick.store.all())
+    quick.edit("helper", "x + 0.0", "x - 0.0")
+    quick.clear()
+    assert main(["verify", "small", "--jobs", "2"]) == 0
+    # one seed of each group, whichever was cheapest
+    assert [line.split()[0] for line in quick.ran()] == ["embed"] + ["good"] * 5 + ["mix"] * 2
+    records = quick.store.all()
+    stamped = [r for r in records if r.get("restamped_from")]
+    assert len(records) == before + 16 and len(stamped) == 8
+    old = {(r["key"], r["attempt"]): r for r in records}
+    for new in stamped:
+        first = old[new["key"], new["restamped_from"]]
+        assert new["outputs"] == first["outputs"] and new["arrays"] == first["arrays"]
+        assert new["provenance"]["started"] == first["provenance"]["started"]
+        assert new["provenance"]["modules"] != first["provenance"]["modules"]
+        assert (new["verified_by"]["key"], new["verified_by"]["attempt"]) in old
+    assert main(["status", "small"]) == 0
+    quick.clear()
+    assert run(quick) == 0 and quick.ran() == []
+
+
+def test_verify_leaves_what_differs_stale(quick, capsys):
+    quick.suite(["flat"], ["kmeans", "spectral"], "0-2")
+    run(quick)
+    quick.edit("cluster", ".astype(int)", ".astype(int) * 0")
+    assert main(["verify", "small"]) == 1
+    text = capsys.readouterr()
+    assert "differs" in text.err and "stale: flat kmeans raw" in text.err
+    assert not any(r.get("restamped_from") for r in quick.store.all())
+    assert main(["status", "small"]) == 1
+    assert "1 done" in (out := capsys.readouterr().out) and "2 stale" in out
+
+
+def test_verify_is_not_content_where_the_new_code_fails(quick, capsys):
+    quick.suite(["flat"], ["kmeans"])
+    run(quick)
+    quick.edit("cluster", "note(self.mode, self.seed)", "raise ValueError('broken')")
+    assert main(["verify", "small"]) == 1
+    text = capsys.readouterr()
+    assert "failed: flat kmeans raw seed 0 (error: ValueError: broken)" in text.err
+    assert "nothing is stale" not in text.out
+
+
+@pytest.fixture
+def two(quick):
+    """One method on two datasets, two seeds each."""
+    quick.suite(["blobs", "flat"], ["spectral"], "0-1")
+    assert run(quick) == 0
+    return quick
+
+
+def stamps(box):
+    return sorted((r["cell"]["dataset"], r["cell"]["seed"]) for r in box.store.all()
+                  if r.get("restamped_from"))
+
+
+def test_by_method_one_cell_stands_for_all_datasets(two, capsys):
+    two.edit("helper", "x + 0.0", "x - 0.0")
+    two.clear()
+    assert main(["verify", "small", "--by", "method"]) == 0
+    assert len(two.ran()) == 1
+    assert len(stamps(two)) == 3
+    assert main(["status", "small"]) == 0
+
+
+def test_by_method_what_differs_leaves_all_datasets_stale(two, capsys):
+    two.edit("spectral", ".astype(int)", ".astype(int) * 0")
+    assert main(["verify", "small", "--by", "method"]) == 1
+    assert stamps(two) == []
+    assert main(["status", "small"]) == 1
+
+
+def test_by_method_a_short_schedule_stands_for_the_long(quick, capsys):
+    quick.suite(["blobs"], ["autoencoder"])
+    assert run(quick) == 0 and run(quick, "--fast") == 0
+    shorter = next(iter(quick.plan(fast=True).nodes))
+    for record in quick.store.all():  # the long one took long
+        if record["key"] != shorter:
+            (path,) = quick.results.rglob(f"{record['key']}-1.json")
+            path.write_text(path.read_text().replace('"seconds": ', '"seconds": 9'))
+    quick.edit("embed", "** self.power", "** (self.power + 0)")
+    quick.clear()
+    assert main(["verify", "small", "--by", "method"]) == 0
+    new = [r for r in quick.store.all() if r["attempt"] == 2]
+    assert len(new) == 2 and len(quick.ran()) == 1
+    assert [r["key"] for r in new if not r.get("restamped_from")] == [shorter]
+    assert main(["status", "small"]) == main(["status", "small", "--fast"]) == 0
+
+
+def test_what_was_verified_before_is_not_run_again(two, capsys):
+    """A record of the old code that comes later, from another machine, needs no second run."""
+    late = next(path for path in two.results.rglob("flat/spectral/*-1.json")
+                if json.loads(path.read_text())["cell"]["seed"] == 1)
+    kept = late.read_bytes()
+    late.unlink()
+    two.edit("helper", "x + 0.0", "x - 0.0")
+    assert main(["verify", "small"]) == 0
+    late.write_bytes(kept)
+    capsys.readouterr()
+    assert main(["verify", "small"]) == 0
+    assert "stale runs" not in capsys.readouterr().err
+    assert ("flat", 1) in stamps(two)
+
+
+def test_one_cell_that_differs_takes_the_word_from_the_witness(two, capsys):
+    """As above, but on one dataset the new code was seen to differ."""
+    late = next(path for path in two.results.rglob("flat/spectral/*-1.json")
+                if json.loads(path.read_text())["cell"]["seed"] == 1)
+    kept = late.read_bytes()
+    late.unlink()
+    two.edit("spectral", "self.labels_ = (", "self.labels_ = (self.seed == 0) * (")
+    two.suite(["blobs", "flat"], ["spectral"], "0")
+    assert main(["verify", "small"]) == 0  # of seed 0 nothing changed
+    two.suite(["blobs"], ["spectral"], "1")
+    assert run(two) == 0
+    two.suite(["blobs", "flat"], ["spectral"], "0-1")
+    late.write_bytes(kept)
+    assert main(["verify", "small", "--by", "method"]) == 0
+    assert "flat spectral raw seed 1: one of 1 stale runs" in capsys.readouterr().err
+    assert ("flat", 1) not in stamps(two)
