@@ -124,6 +124,9 @@ def csr_npz(path):
         if math.prod(shape) > MOST_VALUES:
             raise ValueError(f"{shape} values, needs at most {MOST_VALUES}")
         X = csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=shape)
+        # check_format looks at the rows' starts only where the last of them is above 0
+        if np.any(X.indptr[1:] < X.indptr[:-1]):
+            raise ValueError("indptr decreases")
         X.check_format(full_check=True)
         X = X.toarray().astype(np.float32, copy=False)
     except KeyError as error:

@@ -71,8 +71,8 @@ def test_pickles_are_never_read(tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"indices": np.array([1, 0, 7])}, {"indptr": np.array([0, 1])}, {"labels": np.zeros(3)},
-    {"shape": np.array([2])}, {"labels": None},
-], ids=["column", "indptr", "labels", "shape", "absent"])
+    {"shape": np.array([2])}, {"labels": None}, {"indptr": np.array([0, 1 << 28, 0])},
+], ids=["column", "indptr", "labels", "shape", "absent", "ends at none"])
 def test_inconsistent_csr(tmp_path, change):
     parts = {k: v for k, v in (sparse_parts() | change).items() if v is not None}
     np.savez(tmp_path / "a.npz", **parts)
