@@ -70,7 +70,8 @@ KNOWN = {"checkpoint of a baseline": pytest.mark.xfail(reason="KeyError: 'phases
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=KNOWN.get(name, ())) for name in TARGETS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=KNOWN.get(name, ())) for name in TARGETS])
 def test_many_damaged_files(worker, name, tmp_path):
     assert worker(name, tmp_path, 1, THOROUGH * TARGETS[name].n) == []
 
