@@ -35,7 +35,11 @@ class Checkpoint:
             )
             return
         if isinstance(found, dict) and found.get("signature") == signature:
-            self.phases = found["phases"]
+            phases = found.get("phases")
+            if isinstance(phases, dict) and all(isinstance(s, dict) for s in phases.values()):
+                self.phases = phases
+            else:
+                warnings.warn(f"{path} is damaged, the training starts again", stacklevel=4)
 
     def read(self, phase: str) -> dict | None:
         """The state of a phase, or None."""

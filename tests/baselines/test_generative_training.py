@@ -225,6 +225,10 @@ def test_another_training_or_a_damaged_file_counts_as_none(tmp_path):
     path.write_bytes(b"damaged")
     with pytest.warns(UserWarning, match="cannot be read, the training starts again"):
         assert Checkpoint(path, "one").read("training") is None
+    for phases in ({}, {"phases": 3}, {"phases": {"training": [1]}}):
+        torch.save({"signature": "one", **phases}, path)
+        with pytest.warns(UserWarning, match="is damaged, the training starts again"):
+            assert Checkpoint(path, "one").read("training") is None
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):

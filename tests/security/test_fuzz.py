@@ -64,14 +64,8 @@ def test_damaged_files(worker, name, tmp_path):
     assert worker(name, tmp_path, 0, TARGETS[name].n) == []
 
 
-# A checkpoint that is a whole file of the right training but has lost its phases: the mend changes
-# code that counts for every record of Table 2's baselines, and waits for when they are run again.
-KNOWN = {"checkpoint of a baseline": pytest.mark.xfail(reason="KeyError: 'phases'", strict=True)}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=KNOWN.get(name, ())) for name in TARGETS])
+@pytest.mark.parametrize("name", TARGETS)
 def test_many_damaged_files(worker, name, tmp_path):
     assert worker(name, tmp_path, 1, THOROUGH * TARGETS[name].n) == []
 
