@@ -118,10 +118,16 @@ class ParzenWindow(DensityMixin, BaseEstimator):
 
 
 def mean_and_error(log_density) -> tuple[float, float]:
-    """Mean over test points (n,) and its standard error, std / √n with ddof = 1 (NaN for n = 1)."""
+    """Mean over test points (n,) and its standard error, std / √n with ddof = 1 (NaN for n = 1).
+
+    Raises ValueError for another shape, and for densities that are not finite.
+    """
     log_density = np.asarray(log_density, dtype=np.float64)
     if log_density.ndim != 1 or not len(log_density):
         raise ValueError(f"log_density must be (n,), n >= 1; got shape {log_density.shape}")
+    if not np.isfinite(log_density).all():
+        bad = log_density[~np.isfinite(log_density)]
+        raise ValueError(f"log_density must be finite; got {bad[0]} ({len(bad)} of such)")
     n = len(log_density)
     error = log_density.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan
     return float(log_density.mean()), float(error)

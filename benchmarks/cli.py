@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks import provenance, registry
+from benchmarks import cache, provenance, registry
 from benchmarks.plan import Plan, cell_state, suite_plan
 from benchmarks.record import Store
 
@@ -224,12 +225,16 @@ def _run(args) -> int:
 
     store = Store(args.results)
     plan = _plan(args, args.suite, store)
+    if args.data_source and not os.path.isdir(args.data_source):
+        print(f"warning: --data-source (MIXNET_DATA) is {args.data_source}, which is no folder: "
+              "only what was read before is there", file=sys.stderr)
     if args.dry_run:
         from benchmarks import preview
 
         with _settings(args, store) as settings:
             print("\n".join(preview.lines(plan, store, settings)))
         return 0
+    _need_folders(store)
     display = Display()
     with _settings(args, store) as settings:
         runner = dispatch.Dispatcher(plan, store, settings, display)
@@ -245,6 +250,20 @@ def _run(args) -> int:
     display.line(dispatch.counts(summary))
     _explain(plan, summary)
     return 0 if summary.complete else 1
+
+
+def _need_folders(store: Store) -> None:
+    """Refuse, before any work, where the records or the files of cells have no place to go."""
+    for name, folder in (("--results (MIXNET_RESULTS)", store.root),
+                         ("MIXNET_ARTIFACTS", cache.artifacts_root())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            print(f"mixnet: {name} needs a folder that can be written; got {_near(folder)}: "
+                  f"{error.strerror}", file=sys.stderr)
+            raise _Refused from error
 
 
 def _explain(plan: Plan, summary) -> None:
@@ -312,6 +331,8 @@ def _report(args) -> int:
     store = Store(args.results)
     output = Path(args.output or store.results / "report.html")
     try:
+        if output.is_dir():  # known before the page is built
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         page.write(store, output)
     except OSError as error:
         print(f"mixnet: --output is {output}, needs a file that can be written: {error.strerror}",
@@ -380,6 +401,7 @@ def _verify(args) -> int:
     from benchmarks.verify import verify
 
     store = Store(args.results)
+    _need_folders(store)
     schedules = (False, True) if args.by == "method" else (args.fast,)
     plans = [suite_plan(suite, args.datasets, args.methods, args.seeds, fast, args.data_source,
                         store) for suite in _chosen_suites(args) for fast in schedules]

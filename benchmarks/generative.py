@@ -15,7 +15,6 @@ from baselines.protocols import PROTOCOLS
 from benchmarks import stages
 from benchmarks.cache import array_hash
 
-OWN = ("n_samples", "n_train", "max_updates")  # parameters of the cell that are read here
 STREAM = 2  # of the seed: draws of samples; 0 and 1 are the mixture's own
 
 

@@ -46,7 +46,7 @@ def merge(store: Store, folders: list[Path]) -> Merged:
         if (folder / "records").resolve() == store.root.resolve():
             raise Conflict(f"{folder} is the results folder itself, needs others")
     sources = [(folder, Store(folder)) for folder in folders]
-    chosen = [(source, _sound(folder, source)) for folder, source in sources]
+    chosen = [(source, _sound(source)) for _, source in sources]
     _check_data(store, chosen)
     result = Merged()
     for (folder, source), (_, records) in zip(sources, chosen, strict=True):
@@ -60,7 +60,7 @@ def merge(store: Store, folders: list[Path]) -> Merged:
     return result
 
 
-def _sound(folder: Path, source: Store) -> dict[tuple[str, int], dict]:
+def _sound(source: Store) -> dict[tuple[str, int], dict]:
     """The whole records of a folder by key and attempt; what is wrong with others is noted."""
     found = {}
     for record in source.all():

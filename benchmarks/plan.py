@@ -103,6 +103,9 @@ class Plan:
         if needs:
             params["inputs"] = {role: f"{need.cell['method']}/{need.key}"
                                 for role, need in needs.items()}
+        if stanza["kind"] == "generative" and "test" not in data:
+            raise registry.RegistryError(f"datasets.toml [{dataset}]: no 'test', images that "
+                                         f"samples of {method} can be scored on")
         content_hash, variant = self._identity(dataset, data)
         cell = {"dataset": dataset, "content_hash": content_hash, "method": method,
                 "params": params, "seed": int(seed)}

@@ -78,14 +78,14 @@ def methods() -> dict[str, dict]:
     Raises
     ------
     RegistryError
-        On an unknown kind or space, a missing estimator, a parameter without source, needs that do
-        not fit the kind, or a stanza like one that is not there.
+        On an unknown kind or space, a missing estimator, a parameter or default without source, or
+        one that is both, needs that do not fit the kind, or a stanza like one that is not there.
     """
     found = _stanzas(folder() / "methods.toml")
     for name, stanza in found.items():
         _check(f"methods.toml [{name}]", stanza,
                {"label": str, "kind": str, "estimator": str, "like": str, "params": dict,
-                "needs": dict, "fast": dict}, ("spaces", "without"))
+                "defaults": dict, "needs": dict, "fast": dict}, ("spaces", "without"))
     found = {name: _inherit(name, found) for name in found}
     for name, stanza in found.items():
         where = f"methods.toml [{name}]"
@@ -96,9 +96,12 @@ def methods() -> dict[str, dict]:
         stanza.setdefault("label", name)
         if bad := set(stanza.setdefault("spaces", ["raw"])) - set(SPACES):
             raise RegistryError(f"{where}: spaces has {sorted(bad)}, allowed are {SPACES}")
-        for parameter, entry in stanza.get("params", {}).items():
-            if not isinstance(entry, dict) or "value" not in entry or "source" not in entry:
-                raise RegistryError(f"{where}.params.{parameter}: needs `value` and `source`")
+        for group in ("params", "defaults"):
+            for parameter, entry in stanza.get(group, {}).items():
+                if not isinstance(entry, dict) or "value" not in entry or "source" not in entry:
+                    raise RegistryError(f"{where}.{group}.{parameter}: needs `value` and `source`")
+        if twice := set(stanza.get("params", {})) & set(stanza.get("defaults", {})):
+            raise RegistryError(f"{where}: {sorted(twice)} stand in params, so no default counts")
         needs = set(stanza.get("needs", {}))
         if stanza["kind"] == "mixture" and "start" not in needs:
             raise RegistryError(f"{where}: a mixture needs the cell it starts from, needs.start")

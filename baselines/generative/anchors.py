@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from .model import check_number, check_unit
+from .model import check_generator, check_number, check_unit
 
 ROWS = 2000  # points whose distances to all centroids are in memory at once
 
@@ -33,8 +34,8 @@ class TrainingPoints(BaseEstimator):
 
     def sample(self, n: int, generator: torch.Generator) -> np.ndarray:
         """n of the points, shape (n, d). Raises ValueError where there are fewer."""
-        check_number("n", n, 1, len(self.points_), whole=True)
-        return self.points_[torch.randperm(len(self.points_), generator=generator)[:n].numpy()]
+        rows = _draw(self, "points_", n, generator)
+        return self.points_[rows.numpy()]
 
 
 class Centroids(BaseEstimator):
@@ -58,6 +59,7 @@ class Centroids(BaseEstimator):
         X = check_unit("X", X, minimum=1)
         check_number("n_centroids", self.n_centroids, 1, len(X), whole=True)
         check_number("n_steps", self.n_steps, whole=True)
+        check_number("random_state", self.random_state, whole=True)
         points = torch.from_numpy(X)
         generator = torch.Generator().manual_seed(int(self.random_state))
         start = torch.randperm(len(X), generator=generator)[: self.n_centroids]
@@ -77,9 +79,18 @@ class Centroids(BaseEstimator):
         return self
 
     def sample(self, n: int, generator: torch.Generator) -> np.ndarray:
-        """n of the centroids, shape (n, d), without replacement."""
-        check_number("n", n, 1, self.n_centroids, whole=True)
-        return self.centroids_[torch.randperm(self.n_centroids, generator=generator)[:n]].numpy()
+        """n of the centroids, shape (n, d), without replacement. Raises ValueError as above."""
+        rows = _draw(self, "centroids_", n, generator)
+        return self.centroids_[rows].numpy()
+
+
+def _draw(model, attribute: str, n: int, generator) -> torch.Tensor:
+    """Indices of n of the rows that a fitted model keeps, without replacement: (n,)."""
+    check_is_fitted(model, attribute)
+    rows = len(getattr(model, attribute))
+    check_number("n", n, 1, rows, whole=True)
+    check_generator(generator)
+    return torch.randperm(rows, generator=generator)[:n]
 
 
 def _nearest(points: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

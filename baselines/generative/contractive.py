@@ -188,6 +188,8 @@ class StackedCAE(ChainModel):
         self._fit_layers([epochs * per_pass for epochs in self.epochs], fit_layer, progress)
         if len(self._candidates()) > 1:
             self._choose_walk(validation, trial)
+        elif not isinstance(self.walk_std, Real):
+            self.values_["walk_std"] = self._candidates()[0]
 
     def _choose_walk(self, validation: Tensor, generator: torch.Generator) -> None:
         """Put the best of the candidates into ``values_``; all walks have the same noise."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from .gmmn import check_gmmn, fan_in_normal, train_generator, uniform_latent
@@ -213,6 +214,7 @@ class GMMNAutoencoder(GenerativeModel):
     @torch.no_grad()
     def reconstruct(self, X) -> np.ndarray:
         """X (n, d) through encoder and decoder, without dropout: (n, d) float32."""
+        check_is_fitted(self, "network_")
         X = torch.from_numpy(check_unit("X", X, self.n_features_in_, minimum=1).copy())
         autoencoder = self.network_["autoencoder"]
         parts = (part.to(self.device) for part in X.split(4096))

@@ -82,6 +82,12 @@ def check_sizes(name: str, sizes) -> None:
         check_number(f"each of {name}", size, 1, whole=True)
 
 
+def check_generator(generator) -> None:
+    """A torch.Generator, or ValueError: nothing is drawn from the global state."""
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator must be a torch.Generator; got {generator!r}")
+
+
 class GenerativeModel(BaseEstimator):
     """Estimator of a distribution on [0, 1]^d; what a model must write is said in ``training``.
 
@@ -145,8 +151,7 @@ class GenerativeModel(BaseEstimator):
     def _check_sample(self, n, generator) -> None:
         check_is_fitted(self, "network_")
         check_number("n", n, 1, whole=True)
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator; got {generator!r}")
+        check_generator(generator)
 
     def save(self, path) -> None:
         """Write settings, results and weights to one file that :meth:`load` reads."""

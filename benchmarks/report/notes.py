@@ -110,7 +110,7 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
         same = methods[base].get("params", {}) if base != name and base in shown else {}
         names = _ordered(row["dataset"] for row in rows
                          if stanza["kind"] != "embedding" or row["dataset"] in coded)
-        for parameter, entry in stanza.get("params", {}).items():
+        for parameter, entry in (stanza.get("params", {}) | stanza.get("defaults", {})).items():
             value, source = entry["value"], entry.get("source", "")
             if fast and parameter in stanza.get("fast", {}):
                 value, source = stanza["fast"][parameter], "--fast"

@@ -86,7 +86,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
 
     `remarks`: more notes, of the machines.
     """
-    table, names = _grid(rows, suite, methods), _columns(rows, suite)
+    table, names = _grid(rows, suite), _columns(rows, suite)
     top, where = best(rows), " of several (see the notes)" if remarks else ""
     lines = [
         f"# {suite.get('title', 'Table 1')}", "",
@@ -108,7 +108,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
                                  first["L"], space, *cells, first["structure"] or "–"]))
     lines += ["", "## All measures", "",
               f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
-              "that it takes from other cells were computed once, for all.", "",
+              "that it takes from other cells were computed once, for all. " + words.SHARED, "",
               words.line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
                      "Seconds", "Paper", "Verdict", "Stale", "Missing"]), words.line(["---"] * 13)]
     for row in rows:
@@ -139,7 +139,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
 
 def to_latex(rows, suite, methods, datasets, paper) -> str:
     r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
-    table, names = _grid(rows, suite, methods), _columns(rows, suite)
+    table, names = _grid(rows, suite), _columns(rows, suite)
     top = best(rows)
     head = [*HEAD, *(words.tex(methods[m]["label"]) for m in names), "Networks structure"]
     lines = [
@@ -175,7 +175,7 @@ def _columns(rows, suite):
     return [m for m in suite["methods"] if m in shown]
 
 
-def _grid(rows, suite, methods):
+def _grid(rows, suite):
     """{(dataset, space): {method: row}}, the datasets in the suite's order, raw before code."""
     table = {}
     for dataset in suite["datasets"]:

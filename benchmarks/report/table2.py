@@ -40,16 +40,17 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         ``model``, ``space``, ``n`` and the mean and deviation of every value.
     """
     seeds = registry.parse_seeds(suite["seeds"])
-    samples, scored = {}, defaultdict(dict)
-    for record in records:
+    records = list(records)
+    made = {record["key"]: record for record in records if record["kind"] == "generative"}
+    samples = {_row_of(record["cell"]): record for record in made.values()}
+    scored = defaultdict(dict)
+    for record in (r for r in records if r["kind"] == "evaluation"):
         cell = record["cell"]
-        if record["kind"] == "generative":
-            samples[cell["method"], cell["params"]["space"], cell["seed"]] = record
-        elif record["kind"] == "evaluation":
-            inputs = cell["params"].get("inputs")  # none: real test images
-            of = inputs["samples"].partition("/")[0] if inputs else cell["method"]
-            by = cell["method"] if inputs else "measures"
-            scored[by][of, cell["params"]["space"], cell["seed"]] = record
+        inputs = cell["params"].get("inputs")
+        if not inputs:  # real test images
+            scored["measures"][_row_of(cell)] = record
+        elif (key := inputs["samples"].partition("/")[2]) in made:
+            scored[cell["method"]][_row_of(made[key]["cell"])] = record
     scores, measures = [], []
     for method in (m for m in suite["methods"] if m not in suite.get("evaluations", ())):
         for space in suite.get("spaces", {}).get(method, methods[method]["spaces"]):
@@ -62,6 +63,10 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
             done = {row: scored["parzen"][row] for row in rows if row in scored["parzen"]}
             scores.append(_score(method, space, rows, made, done, paper))
     return scores, measures
+
+
+def _row_of(cell) -> tuple[str, str, int]:
+    return cell["method"], cell["params"]["space"], cell["seed"]
 
 
 def _score(method, space, rows, made, scored, paper) -> dict:
@@ -177,7 +182,7 @@ def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -
         "error over test images; n = runs averaged/asked for; σ: width chosen on validation "
         "images, mean over runs. Paper: as printed, for the first five copied there from other "
         "papers; the verdict is the 95% Welch interval of the difference of means. Seconds: "
-        "training of one run, that of the autoencoder included.", "",
+        "training of one run, that of the autoencoder included. " + words.SHARED, "",
         words.line(["Model", "n", "Log-likelihood", "SE", "σ", "Protocol", "Seconds", "Updates",
                     "Stopped by", "Paper", "Verdict", "Stale", "Missing"]),
         words.line(["---"] * 13)]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from benchmarks.cache import write_atomic
 
+#: What a reader of seconds must know; the machines of the records trained several cells at a time.
+SHARED = ("Runs that shared their machine took longer than their processor time (in a record: "
+          "`provenance.cpu_s`), some of them three times.")
+
 
 def pm(mean, std):
     """Mean and deviation to one decimal; empty where nothing was measured."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.cluster import KMeans
+from sklearn.exceptions import NotFittedError
 
 from baselines.generative.anchors import Centroids, TrainingPoints
 
@@ -50,7 +51,19 @@ def test_an_empty_cluster_keeps_its_centroid():
 
 @pytest.mark.parametrize(("params", "match"), [
     ({"n_centroids": 0}, "n_centroids"), ({"n_centroids": 301}, "n_centroids"),
-    ({"n_centroids": 9, "n_steps": -1}, "n_steps")])
+    ({"n_centroids": 9, "n_steps": -1}, "n_steps"),
+    ({"n_centroids": 9, "random_state": 1.9}, "random_state must be a whole number"),
+    ({"n_centroids": 9, "random_state": -1}, "random_state must be a whole number from 0")])
 def test_bad_settings_are_named(params, match):
     with pytest.raises(ValueError, match=match):
         Centroids(**params).fit(points())
+
+
+@pytest.mark.parametrize("model", [TrainingPoints(), Centroids(9)])
+def test_samples_need_a_fit_and_a_generator(model):
+    with pytest.raises(NotFittedError):
+        model.sample(1, draw())
+    model.fit(points())
+    for wrong in (None, 3):
+        with pytest.raises(ValueError, match="generator must be a torch.Generator; got"):
+            model.sample(1, wrong)

@@ -188,6 +188,14 @@ def test_doors_of_fit_and_sample(model, X):
         clone(model).set_params(random_state=None).fit(X)
     with pytest.raises(NotFittedError):
         draw(model)
+    if hasattr(model, "reconstruct"):
+        with pytest.raises(NotFittedError):
+            model.reconstruct(X)
+    if hasattr(model, "elbo"):
+        with pytest.raises(NotFittedError):
+            model.elbo(X, torch.Generator())
+        with pytest.raises(ValueError, match="generator must be a torch.Generator; got 3"):
+            clone(model).fit(X).elbo(X, 3)
     model.fit(X)
     for n in (0, 2.5):
         with pytest.raises(ValueError, match="n must be a whole number from 1"):

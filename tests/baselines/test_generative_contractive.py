@@ -130,6 +130,16 @@ def test_the_walk_is_chosen_by_validation(X):
     assert np.array_equal(model.sample(5, g()), again.sample(5, g()))
 
 
+def test_one_candidate_is_taken_as_it_is(X, tmp_path):
+    settings = SMALL | dict(burn_in=2, thin=1, max_updates=4)
+    number = StackedCAE(**settings, walk_std=0.4).fit(X)
+    single = StackedCAE(**settings, walk_std=(0.4,)).fit(X)
+    assert np.array_equal(number.sample(5, g()), single.sample(5, g()))
+    single.save(tmp_path / "model.npz")
+    again = StackedCAE.load(tmp_path / "model.npz")
+    assert np.array_equal(number.sample(5, g()), again.sample(5, g()))
+
+
 def test_several_walks_need_validation(X):
     with pytest.raises(ValueError, match="walk_std must be a number without validation"):
         StackedCAE(**SMALL, walk_std=(0.1, 0.2), max_updates=4).fit(X)

@@ -75,6 +75,12 @@ def test_schedules():
 
 
 def test_published_settings():
+    """Those of mnist.yaml; that the training ends where the momentum saturates is ours."""
+    published = dict(latent_dim=100, generator_hidden=(1200, 1200), units=(240, 240), pieces=5,
+                     keep_input=0.8, keep_hidden=0.5, generator_range=0.05,
+                     discriminator_range=0.005, lr=0.1, momentum=0.5, final_momentum=0.7,
+                     saturate=250, batch_size=100, updates=250 * 50_000 // 100)
+    assert {name: getattr(GAN(), name) for name in published} == published
     model = GAN().set_params(max_updates=1).fit(np.random.default_rng(0).random((200, 784)))
     sizes = [tuple(p.shape[::-1]) for p in model.network_.parameters() if p.ndim == 2]
     assert sizes == [(100, 1200), (1200, 1200), (1200, 784), (784, 1200), (240, 1200), (240, 1)]

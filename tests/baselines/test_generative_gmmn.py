@@ -9,7 +9,11 @@ from scipy.spatial.distance import pdist
 from torch.nn.functional import binary_cross_entropy
 
 from baselines.generative.gmmn import GMMN, fan_in_normal, schedule, sqrt_mmd
-from baselines.generative.gmmn_autoencoder import GMMNAutoencoder, fine_tuning_momentum
+from baselines.generative.gmmn_autoencoder import (
+    MAX_GRADIENT_NORM,
+    GMMNAutoencoder,
+    fine_tuning_momentum,
+)
 from baselines.generative.gmmn_scaled import ScaledGMMN, median_squared_distance
 from baselines.generative.model import generator_network
 from baselines.generative.sigmoid_autoencoder import SigmoidAutoencoder
@@ -233,7 +237,15 @@ def test_a_budget_is_shared_by_the_phases():
 
 
 def test_published_settings():
+    """Those of train.py for MNIST."""
     ae, model = GMMNAutoencoder(), GMMN()
+    published = dict(latent_dim=10, hidden=(64, 256, 256, 1024), variances=(1.0,), lr=2.0,
+                     momentum=0.9, drop_at=10_000 / 40_000, batch_size=1000, updates=40_000)
+    assert {name: getattr(model, name) for name in published} == published
+    published = dict(code_hidden=(1024, 32), dropout=(0.2, 0.5), code_lr=0.1, code_momentum=0.9,
+                     code_batch_size=100, code_updates=3000)
+    assert {name: getattr(ae, name) for name in published} == published
+    assert MAX_GRADIENT_NORM == 10
     shared = set(model.get_params()) & set(ae.get_params())
     assert all(getattr(ae, name) == getattr(model, name) for name in shared)
     sizes = [tuple(p.shape[::-1]) for p in ae._network(784).parameters() if p.ndim == 2]

@@ -292,6 +292,9 @@ def test_mean_and_error():
     for wrong in ([], [[1.0]]):
         with pytest.raises(ValueError, match="log_density must be .* got shape"):
             mean_and_error(wrong)
+    for value in (np.nan, -np.inf):
+        with pytest.raises(ValueError, match=rf"log_density must be finite; got {value} \(1 of"):
+            mean_and_error([1.0, value])
 
 
 GOOD = np.random.default_rng(0).random((6, 3))

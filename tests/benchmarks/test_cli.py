@@ -214,3 +214,31 @@ def test_status_counts_the_cells_of_no_suite(quick, capsys):
     assert ": 2 cells, 2 of" in capsys.readouterr().out
     assert main(["status", "small"]) == 0
     assert "of no suite" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "verify"])
+def test_folders_that_cannot_be_written_are_refused_before_any_work(quick, capsys, monkeypatch,
+                                                                    tmp_path, command):
+    (tmp_path / "file").touch()
+    assert main([command, "small", "--results", str(tmp_path / "file")]) == 2
+    text = capsys.readouterr()
+    assert "--results (MIXNET_RESULTS) needs a folder that can be written; got" in text.err
+    assert str(tmp_path / "file" / "records") in text.err and "cells" not in text.err + text.out
+    monkeypatch.setenv("MIXNET_ARTIFACTS", str(tmp_path / "file" / "artifacts"))
+    assert main([command, "small"]) == 2
+    assert "MIXNET_ARTIFACTS needs a folder" in capsys.readouterr().err
+    assert not quick.store.all()
+
+
+def test_a_source_that_is_no_folder_is_said_when_planning(quick, capsys, tmp_path):
+    assert main(["run", "small", "--dry-run", "--data-source", str(tmp_path / "none")]) == 0
+    assert "(MIXNET_DATA) is " in (err := capsys.readouterr().err) and "no folder" in err
+    assert main(["run", "small", "--dry-run", "--data-source", str(tmp_path)]) == 0
+    assert "no folder" not in capsys.readouterr().err
+
+
+def test_samples_of_a_dataset_without_test_images_are_refused_when_planning(capsys, tmp_path):
+    words = ["run", "quickstart", "--datasets", "digits", "--methods", "gan", "--dry-run"]
+    assert main([*words, "--results", str(tmp_path)]) == 2
+    text = capsys.readouterr().err
+    assert "datasets.toml [digits]: no 'test', images that samples of gan" in text

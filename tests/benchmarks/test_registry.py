@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import registry
+from benchmarks import registry, stages
 from benchmarks.plan import suite_plan
 
 
@@ -76,6 +76,10 @@ def test_a_method_like_another_differs_where_it_says_so(box):
     ('kind = "clustering"\nestimator = "a.B"', "package.module:Class"),
     ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
     ('kind = "clustering"\nestimator = "a:B"\nparams.k.value = 1', "needs `value` and `source`"),
+    ('kind = "clustering"\nestimator = "a:B"\ndefaults.k.value = 1',
+     r"\[m\].defaults.k: needs `value` and `source`"),
+    ('kind = "clustering"\nestimator = "a:B"\nparams.k = { value = 1, source = "ours" }\n'
+     'defaults.k = { value = 1, source = "ours" }', r"\['k'\] stand in params"),
     ("kind = ", "methods.toml"),
     ('kind = "mixture"\nestimator = "a:B"', "needs.start"),
     ('kind = "selection"\nestimator = "a:B"', "cells to choose from"),
@@ -101,7 +105,8 @@ def test_own_suites_resolve(suite, tmp_path, monkeypatch):
 
 def test_every_own_choice_has_a_reason():
     for name, stanza in registry.methods().items():
-        for parameter, entry in stanza.get("params", {}).items():
+        entries = stanza.get("params", {}) | stanza.get("defaults", {})
+        for parameter, entry in entries.items():
             known = ("paper", "published: ")
             assert entry["source"] == "ours" or entry["source"].startswith(known), name
             assert entry.get("why"), f"{name}.{parameter}"
@@ -182,3 +187,12 @@ def test_a_file_without_a_hash_is_fetched_over_tls_only():
             for file in variant.get("files", ()):
                 if not file.get("sha256"):
                     assert all(url.startswith("https://") for url in file["urls"]), name
+
+
+@pytest.mark.parametrize("name", [n for n, m in registry.methods().items() if "defaults" in m])
+def test_listed_defaults_are_those_of_the_estimator(name):
+    stanza = registry.methods()[name]
+    made = stages.resolve(stanza["estimator"])().get_params()
+    listed = {k: entry["value"] for k, entry in stanza["defaults"].items()}
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
+    assert {k: plain[k] for k in listed} == listed

@@ -14,13 +14,15 @@ SUITE = {"title": "Table 2", "evaluations": ["parzen", "measures"], "seeds": [0,
 def generated(method, space, seed, status="done", before=None, **values):
     phases = {"fit": values.get("train_seconds")} | ({"before_resume": before} if before else {})
     return {"kind": "generative", "status": status, "values": values, "phases": phases,
+            "key": f"{method}-{space}-{seed}",
             "cell": {"method": method, "seed": seed, "params": {"space": space}}}
 
 
-def evaluated(by, method, space, seed, status="done", stale=False, **values):
+def evaluated(by, method, space, seed, status="done", stale=False, key=None, **values):
     return {"kind": "evaluation", "status": status, "values": values, "stale": stale,
             "cell": {"method": by, "seed": seed,
-                     "params": {"space": space, "inputs": {"samples": f"{method}/0123"}}}}
+                     "params": {"space": space, "inputs": {
+                         "samples": f"{method}/{key or f'{method}-{space}-{seed}'}"}}}}
 
 
 def parzen(method, space, seed, ll, **more):
@@ -39,6 +41,7 @@ RECORDS = [
     generated("mixnet-samples", "code", 0, train_seconds=500.0, autoencoder_seconds=60.0),
     parzen("mixnet-samples", "code", 0, 310.0),
     generated("training-images", "raw", 0, train_seconds=0.0),
+    generated("training-images", "code", 0, train_seconds=0.0),
     {"kind": "evaluation", "status": "done", "values": {"mmd2": 0.001},
      "cell": {"method": "test-images", "seed": 0, "params": {"space": "raw"}}},
     parzen("training-images", "raw", 0, 244.0), parzen("training-images", "code", 0, 305.0),
@@ -73,6 +76,17 @@ def test_a_training_at_its_published_length_is_the_same_model():
                parzen("gan-full", "raw", 0, 230.0)]
     (row,), _ = table2.summarise(records, suite, registry.methods(), registry.paper())
     assert (row["model"], row["n"], row["ll_mean"], row["paper_mean"]) == ("gan", 1, 230, 225)
+
+
+def test_scores_of_samples_that_are_not_asked_for_do_not_count(rows):
+    others = [parzen("gan", "raw", 0, 34.2, key="of-other-settings"),
+              evaluated("measures", "gan", "raw", 1, key="of-other-settings", mmd2=9.0)]
+    scores, measures = table2.summarise([*others, *RECORDS, *others], SUITE, registry.methods(),
+                                        registry.paper())
+    assert {(r["model"], r["space"]): r for r in scores} == rows[0] and measures == rows[1]
+    alone, _ = table2.summarise([parzen("gan", "raw", 0, 220.0)], SUITE, registry.methods(),
+                                registry.paper())
+    assert alone[0]["n"] == 0 and alone[0]["missing"] == "3 not run"
 
 
 def test_no_figure_of_the_paper_stands_in_a_measured_column(rows):

@@ -41,7 +41,7 @@ def choices(cells: Cells) -> Table:
     shared: dict[tuple, tuple[dict, dict, object]] = {}
     for stage in cells.stages:
         stanza = cells.methods[stage["method"]]
-        for parameter, entry in stanza.get("params", {}).items():
+        for parameter, entry in (stanza.get("params", {}) | stanza.get("defaults", {})).items():
             same = parameter, repr(entry["value"]), entry["source"], entry.get("why", "")
             users, datasets, _ = shared.setdefault(same, ({}, {}, entry["value"]))
             users[stanza["label"]] = datasets[stage["dataset"]] = None
