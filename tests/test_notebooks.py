@@ -126,6 +126,13 @@ def test_what_is_stored_has_outputs_and_nothing_of_the_machine(name):
     assert nbformat.writes(cleaned) == nbformat.writes(stored)
 
 
+def test_what_is_stored_of_table_2_is_the_table():
+    """Else ``tox -e notebooks`` was forgotten."""
+    stored = words(nbformat.read(FOLDER / "table2.ipynb", as_version=4))
+    for row in pd.read_csv(FOLDER.parent / "table2.csv").itertuples():
+        assert re.search(rf"{row.n}/{row.n_asked} +\d+ +{row.ll_mean:.1f} ", stored), row.model
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "explore_a_run"])
 def test_it_reads_results_and_writes_none(name, full):
     before, tracked = content(full.results), content(ROOT / "results")

@@ -29,7 +29,7 @@ from benchmarks.report.plot import COLOURS
 from benchmarks.tables import standing
 
 pd.set_option("display.float_format", "{:.1f}".format, "display.max_rows", 100)
-SUITE = "table2"  # "table2-full": trainings at their published lengths
+SUITE = "table2"  # "table2-full": trainings at full length
 MODEL = ["model", "space"]
 
 store = Store(reading.results_folder())
@@ -40,8 +40,8 @@ asked = [node for node in plan.nodes.values() if node.requested]
 # ## The scores
 #
 # A row is a model and the space in which it learns. Samples of codes are decoded by an
-# autoencoder; its reconstructions of training images (`training-images`, `code`) are the ceiling of
-# such a model. `se` is the standard error over test images, `std` the deviation over seeds, `sigma`
+# autoencoder; its reconstructions of training images (`training-images`, `code`) are what drawing
+# codes exactly as they are would score. `se` is the standard error over test images, `std` the deviation over seeds, `sigma`
 # the width; `paper` is as printed, most of it copied there from earlier papers.
 
 
