@@ -116,10 +116,16 @@ def _witnesses(nodes, store: Store, by: str) -> dict[tuple, dict]:
 
 
 def _cost(node: Node, store: Store) -> tuple:
-    """Order of preference: inputs at hand, then fewest seconds, then lowest seed."""
-    absent = any(artefact(need, cell_state(need, store).record, store, role) is None
-                 for role, need in node.needs.items())
-    return absent, cell_state(node, store).record.get("seconds") or 0.0, node.cell["seed"]
+    """Order of preference: fewest seconds, inputs that are not at hand included; lowest seed."""
+    return _seconds(node, store), node.cell["seed"]
+
+
+def _seconds(node: Node, store: Store) -> float:
+    """What the cell took, and what it takes to make those of its inputs that are absent."""
+    absent = (need for role, need in node.needs.items()
+              if artefact(need, cell_state(need, store).record, store, role) is None)
+    own = (cell_state(node, store).record or {}).get("seconds") or 0.0
+    return own + sum(_seconds(need, store) for need in absent)
 
 
 def _closure(node: Node) -> Plan:

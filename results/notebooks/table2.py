@@ -41,8 +41,9 @@ asked = [node for node in plan.nodes.values() if node.requested]
 #
 # A row is a model and the space in which it learns. Samples of codes are decoded by an
 # autoencoder; its reconstructions of training images (`training-images`, `code`) are what drawing
-# codes exactly as they are would score. `se` is the standard error over test images, `std` the deviation over seeds, `sigma`
-# the width; `paper` is as printed, most of it copied there from earlier papers.
+# codes exactly as they are would score. `se` is the standard error over test images, `std` the
+# deviation over seeds, `sigma` the width; `paper` is as printed, most of it copied there from
+# earlier papers.
 
 
 # %%

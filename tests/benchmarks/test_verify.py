@@ -1,10 +1,13 @@
 """`mixnet verify`: what is run again of what is stale, and what is re-stamped by it."""
 
 import json
+import shutil
 
 import pytest
 
+from benchmarks import verify
 from benchmarks.cli import main
+from benchmarks.plan import cell_state, suite_plan
 
 
 def run(box, *words):
@@ -133,3 +136,19 @@ def test_one_cell_that_differs_takes_the_word_from_the_witness(two, capsys):
     assert main(["verify", "small", "--by", "method"]) == 0
     assert "flat spectral raw seed 1: one of 1 stale runs" in capsys.readouterr().err
     assert ("flat", 1) not in stamps(two)
+
+
+def test_the_cost_of_a_cell_counts_the_inputs_that_must_be_made_too(quick):
+    quick.suite(["blobs"], ["kmeans"], "0-1")
+    run(quick)
+    plan = suite_plan("small", store=quick.store)
+    first, second = (n for n in plan.nodes.values() if n.cell["params"]["space"] == "code")
+    (codes,) = first.needs.values()
+
+    def seconds(node):
+        return cell_state(node, quick.store).record["seconds"]
+
+    assert verify._cost(first, quick.store) == (seconds(first), 0)
+    shutil.rmtree(codes.artifacts)
+    assert verify._cost(first, quick.store) == (seconds(first) + seconds(codes), 0)
+    assert verify._cost(second, quick.store) == (seconds(second), 1)
