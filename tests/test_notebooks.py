@@ -126,7 +126,7 @@ def test_what_is_stored_has_outputs_and_nothing_of_the_machine(name):
     assert nbformat.writes(cleaned) == nbformat.writes(stored)
 
 
-def test_what_is_stored_of_table_2_is_the_table():
+def test_the_notebook_of_table_2_has_its_numbers():
     """Else ``tox -e notebooks`` was forgotten."""
     stored = words(nbformat.read(FOLDER / "table2.ipynb", as_version=4))
     for row in pd.read_csv(FOLDER.parent / "table2.csv").itertuples():
