@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.cache import write_atomic
 
-#: What a reader of seconds must know; the machines of the records trained several cells at a time.
-SHARED = ("Runs that shared their machine took longer than their processor time (in a record: "
-          "`provenance.cpu_s`), some of them three times.")
+#: What a reader of seconds must know: cells may have run beside others.
+SHARED = ("A run that shared its machine took longer than its processor time, which its record has "
+          "(`provenance.cpu_s`).")
 
 
 def pm(mean, std):
