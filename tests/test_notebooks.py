@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from benchmarks import notebooks, reading
-from benchmarks.cli import main
-from benchmarks.record import Store
+from benchmarks.cli.main import main
+from benchmarks.records.store import Store
+from benchmarks.report import notebooks, reading
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "results" / "notebooks"

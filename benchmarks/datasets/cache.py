@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.wellformed import load_arrays
+from benchmarks.records.wellformed import load_arrays
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import fetch as _fetch
 from benchmarks.datasets import cache, lyrl2004
+from benchmarks.datasets import fetch as _fetch
 from benchmarks.datasets.errors import DatasetError, DatasetMissing, DownloadError
 from benchmarks.datasets.prepare import PARSERS, checked
 from benchmarks.datasets.rawfile import find

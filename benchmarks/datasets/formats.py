@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.datasets import mat5
 from benchmarks.datasets.errors import DatasetError
 from benchmarks.datasets.rawfile import read
-from benchmarks.wellformed import load_arrays
+from benchmarks.records.wellformed import load_arrays
 
 MOST_VALUES = 1 << 28  # of sparse rows made dense; Reuters-10K has a tenth
 

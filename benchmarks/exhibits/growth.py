@@ -13,9 +13,10 @@ from functools import partial
 import numpy as np
 
 from baselines.clustering.ncut import NCut, affinity
-from benchmarks import registry, stages
+from benchmarks import registry
 from benchmarks.datasets import toys
-from benchmarks.metrics import purity
+from benchmarks.kinds import stages
+from benchmarks.records.metrics import purity
 
 WARM_UP = 200  # points of a first fit that is not recorded: imports and caches
 GIB = 2**30

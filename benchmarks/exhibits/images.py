@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from baselines import tiles
-from benchmarks.cache import array_hash
+from benchmarks.records.files import array_hash
 from mixnet_core.fitting import streams
 from mixnet_core.labels import split
 

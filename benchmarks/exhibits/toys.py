@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.record import small_int
+from benchmarks.records.store import small_int
 
 MARGIN = 0.05  # of the grid around the points, as a share of their larger extent
 

@@ -8,11 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import registry, stats
+from benchmarks import registry
 from benchmarks.gate import grid, reference
 from benchmarks.gate.rule import judge
-from benchmarks.progress import Display, duration
-from benchmarks.record import Store
+from benchmarks.records.store import Store
+from benchmarks.report import stats
+from benchmarks.run.progress import Display, duration
 
 
 def main(args) -> int:

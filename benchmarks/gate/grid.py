@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.dispatch import Dispatcher, Settings
 from benchmarks.gate.reference import DIGITS
-from benchmarks.plan import Plan, cell_state, check_names
-from benchmarks.progress import Display
-from benchmarks.provenance import PACKAGES
-from benchmarks.record import Store
+from benchmarks.records.provenance import PACKAGES
+from benchmarks.records.store import Store
+from benchmarks.run.dispatch import Dispatcher, Settings
+from benchmarks.run.plan import Plan, cell_state, check_names
+from benchmarks.run.progress import Display
 
 
 def load() -> dict:

@@ -24,7 +24,7 @@ from benchmarks.exhibits.growth import expected
 from benchmarks.perf import measure, workloads
 from benchmarks.perf.workloads import BATCH, THRESHOLD, WIDTH
 from benchmarks.report import plot
-from benchmarks.report.figure1_growth import LINES, MARKERS, exponent
+from benchmarks.report.figures.growth import LINES, MARKERS, exponent
 from mixnet_core.kernels import log_likelihood
 from mixnet_core.training import algorithm_1_epoch, algorithm_2_iteration
 

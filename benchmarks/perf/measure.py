@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import provenance
-from benchmarks.cache import write_atomic
+from benchmarks.records import provenance
+from benchmarks.records.files import write_atomic
 
 RESULTS = provenance.ROOT / "results" / "perf"
 SQUARE = 2048  # rows of the matrices whose product is the yardstick

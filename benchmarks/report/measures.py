@@ -7,9 +7,9 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from benchmarks import registry, stats
-from benchmarks.cache import write_atomic
-from benchmarks.report import notes
+from benchmarks import registry
+from benchmarks.records.files import write_atomic
+from benchmarks.report import notes, stats
 from benchmarks.report.summary import METRICS, spaces
 
 

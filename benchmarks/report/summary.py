@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
-from benchmarks import registry, stats
+from benchmarks import registry
+from benchmarks.report import stats
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
@@ -121,7 +122,7 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
 def _chosen(runs, stanza):
     if stanza["kind"] != "selection":
         return ""
-    roles = sorted(stanza["needs"])  # the order in which `benchmarks.stages` hands them over
+    roles = sorted(stanza["needs"])  # the order in which `benchmarks.kinds.stages` hands them over
     counts = Counter(stanza["needs"][roles[run["values"]["chosen"]]] for run in runs
                      if "chosen" in run["values"])
     return ", ".join(f"{need} {count}" for need, count in counts.most_common())

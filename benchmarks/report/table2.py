@@ -10,8 +10,8 @@ import io
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks import registry, stats
-from benchmarks.report import notes, words
+from benchmarks import registry
+from benchmarks.report import notes, stats, words
 
 #: Columns of table2.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (

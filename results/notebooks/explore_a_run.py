@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from benchmarks import reading
-from benchmarks.metrics import contingency
-from benchmarks.record import Store
+from benchmarks.records.metrics import contingency
+from benchmarks.records.store import Store
+from benchmarks.report import reading
 
 pd.set_option("display.float_format", "{:.2f}".format)
 BLUE, ORANGE = "#0072B2", "#E69F00"

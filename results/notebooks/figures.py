@@ -23,7 +23,8 @@ import pandas as pd
 from IPython.display import Image, Markdown, display
 from PIL import Image as Picture
 
-from benchmarks import reading, registry
+from benchmarks import registry
+from benchmarks.report import reading
 
 pd.set_option("display.float_format", "{:.2f}".format, "display.max_columns", 20)
 BYTES, WIDTH = 400_000, 900  # of all pictures together; of one, in pixels

@@ -22,10 +22,11 @@ import pandas as pd
 from IPython.display import display
 from scipy.stats import t as student
 
-from benchmarks import reading, registry
-from benchmarks.plan import suite_plan
-from benchmarks.record import Store
-from benchmarks.stats import PAPER_RUNS, welch_interval
+from benchmarks import registry
+from benchmarks.records.store import Store
+from benchmarks.report import reading
+from benchmarks.report.stats import PAPER_RUNS, welch_interval
+from benchmarks.run.plan import suite_plan
 
 pd.set_option("display.float_format", "{:.1f}".format, "display.max_rows", 100)
 ROW = ["dataset", "method", "space"]

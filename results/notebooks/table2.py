@@ -22,11 +22,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from benchmarks import reading, registry
-from benchmarks.plan import cell_state, suite_plan
-from benchmarks.record import Store
+from benchmarks import registry
+from benchmarks.records.store import Store
+from benchmarks.report import reading
 from benchmarks.report.plot import COLOURS
-from benchmarks.tables import standing
+from benchmarks.report.tables import standing
+from benchmarks.run.plan import cell_state, suite_plan
 
 pd.set_option("display.float_format", "{:.1f}".format, "display.max_rows", 100)
 SUITE = "table2"  # "table2-full": trainings at full length

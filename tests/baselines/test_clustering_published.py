@@ -15,7 +15,7 @@ from baselines.clustering.kmeans import KMeans
 from baselines.clustering.ldmgi import LDMGI
 from baselines.clustering.llc import LLC
 from baselines.clustering.ncut import NCut
-from benchmarks.metrics import purity
+from benchmarks.records.metrics import purity
 
 FOLDER = Path(
     os.environ.get("MIXNET_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")

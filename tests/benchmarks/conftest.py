@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks.dispatch import Dispatcher, Settings
-from benchmarks.plan import Plan, suite_plan
-from benchmarks.record import Store
+from benchmarks.records.store import Store
+from benchmarks.run.dispatch import Dispatcher, Settings
+from benchmarks.run.plan import Plan, suite_plan
 
 ROOT = Path(benchmarks.__file__).parent.parent
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import make_blobs
 
-from benchmarks.ablations import OneNetwork, Unscaled, Unsorted, n_weights, widened
+from benchmarks.exhibits.ablations import OneNetwork, Unscaled, Unsorted, n_weights, widened
 from mixnet_core import memberships, training
 from mixnet_core.mixture import MixtureOfNetworks
 

@@ -5,9 +5,10 @@ import io
 
 import pytest
 
-from benchmarks import progress, tables
-from benchmarks.cli import main
-from benchmarks.progress import History, duration
+from benchmarks.cli.main import main
+from benchmarks.report import tables
+from benchmarks.run import progress
+from benchmarks.run.progress import History, duration
 
 
 def run(box, *words):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 
-from benchmarks import counting
+from benchmarks.kinds import counting
 from benchmarks.report import knee
 
 METHOD = {"estimator": "mixnet_core.components:evaluation_graph"}

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import fetch as fetching
 from benchmarks.datasets import (
     DatasetError,
     DatasetMissing,
@@ -21,6 +20,7 @@ from benchmarks.datasets import (
     stanza,
     status,
 )
+from benchmarks.datasets import fetch as fetching
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = [b"1 1:-1 2:0.5\n2 1:1\n", b"2 1:0.25 2:1\n"]

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from benchmarks.dispatch import forecast
-from benchmarks.plan import artefact, cell_state
+from benchmarks.run.dispatch import forecast
+from benchmarks.run.plan import artefact, cell_state
 
 
 def statuses(box, summary):

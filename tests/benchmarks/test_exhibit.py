@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 
-from benchmarks.cli import main
+from benchmarks.cli.main import main
 
 STANZA = """
 [shown]

@@ -16,10 +16,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from benchmarks import child, provenance, worker
-from benchmarks.cli import main
-from benchmarks.plan import cell_state
-from benchmarks.record import Store
+from benchmarks.cli.main import main
+from benchmarks.records import provenance
+from benchmarks.records.store import Store
+from benchmarks.run import child, worker
+from benchmarks.run.plan import cell_state
 
 NAP = 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))'
 HOG = "import time; kept = b'1' * 300_000_000; time.sleep(600)"

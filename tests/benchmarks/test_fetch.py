@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks.datasets import DatasetError, DatasetMissing, DownloadError
-from benchmarks.fetch import fetch
+from benchmarks.datasets.fetch import fetch
 
 BODY = gzip.compress(random.Random(0).randbytes(150000), mtime=0)
 SHA = hashlib.sha256(BODY).hexdigest()

@@ -10,8 +10,9 @@ import sklearn.cluster
 from benchmarks import registry
 from benchmarks.datasets import toys as shapes
 from benchmarks.exhibits import growth, toys
-from benchmarks.plan import suite_plan
-from benchmarks.report import figure1, figure1_growth
+from benchmarks.report.figures import figure1
+from benchmarks.report.figures import growth as figure1_growth
+from benchmarks.run.plan import suite_plan
 from mixnet_core.mixture import MixtureOfNetworks
 
 # ---- what a toy set shows --------------------------------------------------------------------

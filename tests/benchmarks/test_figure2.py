@@ -9,8 +9,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.exhibits import images, misclustered
-from benchmarks.report import figure2
-from benchmarks.report import images as page
+from benchmarks.report.figures import figure2
+from benchmarks.report.figures import images as page
 from mixnet_core.mixture import MixtureOfNetworks
 
 SIZE = {"height": 3, "width": 2, "order": "C"}

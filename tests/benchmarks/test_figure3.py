@@ -10,7 +10,7 @@ from sklearn.feature_selection import f_classif
 
 from benchmarks import registry
 from benchmarks.exhibits import lighting
-from benchmarks.report import figure3
+from benchmarks.report.figures import figure3
 
 SIZE = {"height": 4, "width": 6, "order": "F"}
 Q = list(lighting.QUANTITIES)

@@ -10,7 +10,8 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics.cluster import contingency_matrix
 
 from benchmarks.exhibits.curves import training_curves
-from benchmarks.report import figure_curves, figure_sensitivity
+from benchmarks.report.figures import curves as figure_curves
+from benchmarks.report.figures import sensitivity as figure_sensitivity
 from mixnet_core.mixture import MixtureOfNetworks
 
 SUITE = {"datasets": ["usps", "digits"], "seeds": [0, 1]}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import cli, registry
+from benchmarks import registry
+from benchmarks.cli.main import main as cli
 from benchmarks.gate import grid, reference, study
 from benchmarks.gate.rule import judge, moderated_t, together
 
@@ -379,7 +380,7 @@ def test_grid_has_what_it_must(monkeypatch, tmp_path):
 
 def test_reference_fits_the_grid():
     """Every cell of the grid is in the tracked reference, done, and no other."""
-    from benchmarks.record import default_results
+    from benchmarks.records.store import default_results
 
     gate = grid.load()
     old = reference.read(reference.path_in(default_results()), gate["measures"])

@@ -7,9 +7,9 @@ import pytest
 from sklearn.neighbors import KernelDensity
 
 from baselines.protocols import PROTOCOLS
-from benchmarks import evaluation, generative
-from benchmarks.plan import suite_plan
-from benchmarks.record import Store
+from benchmarks.kinds import evaluation, generative
+from benchmarks.records.store import Store
+from benchmarks.run.plan import suite_plan
 
 REAL = {"estimator": "baselines.generative.anchors:TrainingPoints", "kind": "generative"}
 PARZEN = {"estimator": "baselines.parzen:ParzenWindow", "kind": "evaluation"}

@@ -10,7 +10,7 @@ from sklearn.semi_supervised import LabelSpreading
 
 from baselines.semisupervised import LabelSpreading as OurSpreading
 from baselines.semisupervised import SelfTraining
-from benchmarks import labelled
+from benchmarks.kinds import labelled
 
 
 def test_the_seed_draws_the_same_number_of_each_class():

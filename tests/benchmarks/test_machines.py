@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks.cli import main
+from benchmarks.cli.main import main
 from benchmarks.report import notes
 
 

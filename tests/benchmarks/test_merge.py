@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import merge as merging
-from benchmarks import record as recording
-from benchmarks.cli import main
-from benchmarks.dispatch import forecast
-from benchmarks.plan import cell_state
-from benchmarks.record import Store
+from benchmarks.cli.main import main
+from benchmarks.records import merge as merging
+from benchmarks.records import store as recording
+from benchmarks.records.store import Store
+from benchmarks.run.dispatch import forecast
+from benchmarks.run.plan import cell_state
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from benchmarks import registry, tables
-from benchmarks.cli import main, parser
-from benchmarks.plan import suite_plan
-from benchmarks.report import page
+from benchmarks import registry
+from benchmarks.cli.main import main, parser
+from benchmarks.report import page, tables
 from benchmarks.report.page.cells import span
+from benchmarks.run.plan import suite_plan
 
 EVIL = "<script>window.pwned"
 VOID = {"meta", "link", "img", "input", "br"}

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks import tables
-from benchmarks.plan import suite_plan
-from benchmarks.report import page
+from benchmarks.report import page, tables
+from benchmarks.run.plan import suite_plan
 from tests.benchmarks.test_page import Page
 from tests.security.mutation import mutate_json
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.cli import main
-from benchmarks.preview import makespan
+from benchmarks.cli.main import main
+from benchmarks.run.preview import makespan
 
 
 def dry(box, capsys, *words):

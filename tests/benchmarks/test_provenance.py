@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from benchmarks import provenance
+from benchmarks.records import provenance
 
 BASE = '''
 """Module."""

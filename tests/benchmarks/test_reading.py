@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks import reading
-from benchmarks.record import Store, default_results
+from benchmarks.records.store import Store, default_results
+from benchmarks.report import reading
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from benchmarks import record as module
-from benchmarks.record import Store, cell_key, jsonable, small_int
+from benchmarks.records import store as module
+from benchmarks.records.store import Store, cell_key, jsonable, small_int
 
 CELL = {"dataset": "blobs", "content_hash": "c0ffee", "method": "kmeans",
         "params": {"space": "raw", "n_clusters": 2}, "seed": 0}

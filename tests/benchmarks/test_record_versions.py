@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks import registry
-from benchmarks.cache import array_hash
-from benchmarks.cli import main
-from benchmarks.merge import merge
-from benchmarks.record import SCHEMA, Store
+from benchmarks.cli.main import main
+from benchmarks.records.files import array_hash
+from benchmarks.records.merge import merge
+from benchmarks.records.store import SCHEMA, Store
 from benchmarks.report import runs
 
 KEPT = Path(__file__).parent / "records"  # as runs of their time left them; never edited

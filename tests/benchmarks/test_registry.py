@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import registry, stages
-from benchmarks.plan import suite_plan
+from benchmarks import registry
+from benchmarks.kinds import stages
+from benchmarks.run.plan import suite_plan
 
 
 @pytest.mark.parametrize("text, seeds", [
@@ -172,7 +173,7 @@ def test_a_fast_run_asks_for_other_cells_downstream_too(box):
 @pytest.mark.parametrize("words", [["list", "methods"], ["list", "datasets"], ["list", "suites"],
                                    ["run", "table1", "--help"]])
 def test_listing_imports_nothing_heavy(words):
-    code = ("import sys\nfrom benchmarks.cli import main\n"
+    code = ("import sys\nfrom benchmarks.cli.main import main\n"
             f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
             "heavy = {'torch', 'sklearn', 'pandas', 'baselines', 'mixnet_core'} & set(sys.modules)"
             "\nassert not heavy, heavy\n")

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import scheduler
-from benchmarks.cli import main
-from benchmarks.scheduler import Cluster, SchedulerError
+from benchmarks.cli.main import main
+from benchmarks.run import scheduler
+from benchmarks.run.scheduler import Cluster, SchedulerError
 
 distributed = pytest.importorskip("distributed")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind, ttest_ind_from_stats
 
-from benchmarks import stats
+from benchmarks.report import stats
 
 cases = [(71.2, 3.4, 10, 62.3, 3.1, 10), (80.0, 0.0, 10, 77.6, 3.1, 10),
          (50.0, 8.0, 3, 52.0, 1.0, 10), (1.0, 1e-3, 2, 1.0, 2.0, 7), (78.3, 9.0, 4, 78.3, 3.7, 10)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.cli import main
-from benchmarks.provenance import n_cores
+from benchmarks.cli.main import main
+from benchmarks.records.provenance import n_cores
 
 COUNTING = '''
 import os
@@ -52,7 +52,7 @@ def test_pools_of_threads(box, monkeypatch, threads):
 
 
 def test_the_number_of_cells_at_a_time_follows_the_threads(box, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.provenance.n_cores", lambda: 4)
+    monkeypatch.setattr("benchmarks.records.provenance.n_cores", lambda: 4)
     box.suite(["flat"], ["kmeans"])
     assert main(["run", "small", "--threads", "2"]) == 0
     text = capsys.readouterr().err

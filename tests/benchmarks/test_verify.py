@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from benchmarks import verify
-from benchmarks.cli import main
-from benchmarks.plan import cell_state, suite_plan
+from benchmarks.cli.main import main
+from benchmarks.run import verify
+from benchmarks.run.plan import cell_state, suite_plan
 
 
 def run(box, *words):

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import worker
-from benchmarks.cache import array_hash, load_array, shared_arrays
+from benchmarks.records.files import array_hash, load_array, shared_arrays
+from benchmarks.run import worker
 
 
 def only(box, text):
@@ -35,8 +35,8 @@ def test_the_record_of_a_mixture(box):
     assert codes.dtype == np.float32 and array_hash(codes) == record["inputs"]["codes"]["hash"]
     np.testing.assert_allclose(arrays["log_likelihood"], -(codes**2).sum(1), rtol=1e-6)
     seen = record["provenance"]["modules"]
-    assert {"fakepkg.mix", "fakepkg.helper", "fakepkg.data", "benchmarks.stages"} <= set(seen)
-    assert not {"fakepkg.cluster", "benchmarks.record", "benchmarks.worker"} & set(seen)
+    assert {"fakepkg.mix", "fakepkg.helper", "fakepkg.data", "benchmarks.kinds.stages"} <= set(seen)
+    assert not {"fakepkg.cluster", "benchmarks.records.store", "benchmarks.run.worker"} & set(seen)
     assert record["seconds"] == pytest.approx(record["phases"]["fit"])
     assert record["provenance"]["peak_rss_mb"] > 5 and record["provenance"]["threads"] == 1
     assert json.loads((node.artifacts / "history.json").read_text()) == {"loss": [2, 1]}
@@ -146,7 +146,7 @@ def test_time_of_an_interrupted_training_is_kept(tmp_path, monkeypatch):
 def test_a_worker_ends_with_its_parent(box):
     script = ("import os, subprocess, sys\n"
               "child = subprocess.Popen([sys.executable, '-c', 'import os, time\\n"
-              "from benchmarks.worker import die_with\\ndie_with(os.getppid())\\n"
+              "from benchmarks.run.worker import die_with\\ndie_with(os.getppid())\\n"
               "print(os.getpid(), flush=True)\\ntime.sleep(100)'])\n"
               "child.wait()\n")
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import registry, stages
+from benchmarks import registry
+from benchmarks.kinds import stages
 
 METHODS = [name for name, stanza in registry.methods().items() if stanza["kind"] == "clustering"]
 

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 
 from benchmarks.datasets import load
-from benchmarks.metrics import purity
+from benchmarks.records.metrics import purity
 from mixnet_core import fitting, points
 from mixnet_core.kernels import log_likelihood
 from mixnet_core.memberships import memberships, mixture_log_likelihood

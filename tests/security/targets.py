@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import fetch, registry
-from benchmarks.cache import load_array
-from benchmarks.datasets import DatasetError, cache, formats, lyrl2004, rawfile
+from benchmarks import registry
+from benchmarks.datasets import DatasetError, cache, fetch, formats, lyrl2004, rawfile
 from benchmarks.datasets.prepare import PARSERS, checked
-from benchmarks.record import Store
+from benchmarks.records.files import load_array
+from benchmarks.records.store import Store
 from benchmarks.report.page import facts
 
 RNG = np.random.default_rng(0)
@@ -203,7 +203,7 @@ def _record(folder):
 
 def _shelve(path):
     """Read one record's file by every way that there is; it is reported or whole."""
-    from benchmarks.record import cell_key
+    from benchmarks.records.store import cell_key
 
     store = Store(path.parent)
     folder = store.folder(CELL)

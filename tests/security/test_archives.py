@@ -10,9 +10,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from benchmarks import fetch, wellformed
-from benchmarks.cache import load_array, save_array
-from benchmarks.datasets import DatasetError, formats, rawfile
+from benchmarks.datasets import DatasetError, fetch, formats, rawfile
+from benchmarks.records import wellformed
+from benchmarks.records.files import load_array, save_array
 
 MARK = b"planted by an archive\n"
 

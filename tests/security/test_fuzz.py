@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 
 from benchmarks.datasets import DatasetError, formats
+from benchmarks.records.wellformed import flaw
 from benchmarks.registry import parse_seeds
-from benchmarks.wellformed import flaw
 from tests.security.fuzzing import fuzz
 from tests.security.guard import BYTES, SECONDS, Watch
 from tests.security.mutation import OPERATIONS, mutate

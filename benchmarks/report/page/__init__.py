@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks.record import Store
+from benchmarks.records.store import Store
 from benchmarks.report import words
 from benchmarks.report.page import facts, suites
 from benchmarks.report.page.cells import STATES, Cells

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks import registry
-from benchmarks.plan import STICKY, cell_state, suite_plan
-from benchmarks.record import Store
-from benchmarks.tables import selected_suite, standing
+from benchmarks.records.store import Store
+from benchmarks.report.tables import selected_suite, standing
+from benchmarks.run.plan import STICKY, cell_state, suite_plan
 
 STATES = ("done", "stale", "failed", "missing")
 FIRST = ("table1", "table2", "mnist")  # the paper's own tables, then the rest by name
@@ -44,7 +44,7 @@ class Cells:
     Attributes
     ----------
     suites : dict of str -> dict
-        Stanzas as `benchmarks.tables` uses them, in the order of the page.
+        Stanzas as `benchmarks.report.tables` uses them, in the order of the page.
     records : dict of str -> list of dict
         Of each suite the records that its tables stand on.
     digests : list of dict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks import stats
+from benchmarks.report import stats
 
 
 @dataclass

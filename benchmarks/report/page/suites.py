@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import registry, stats
-from benchmarks.report import measures, notes, summary, table2
+from benchmarks import registry
+from benchmarks.report import measures, notes, stats, summary, table2
 from benchmarks.report.page.cells import SPACES, STATES, Cells
 from benchmarks.report.page.parts import (
     Column,

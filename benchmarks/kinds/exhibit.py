@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks import stages
-from benchmarks.generative import _load as load_fitted
+from benchmarks.kinds import stages
+from benchmarks.kinds.generative import _load as load_fitted
 
 
 @dataclass

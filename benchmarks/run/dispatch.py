@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks import provenance
-from benchmarks.cache import file_lock
-from benchmarks.child import Child, signals_to
-from benchmarks.plan import (
+from benchmarks.records import provenance
+from benchmarks.records.files import file_lock
+from benchmarks.records.store import Store
+from benchmarks.run.child import Child, signals_to
+from benchmarks.run.plan import (
     MODELS,
     Node,
     Plan,
@@ -30,9 +31,8 @@ from benchmarks.plan import (
     lost,
     timeout_of,
 )
-from benchmarks.progress import Display, History, duration
-from benchmarks.record import Store
-from benchmarks.worker import worker_lock
+from benchmarks.run.progress import Display, History, duration
+from benchmarks.run.worker import worker_lock
 
 
 @dataclass

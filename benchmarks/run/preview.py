@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 
-from benchmarks.dispatch import Settings, forecast
-from benchmarks.plan import Node, Plan, cell_state
-from benchmarks.progress import History, duration
-from benchmarks.record import Store
+from benchmarks.records.store import Store
+from benchmarks.run.dispatch import Settings, forecast
+from benchmarks.run.plan import Node, Plan, cell_state
+from benchmarks.run.progress import History, duration
 
 
 def lines(plan: Plan, store: Store, settings: Settings) -> list[str]:

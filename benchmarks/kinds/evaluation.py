@@ -6,7 +6,7 @@ import inspect
 import time
 
 from baselines.protocols import PROTOCOLS
-from benchmarks import stages
+from benchmarks.kinds import stages
 
 
 def run(cell: dict, method: dict, dataset, inputs: dict, artifacts, checkpoint,

@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.cache import short_hash
-from benchmarks.record import Store
+from benchmarks.records.files import short_hash
+from benchmarks.records.store import Store
 
 
 class Conflict(ValueError):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.cache import array_hash, artifacts_root, load_array, save_array
-from benchmarks.provenance import changed_modules
-from benchmarks.record import Store, cell_key
+from benchmarks.records.files import array_hash, artifacts_root, load_array, save_array
+from benchmarks.records.provenance import changed_modules
+from benchmarks.records.store import Store, cell_key
 
 # Failures that the same code would repeat: run again only when asked to, or when code changed.
 STICKY = ("error", "diverged", "timeout")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import words
-from benchmarks.report.generated import (
+from benchmarks.report.figures.generated import (
     Missing,
     ends,
     generated_rows,
@@ -17,7 +17,7 @@ from benchmarks.report.generated import (
     to_csv,
     with_neighbours,
 )
-from benchmarks.report.images import Sheet
+from benchmarks.report.figures.images import Sheet
 from benchmarks.report.plot import COLOURS
 
 INK = "gray_r"  # black digits on white paper

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import defaultdict
 
-from benchmarks.cache import canonical_json
+from benchmarks.records.files import canonical_json
 
 LEAST_SHARE = 0.02  # of a cell's steps, before they say how long it takes
 PLAIN_EVERY = 300.0  # seconds between the lines that stand for a status line off a terminal

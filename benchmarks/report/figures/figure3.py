@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import stats
-from benchmarks.report import words
-from benchmarks.report.generated import (
+from benchmarks.report import stats, words
+from benchmarks.report.figures.generated import (
     Missing,
     ends,
     generated_rows,
@@ -18,7 +17,7 @@ from benchmarks.report.generated import (
     to_csv,
     with_neighbours,
 )
-from benchmarks.report.images import Sheet
+from benchmarks.report.figures.images import Sheet
 from benchmarks.report.plot import COLOURS
 
 GREY = "gray"

@@ -10,9 +10,11 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks import cache, provenance, registry
-from benchmarks.plan import Plan, cell_state, suite_plan
-from benchmarks.record import Store
+from benchmarks import registry
+from benchmarks.records import files as cache
+from benchmarks.records import provenance
+from benchmarks.records.store import Store
+from benchmarks.run.plan import Plan, cell_state, suite_plan
 
 
 def parser() -> argparse.ArgumentParser:
@@ -187,7 +189,7 @@ def _settings(args, store: Store):
     _Refused
         When the cluster cannot run cells, or is lost; the reason was printed.
     """
-    from benchmarks.dispatch import Settings
+    from benchmarks.run.dispatch import Settings
 
     settings = Settings(args.jobs or 1, args.threads, args.device, args.data_source,
                         getattr(args, "retry_failed", False), getattr(args, "remake", False),
@@ -201,7 +203,7 @@ def _settings(args, store: Store):
                   file=sys.stderr)
         yield settings
         return
-    from benchmarks.scheduler import Cluster, SchedulerError
+    from benchmarks.run.scheduler import Cluster, SchedulerError
 
     try:
         with Cluster(args.scheduler, store.results, args.data_source, args.device,
@@ -220,8 +222,8 @@ class _Refused(Exception):
 
 
 def _run(args) -> int:
-    from benchmarks import dispatch
-    from benchmarks.progress import Display
+    from benchmarks.run import dispatch
+    from benchmarks.run.progress import Display
 
     store = Store(args.results)
     plan = _plan(args, args.suite, store)
@@ -229,7 +231,7 @@ def _run(args) -> int:
         print(f"warning: --data-source (MIXNET_DATA) is {args.data_source}, which is no folder: "
               "only what was read before is there", file=sys.stderr)
     if args.dry_run:
-        from benchmarks import preview
+        from benchmarks.run import preview
 
         with _settings(args, store) as settings:
             print("\n".join(preview.lines(plan, store, settings)))
@@ -281,7 +283,7 @@ def _explain(plan: Plan, summary) -> None:
 
 
 def _tables(args, plan: Plan, store: Store) -> None:
-    from benchmarks import tables
+    from benchmarks.report import tables
 
     try:
         text, files = tables.write(args.suite, plan, store, _partial(args))
@@ -303,7 +305,7 @@ def _table(args) -> int:
 
 
 def _merge(args) -> int:
-    from benchmarks.merge import Conflict, merge
+    from benchmarks.records.merge import Conflict, merge
 
     store = Store(args.results)
     try:
@@ -397,8 +399,8 @@ def _others(store: Store, asked: set[str]) -> None:
 
 
 def _verify(args) -> int:
-    from benchmarks.progress import Display
-    from benchmarks.verify import verify
+    from benchmarks.run.progress import Display
+    from benchmarks.run.verify import verify
 
     store = Store(args.results)
     _need_folders(store)
@@ -413,19 +415,19 @@ def _verify(args) -> int:
 
 
 def _list(args) -> int:
-    from benchmarks import listing
+    from benchmarks.cli.main import listing
 
     return listing.show(args.what)
 
 
 def _doctor(args) -> int:
-    from benchmarks import listing
+    from benchmarks.cli.main import listing
 
     return listing.doctor(args.data_source)
 
 
 def _data(args) -> int:
-    from benchmarks import listing
+    from benchmarks.cli.main import listing
 
     return listing.data(args.name, args.data_source, args.fetch)
 

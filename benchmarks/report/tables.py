@@ -7,9 +7,9 @@ import importlib
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.plan import Plan, State, cell_state
-from benchmarks.provenance import changed_modules
-from benchmarks.record import Store
+from benchmarks.records.provenance import changed_modules
+from benchmarks.records.store import Store
+from benchmarks.run.plan import Plan, State, cell_state
 
 
 def current(plan: Plan, store: Store) -> list[dict]:

@@ -23,11 +23,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from benchmarks import provenance
-from benchmarks.cache import artifacts_root, file_lock, short_hash
-from benchmarks.child import Child
-from benchmarks.record import Store
-from benchmarks.worker import MARK
+from benchmarks.records import provenance
+from benchmarks.records.files import artifacts_root, file_lock, short_hash
+from benchmarks.records.store import Store
+from benchmarks.run.child import Child
+from benchmarks.run.worker import MARK
 
 ROOMS = ("mixnet_core", "baselines", "benchmarks")
 POLL_S = 0.1  # of a task, between looks at its process
@@ -107,7 +107,7 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
     Parameters
     ----------
     job, timeout
-        As `benchmarks.child.Child` takes them.
+        As `benchmarks.run.child.Child` takes them.
     before : int
         Number of the newest attempt when the cell was submitted: a later one is what another try
         of this task has left, and nothing is run again.

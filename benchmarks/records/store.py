@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cache import short_hash
-from benchmarks.wellformed import DEFAULTS, flaw, load_arrays
+from benchmarks.records.files import short_hash
+from benchmarks.records.wellformed import DEFAULTS, flaw, load_arrays
 
 SCHEMA = 1  # of the layout that is written; those before it are read (tests/benchmarks/records)
 STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
@@ -40,7 +40,7 @@ def small_int(labels) -> np.ndarray:
 
 def default_results() -> Path:
     """Results folder: ``MIXNET_RESULTS`` or ``results/`` of the checkout."""
-    default = Path(__file__).resolve().parent.parent / "results"
+    default = Path(__file__).resolve().parents[2] / "results"
     return Path(os.environ.get("MIXNET_RESULTS") or default)
 
 

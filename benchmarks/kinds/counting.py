@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from benchmarks import stages
+from benchmarks.kinds import stages
 from mixnet_core.components import iterated_l_method
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cache import array_hash, load_array, shared_arrays
-from benchmarks.provenance import imported_modules
+from benchmarks.records.files import array_hash, load_array, shared_arrays
+from benchmarks.records.provenance import imported_modules
 
 RESERVED = ("space", "n_clusters", "inputs")  # parameters of the cell, not of the estimator
 CODE_SLACK = 1e-5  # how far float32 rounding may carry a code beyond [0, 1]
@@ -91,7 +91,7 @@ def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifa
     Parameters
     ----------
     cell, method : dict
-        The cell (see `benchmarks.record`) and its method's stanza.
+        The cell (see `benchmarks.records.store`) and its method's stanza.
     dataset
         Has ``X`` (n, d) float32; its labels are not looked at here.
     inputs : dict of str -> ndarray

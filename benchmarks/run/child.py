@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import provenance
-from benchmarks.worker import MARK
+from benchmarks.records import provenance
+from benchmarks.run.worker import MARK
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
@@ -55,14 +55,14 @@ class Child:
     Parameters
     ----------
     job : dict
-        What `benchmarks.worker` reads; written to ``cell.json`` in the cell's artefacts. Its
+        What `benchmarks.run.worker` reads; written to ``cell.json`` in the cell's artefacts. Its
         ``memory_gb`` limits the resident memory of the process group (10^9 bytes); None stands
         for `MEMORY_SHARE` of this machine's, divided by the ``at_once`` cells that share it.
     timeout : float
         Seconds after which the whole process group is killed.
     """
 
-    machine: dict = {}  # what differs from the harness's own machine; see `benchmarks.scheduler`
+    machine: dict = {}  # what differs from the harness's own; see `run.scheduler`
 
     def __init__(self, job: dict, timeout: float):
         folder = Path(job["artifacts"])
@@ -86,7 +86,7 @@ class Child:
         self._memory_at = 0.0
         # A session of its own: Ctrl-C reaches only the harness, and one kill reaches the group.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", str(path)], env=env, bufsize=0,
+            [sys.executable, "-m", "benchmarks.run.worker", str(path)], env=env, bufsize=0,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True)
         os.set_blocking(self.process.stdout.fileno(), False)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import wellformed
+from benchmarks.records import wellformed
 
 _SINGLE = "__array__"
 
 
 def artifacts_root() -> Path:
     """Folder of the ignored artefacts: ``MIXNET_ARTIFACTS`` or ``artifacts/`` of the checkout."""
-    default = Path(__file__).resolve().parent.parent / "artifacts"
+    default = Path(__file__).resolve().parents[2] / "artifacts"
     return Path(os.environ.get("MIXNET_ARTIFACTS") or default)
 
 

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from benchmarks import stages
+from benchmarks.kinds import stages
 
 UNLABELLED = -1
 

@@ -21,15 +21,13 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = (
-    "mixnet_core", "baselines", "benchmarks.datasets",
-    "benchmarks.stages", "benchmarks.labelled", "benchmarks.counting",
-    "benchmarks.generative", "benchmarks.evaluation", "benchmarks.exhibit", "benchmarks.exhibits",
-    "benchmarks.ablations", "benchmarks.metrics",
+    "mixnet_core", "baselines", "benchmarks.datasets", "benchmarks.kinds", "benchmarks.exhibits",
+    "benchmarks.records.metrics",
 )
 # What made the metrics of records from before it was part of the fingerprint.
-FIRST_METRICS = {"benchmarks.metrics": "6aedb908b7964c1a"}
+FIRST_METRICS = {"benchmarks.records.metrics": "6aedb908b7964c1a"}
 # They turn files into arrays, which loading compares with the content hash that names the cell:
 # where there is one, another reader cannot change what a cell gets.
 READERS = tuple(f"benchmarks.datasets.{name}" for name in

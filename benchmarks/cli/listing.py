@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
-from benchmarks import provenance, registry
+from benchmarks import registry
+from benchmarks.records import provenance
 
 
 def show(what: str) -> int:

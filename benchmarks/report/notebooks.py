@@ -1,4 +1,4 @@
-"""Notebooks with outputs from their sources: ``python -m benchmarks.notebooks [NAME ...]``.
+"""Notebooks with outputs from their sources: ``python -m benchmarks.report.notebooks [NAME ...]``.
 
 The reviewed source of a notebook is the ``.py`` beside it, in jupytext's percent format. It is
 executed by the interpreter that runs this, whatever kernels are installed, and written without
@@ -20,10 +20,10 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from benchmarks.cache import write_atomic
-from benchmarks.record import default_results
+from benchmarks.records.files import write_atomic
+from benchmarks.records.store import default_results
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 METADATA = {
     "jupytext": {"formats": "ipynb,py:percent"},
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

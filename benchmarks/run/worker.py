@@ -1,4 +1,4 @@
-"""One cell in one process: ``python -m benchmarks.worker cell.json``.
+"""One cell in one process: ``python -m benchmarks.run.worker cell.json``.
 
 The job file holds the cell, its stanzas and where its inputs lie. The record is written here, so
 what a cell found is safe before the harness hears of it. Lines to the harness (progress, the
@@ -20,9 +20,10 @@ import time
 import traceback
 from pathlib import Path
 
-from benchmarks import guard, provenance
-from benchmarks.cache import file_lock
-from benchmarks.record import Store, jsonable, small_int
+from benchmarks.records import provenance
+from benchmarks.records.files import file_lock
+from benchmarks.records.store import Store, jsonable, small_int
+from benchmarks.run import guard
 
 MARK = "\x1emixnet "
 PR_SET_PDEATHSIG = 1
@@ -44,7 +45,7 @@ def die_with(parent: int) -> None:
 
 
 def start_guard() -> None:
-    """Have this process's group, which it leads, ended with it; see `benchmarks.guard`."""
+    """Have this process's group, which it leads, ended with it; see `benchmarks.run.guard`."""
     subprocess.Popen([sys.executable, "-I", "-S", guard.__file__, str(os.getpid())],
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                      stderr=subprocess.DEVNULL)
@@ -118,8 +119,14 @@ def reason_of(error: BaseException) -> str:
 
 def compute(job: dict, record: dict) -> dict:
     """Run the job's cell; fills `record` and returns the arrays to keep beside it."""
-    from benchmarks import stages
-    from benchmarks.cache import array_hash, canonical_json, save_array, short_hash, write_atomic
+    from benchmarks.kinds import stages
+    from benchmarks.records.files import (
+        array_hash,
+        canonical_json,
+        save_array,
+        short_hash,
+        write_atomic,
+    )
 
     cell, method, stanza = job["cell"], job["method"], job["data"]
     own = [method["estimator"].partition(":")[0]]
@@ -152,10 +159,10 @@ def compute(job: dict, record: dict) -> dict:
     progress = Progress(checkpoint)
     run = stages.run
     if method["kind"] in ("labelled", "counting", "generative", "evaluation", "exhibit"):
-        run = stages.resolve(f"benchmarks.{method['kind']}:run")
+        run = stages.resolve(f"benchmarks.kinds.{method['kind']}:run")
     result = run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
     if result.labels is not None:
-        from benchmarks.metrics import all_metrics  # part of the fingerprint
+        from benchmarks.records.metrics import all_metrics  # part of the fingerprint
     # Imported late joins; what was imported before counts as it was then, not as edited since.
     record["provenance"]["modules"] = {**provenance.imported_modules(*own), **modules}
     record["phases"] = {"load": loading, **result.phases}

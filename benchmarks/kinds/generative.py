@@ -1,7 +1,7 @@
 """Cells that generate: train a model (or take a trained one), draw samples, decode them.
 
-Their output are the samples, which evaluations of all kinds read (`benchmarks.evaluation`). In code
-space a model learns codes, and its samples are decoded by the autoencoder that made them.
+Their output are the samples, which evaluations of all kinds read (`benchmarks.kinds.evaluation`).
+In code space a model learns codes, and its samples are decoded by the autoencoder that made them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from baselines.protocols import PROTOCOLS
-from benchmarks import stages
-from benchmarks.cache import array_hash
+from benchmarks.kinds import stages
+from benchmarks.records.files import array_hash
 
 STREAM = 2  # of the seed: draws of samples; 0 and 1 are the mixture's own
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import registry, stages
+from benchmarks import registry
 from benchmarks.datasets import Dataset, DatasetError, load
-from benchmarks.plan import Node, Plan, artefact, cell_state
-from benchmarks.record import Store, default_results
-from benchmarks.tables import standing
+from benchmarks.kinds import stages
+from benchmarks.records.store import Store, default_results
+from benchmarks.report.tables import standing
+from benchmarks.run.plan import Node, Plan, artefact, cell_state
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Run:
 
     Attributes
     ----------
-    node : benchmarks.plan.Node
+    node : benchmarks.run.plan.Node
         The cell: ``cell`` with its parameters, ``data`` and ``method`` with their stanzas.
     model
         The fitted estimator.

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks import registry, stats
-from benchmarks.report import figure1_growth, measures, notes, plot, words
+from benchmarks import registry
+from benchmarks.report import measures, notes, plot, stats, words
+from benchmarks.report.figures import growth
 from benchmarks.report.plot import COLOURS
 
 MEMBERSHIPS = "benchmarks.exhibits.toys:memberships"  # the exhibit that is drawn here
@@ -50,14 +51,14 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         frame = toy_frame(arrays, _scores(done, shown))
         titles = {name: datasets[name]["title"] for name in shown}
         paths |= _files(frame, draw(frame, titles), out / stem)
-    grown = figure1_growth.growth_frame(done)
+    grown = growth.growth_frame(done)
     if len(grown):
         labels = {name: methods[name]["label"] for name in grown.method.unique()}
-        paths |= _files(grown, figure1_growth.draw(grown, labels), out / f"{stem}-growth")
+        paths |= _files(grown, growth.draw(grown, labels), out / f"{stem}-growth")
     found = steps(done, own, datasets)
-    costs = figure1_growth.sentences(grown, methods)
+    costs = growth.sentences(grown, methods)
     said = [*compared(rows, methods, datasets), *costs, *notes.machines(
-        record for record in done if record["estimator"] == figure1_growth.GROWTH)]
+        record for record in done if record["estimator"] == growth.GROWTH)]
     lines += [*found, *said]
     markdown = [measures.to_markdown(rows, own, methods, datasets), "## From the start to the end",
                 "", *(f"* {line}" for line in found), "", "## Two claims of the paper, measured",

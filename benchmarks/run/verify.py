@@ -11,12 +11,12 @@ a method's cells of all datasets and schedules: a short training then stands for
 
 from __future__ import annotations
 
-from benchmarks import provenance
-from benchmarks.cache import canonical_json, file_lock
-from benchmarks.dispatch import Dispatcher, Settings
-from benchmarks.plan import Node, Plan, artefact, cell_state
-from benchmarks.progress import Display
-from benchmarks.record import Store
+from benchmarks.records import provenance
+from benchmarks.records.files import canonical_json, file_lock
+from benchmarks.records.store import Store
+from benchmarks.run.dispatch import Dispatcher, Settings
+from benchmarks.run.plan import Node, Plan, artefact, cell_state
+from benchmarks.run.progress import Display
 
 
 def verify(plans: list[Plan], store: Store, settings: Settings, display: Display,

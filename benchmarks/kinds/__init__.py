@@ -1,0 +1,1 @@
+"""The kinds of cell: what each takes, runs and leaves."""

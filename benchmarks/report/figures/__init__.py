@@ -1,0 +1,1 @@
+"""The pictures of the figures, drawn from records alone."""
