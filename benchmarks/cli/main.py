@@ -415,19 +415,19 @@ def _verify(args) -> int:
 
 
 def _list(args) -> int:
-    from benchmarks.cli.main import listing
+    from benchmarks.cli import listing
 
     return listing.show(args.what)
 
 
 def _doctor(args) -> int:
-    from benchmarks.cli.main import listing
+    from benchmarks.cli import listing
 
     return listing.doctor(args.data_source)
 
 
 def _data(args) -> int:
-    from benchmarks.cli.main import listing
+    from benchmarks.cli import listing
 
     return listing.data(args.name, args.data_source, args.fetch)
 
