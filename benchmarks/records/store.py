@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.records.files import short_hash
 from benchmarks.records.wellformed import DEFAULTS, flaw, load_arrays
 
-SCHEMA = 1  # of the layout that is written; those before it are read (tests/benchmarks/records)
+SCHEMA = 1  # of the layout that is written; those before it are read
 STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
 _NAME = re.compile(r"^(?P<key>[0-9a-f]{16})-(?P<attempt>\d+)\.(json|npz)$")
 

@@ -273,7 +273,7 @@ def test_mat_as_scipy_reads_it(tmp_path, compressed, dtype):
 @pytest.mark.parametrize("name", ["COIL20.mat", "YaleB_32x32.mat"])
 def test_published_mat_as_scipy_reads_it(name):
     data_folder = Path(os.environ.get("MIXNET_DATA")
-                       or Path(__file__).resolve().parents[3] / "shared/data")
+                       or Path(__file__).resolve().parents[4] / "shared/data")
     if not (data_folder / name).is_file():
         pytest.skip(f"no {name} in {data_folder}")
     found = mat5.matrices((data_folder / name).read_bytes(), ("fea", "gnd"))

@@ -13,7 +13,7 @@ from benchmarks.run.plan import suite_plan
 
 REAL = {"estimator": "baselines.generative.anchors:TrainingPoints", "kind": "generative"}
 PARZEN = {"estimator": "baselines.parzen:ParzenWindow", "kind": "evaluation"}
-HERE = "tests.benchmarks.test_generative"
+HERE = "tests.benchmarks.kinds.test_generative"
 
 
 @pytest.fixture(scope="module")

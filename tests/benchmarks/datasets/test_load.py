@@ -22,7 +22,7 @@ from benchmarks.datasets import (
 )
 from benchmarks.datasets import fetch as fetching
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TEXT = [b"1 1:-1 2:0.5\n2 1:1\n", b"2 1:0.25 2:1\n"]
 X = np.array([[-1, 0.5], [0.25, 1], [1, 0]])  # both halves, in the order of their values
 Y = np.array([0, 1, 1])

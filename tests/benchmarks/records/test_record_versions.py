@@ -14,7 +14,7 @@ from benchmarks.records.merge import merge
 from benchmarks.records.store import SCHEMA, Store
 from benchmarks.report import runs
 
-KEPT = Path(__file__).parent / "records"  # as runs of their time left them; never edited
+KEPT = Path(__file__).parent / "kept"  # as runs of their time left them; never edited
 
 # (dataset, method, attempt) -> status, kind, arrays; one of each kind and way to end. A second
 # attempt is the first one verified under other code, with the arrays of the first.

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.report import page, tables
 from benchmarks.run.plan import suite_plan
-from tests.benchmarks.test_page import Page
+from tests.benchmarks.report.test_page import Page
 from tests.security.mutation import mutate_json
 
 PAYLOADS = (

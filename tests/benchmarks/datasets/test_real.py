@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.datasets import DatasetMissing, load
 
-FOLDER = Path(os.environ.get("MIXNET_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
+FOLDER = Path(os.environ.get("MIXNET_DATA") or Path(__file__).resolve().parents[4] / "shared/data")
 
 COUNTS = {
     "coil20": [72] * 20,
