@@ -12,8 +12,9 @@ from .training import part_of, share_budget
 
 
 def bernoulli(p: Tensor, generator: torch.Generator) -> Tensor:
-    """Zeros and ones with means p, of its shape, type and device; drawn on the CPU."""
-    return (torch.rand(p.shape, generator=generator, dtype=p.dtype).to(p.device) < p).to(p.dtype)
+    """Zeros and ones with means p, of its shape, type and device; drawn where the generator is."""
+    u = torch.rand(p.shape, generator=generator, dtype=p.dtype, device=generator.device)
+    return (u.to(p.device) < p).to(p.dtype)
 
 
 class ChainModel(GenerativeModel):

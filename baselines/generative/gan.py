@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ..parzen import ParzenWindow
+from .cuda import generator_on, recorded, sgd
 from .model import GenerativeModel, check_number, check_sizes, generator_network, linear
 from .training import Batches, set_sgd, streams, train
 
@@ -54,7 +55,7 @@ class Discriminator(nn.Module):
         """Logits, shape (n,); with dropout if there is `noise`."""
         for layer, keep in zip(self.layers, self.keep, strict=True):
             if noise is not None and keep < 1:
-                mask = torch.empty(x.shape).bernoulli_(keep, generator=noise)
+                mask = torch.empty(x.shape, device=noise.device).bernoulli_(keep, generator=noise)
                 x = x * mask.div_(keep).to(x.device)
             x = layer(x)
         return x.squeeze(1)
@@ -85,7 +86,8 @@ class GAN(GenerativeModel):
     units, pieces : of the discriminator's maxout layers. Published: (240, 240) of 5.
     keep_input, keep_hidden : dropout's kept shares. Published: 0.8 and 0.5.
     generator_range, discriminator_range : weights start uniform in ± this. Published: 0.05 and
-        0.005. Biases start at 0, the generator's output biases at the logits of the means of X.
+        0.005. Biases start at 0, the generator's output biases at the logits of the means of X:
+        published (``init_sigmoid_bias_from_marginals`` in mnist.yaml).
     lr : of SGD, divided by 1.000004 at each update, to 1e-6 at least. Published: 0.1.
     momentum, final_momentum, saturate : from the first (0.5) in the first epoch to the last (0.7)
         in the epoch number `saturate` (250), all published; learning rate in the velocity.
@@ -93,7 +95,8 @@ class GAN(GenerativeModel):
     updates : length of the training. Ours: 125,000, the epochs until the momentum saturates for
         50,000 points; the published settings have no end, it was stopped by hand.
     max_updates : budget; None for no other limit.
-    random_state, device : seed of all draws; where to compute.
+    random_state, device : seed of all draws; where to compute. On a CUDA device the noise of the
+        training is drawn there, other numbers from the same seed; that of samples on the CPU.
 
     The published training watches the density that a Parzen window on samples gives to validation
     images. With validation data, so does this one, on the first 1000 of them, and keeps the weights
@@ -182,16 +185,22 @@ class GAN(GenerativeModel):
         network["generator"][-2].bias.data.copy_(X.mean(0).clamp(1e-7, 1 - 1e-7).logit())
         self.network_ = network.to(self.device)
         batches = Batches(len(X), self.batch_size, order, self.device)
-        optimizer = torch.optim.SGD(network.parameters(), lr=self.lr, fused=True)
+        noise = generator_on(self.device, noise)
+        optimizer = sgd(network.parameters(), self.lr)
 
-        def step(update: int) -> dict[str, Tensor]:
-            epoch = update // batches.per_pass
-            momentum = momentum_of_epoch(epoch, self.momentum, self.final_momentum, self.saturate)
-            set_sgd(optimizer, learning_rate(update, self.lr), momentum)
+        def update(x: Tensor) -> dict[str, Tensor]:
             optimizer.zero_grad()
-            losses = self._backward(X[batches.next()], noise)
+            losses = self._backward(x, noise)
             optimizer.step()
             return losses
+
+        make = recorded(update, optimizer, noise)
+
+        def step(number: int) -> dict[str, Tensor]:
+            epoch = number // batches.per_pass
+            momentum = momentum_of_epoch(epoch, self.momentum, self.final_momentum, self.saturate)
+            set_sgd(optimizer, learning_rate(number, self.lr), momentum)
+            return make(X[batches.next()])
 
         draws = watch.get_state()
 
@@ -232,8 +241,8 @@ class GAN(GenerativeModel):
         return {"discriminator": loss.detach(), "generator": generator_loss.detach()}
 
     def _latent(self, n: int, generator: torch.Generator) -> Tensor:
-        z = torch.rand(n, self.latent_dim, generator=generator).mul_(2).sub_(1)
-        return z.mul_(LATENT_BOUND).to(self.device)
+        z = torch.rand(n, self.latent_dim, generator=generator, device=generator.device)
+        return z.mul_(2).sub_(1).mul_(LATENT_BOUND).to(self.device)
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         return self.network_["generator"](self._latent(n, generator))

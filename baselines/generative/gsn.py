@@ -14,13 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .chains import ChainModel, bernoulli, check_per_layer
+from .cuda import generator_on, recorded, sgd
 from .model import check_number
 from .training import Batches, streams, train
 
 
 def salt_and_pepper(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     """x with each entry, at `rate`, replaced by 0 or 1 with equal chances."""
-    u = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=generator.device)
+    u = u.to(x.device)
     return torch.where(u < 1 - rate, x, (u >= 1 - rate / 2).to(x.dtype))
 
 
@@ -70,8 +72,8 @@ class Network(nn.Module):
         return activation, self._noisy(activation, generator)
 
     def _noisy(self, a: Tensor, generator) -> Tensor:
-        noise = torch.randn(a.shape, generator=generator, dtype=a.dtype).to(a.device)
-        return torch.add(a, noise, alpha=self.std)
+        noise = torch.randn(a.shape, generator=generator, dtype=a.dtype, device=generator.device)
+        return torch.add(a, noise.to(a.device), alpha=self.std)
 
     def backpropagate(self, x: Tensor, steps: int, generator) -> tuple[Tensor, Tensor]:
         """Put the gradient of the walkback loss of images x (batch, d) into ``grad``.
@@ -147,6 +149,8 @@ class GSN(ChainModel):
         Budget.
     random_state : int
     device : str or torch.device
+        On a CUDA device the noise of the training is drawn there, other numbers from the same seed;
+        that of samples on the CPU.
     """
 
     def __init__(
@@ -205,19 +209,22 @@ class GSN(ChainModel):
         self._draw_start(X, first)
         self.network_.initialise(weights)
         batches = Batches(len(X), self.batch_size, order, X.device)
+        noise = generator_on(X.device, noise)
         # Equal to the published form: its buffer is (1 - m) times torch's, both from zero.
-        optimizer = torch.optim.SGD(
-            self.network_.parameters(), lr=self.lr, momentum=self.momentum, fused=True
-        )
+        optimizer = sgd(self.network_.parameters(), self.lr, self.momentum)
 
         @torch.no_grad()
-        def step(update):
-            rate = self.lr * self.decay ** (update // batches.per_pass)
-            optimizer.param_groups[0]["lr"] = rate * (1 - self.momentum)
-            x = X[batches.next()]
+        def update(x):
             loss, last = self.network_.backpropagate(x, self.walkback, noise)
             optimizer.step()
             return {"loss": loss, "last_step": last}
+
+        make = recorded(update, optimizer, noise)
+
+        def step(number):
+            rate = self.lr * self.decay ** (number // batches.per_pass)
+            optimizer.param_groups[0]["lr"] = rate * (1 - self.momentum)
+            return make(X[batches.next()])
 
         self.history_, self.values_ = train(
             step,

@@ -203,6 +203,15 @@ def machine(device: str = "cpu", threads: int = 1) -> dict:
             "cores": n_cores(), "system": f"{platform.system()} {platform.machine()}"}
 
 
+def gpu(device: str) -> dict:
+    """Name of the GPU that a CUDA device is, under ``gpu``; nothing for the CPU."""
+    if device == "cpu":
+        return {}
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name(device)}
+
+
 _PATH = re.compile(r"(?<![\w./:~…>])/(?:[^\s/'\":,;()]+/)+([^\s/'\":,;()]*)")
 
 

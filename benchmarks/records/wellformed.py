@@ -90,8 +90,8 @@ def _named(check):
 _TEXT = _or_none(_is(str))
 _PROVENANCE = {
     "versions": _or_none(_named(_TEXT)), "modules": _or_none(_named(_is(str))), "device": _TEXT,
-    "threads": _or_none(_is(int)), "cpu": _TEXT, "cores": _or_none(_is(int)), "system": _TEXT,
-    "commit": _TEXT, "started": _TEXT, "restamped": _or_none(_is(dict)),
+    "threads": _or_none(_is(int)), "cpu": _TEXT, "gpu": _TEXT, "cores": _or_none(_is(int)),
+    "system": _TEXT, "commit": _TEXT, "started": _TEXT, "restamped": _or_none(_is(dict)),
 }
 _FIELDS = {
     "attempt": _is(int), "kind": _TEXT, "estimator": _TEXT, "variant": _TEXT,

@@ -62,11 +62,12 @@ def machines(records) -> list[str]:
 
 
 def _machine(made) -> str:
-    """Processor, cores, system and, but for the CPU, the kind of device, in words."""
+    """Processor, cores, system and, but for the CPU, the GPU or kind of device, in words."""
     cores = f"{made['cores']} cores" if made.get("cores") else ""
     device = (made.get("device") or "cpu").partition(":")[0]
     return ", ".join(filter(None, [made.get("cpu"), cores, made.get("system"),
-                                   device if device != "cpu" else ""])) or "unknown machine"
+                                   made.get("gpu") or (device if device != "cpu" else "")])) \
+        or "unknown machine"
 
 
 def marks_of_figure(row, paper) -> str:

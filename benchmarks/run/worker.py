@@ -131,6 +131,7 @@ def compute(job: dict, record: dict) -> dict:
     cell, method, stanza = job["cell"], job["method"], job["data"]
     own = [method["estimator"].partition(":")[0]]
     own += [stanza["loader"].partition(":")[0]] if "loader" in stanza else []
+    record["provenance"] |= provenance.gpu(job["device"])
     start = time.perf_counter()
     dataset = stages.load_dataset(cell["dataset"], stanza, cell["content_hash"], job["source"],
                                   job["variant"])

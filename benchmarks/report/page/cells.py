@@ -111,7 +111,7 @@ class Cells:
             return found
         made = record["provenance"]
         machine = {name: made.get(name) for name in
-                   ("versions", "device", "threads", "cpu", "cores", "system")}
+                   ("versions", "device", "threads", "cpu", "gpu", "cores", "system")}
         if machine not in self.environments:
             self.environments.append(machine)
         cell = record["cell"]

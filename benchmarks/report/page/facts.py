@@ -112,7 +112,8 @@ def environments(records) -> Table:
         versions = ", ".join(f"{name} {version}" for name, version in
                              (made.get("versions") or {}).items())
         cores = f"{made.get('cores')} cores" if made.get("cores") else ""
-        machine = ", ".join(filter(None, [made.get("cpu"), cores, made.get("system")]))
+        machine = ", ".join(filter(None, [made.get("cpu"), cores, made.get("system"),
+                                         made.get("gpu")]))
         return versions, machine, f"{made.get('device')}, {made.get('threads')}"
 
     counts = Counter(words(record["provenance"]) for record in records)
