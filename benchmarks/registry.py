@@ -11,8 +11,8 @@ import os
 import tomllib
 from pathlib import Path
 
-KINDS = ("embedding", "clustering", "selection", "mixture", "labelled", "counting", "generative",
-         "evaluation", "exhibit")
+from benchmarks import kinds
+
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
     "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t1",
@@ -61,11 +61,12 @@ def _stanzas(path: Path) -> dict[str, dict]:
     return found
 
 
-def _check(where: str, stanza: dict, kinds: dict[str, type], lists: tuple[str, ...] = ()) -> None:
+def _check(where: str, stanza: dict, types: dict[str, type], lists: tuple[str, ...] = ()) -> None:
     """Raise RegistryError unless fields have their types, those of `lists` being lists of names."""
-    for name, kind in kinds.items():
-        if not isinstance(stanza.get(name, kind()), kind):
-            raise RegistryError(f"{where}: {name} is {stanza[name]!r:.60}, needs a {kind.__name__}")
+    for name, wanted in types.items():
+        if not isinstance(stanza.get(name, wanted()), wanted):
+            raise RegistryError(
+                f"{where}: {name} is {stanza[name]!r:.60}, needs a {wanted.__name__}")
     for name in lists:
         value = stanza.get(name, [])
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
@@ -89,8 +90,11 @@ def methods() -> dict[str, dict]:
     found = {name: _inherit(name, found) for name in found}
     for name, stanza in found.items():
         where = f"methods.toml [{name}]"
-        if stanza.get("kind") not in KINDS:
-            raise RegistryError(f"{where}: kind is {stanza.get('kind')!r}, needs one of {KINDS}")
+        try:
+            kinds.get(stanza.get("kind")).check(where, stanza)
+        except ValueError as error:
+            said = "" if str(error).startswith(where) else f"{where}: "
+            raise RegistryError(f"{said}{error}") from error
         if ":" not in stanza.get("estimator", ""):
             raise RegistryError(f"{where}: estimator needs the form 'package.module:Class'")
         stanza.setdefault("label", name)
@@ -102,11 +106,6 @@ def methods() -> dict[str, dict]:
                     raise RegistryError(f"{where}.{group}.{parameter}: needs `value` and `source`")
         if twice := set(stanza.get("params", {})) & set(stanza.get("defaults", {})):
             raise RegistryError(f"{where}: {sorted(twice)} stand in params, so no default counts")
-        needs = set(stanza.get("needs", {}))
-        if stanza["kind"] == "mixture" and "start" not in needs:
-            raise RegistryError(f"{where}: a mixture needs the cell it starts from, needs.start")
-        if stanza["kind"] == "selection" and not needs:
-            raise RegistryError(f"{where}: a selection needs cells to choose from, in needs")
     return found
 
 

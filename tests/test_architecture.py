@@ -3,6 +3,7 @@
 import ast
 import csv
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -48,6 +49,30 @@ def test_imports_go_one_way(path):
     forbidden = set(ROOMS) - {room} - ALLOWED[room]
     wrong = [module for module in imports(path) if module.split(".")[0] in forbidden | {"tests"}]
     assert not wrong, f"{name(path)} imports {wrong}"
+
+
+# The harness from the ground up: a package imports from those before it and from itself.
+FLOORS = ("records", "datasets", "kinds", "registry", "exhibits", "run", "report", "gate", "perf",
+          "cli")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "benchmarks" in path.parts], ids=name)
+def test_no_import_runs_back_up(path):
+    parts = path.relative_to(ROOT / "benchmarks").with_suffix("").parts
+    if parts[0] not in FLOORS:
+        assert parts in {("__init__",), ("__main__",)}, f"{name(path)} lies in no room"
+        return
+    above = FLOORS[FLOORS.index(parts[0]) + 1:]
+    wrong = [m for m in imports(path) if m.startswith("benchmarks.") and m.split(".")[1] in above]
+    assert not wrong, f"{name(path)} imports {wrong}"
+
+
+def test_kinds_are_asked_and_not_named_elsewhere():
+    """A kind of cell is one object in one file: nothing else compares the word."""
+    compared = re.compile(r"""["']kind["']\]?\)?\s*(==|!=|\bin\b|\bnot in\b)""")
+    found = [name(path) for path in (ROOT / "benchmarks").rglob("*.py")
+             if path.parent.name != "kinds" and compared.search(path.read_text(encoding="utf-8"))]
+    assert not found
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from functools import partial
 import numpy as np
 
 from baselines.clustering.ncut import NCut, affinity
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.datasets import toys
-from benchmarks.kinds import stages
 from benchmarks.records.metrics import purity
 
 WARM_UP = 200  # points of a first fit that is not recorded: imports and caches
@@ -115,8 +114,8 @@ def fitter(method: str, dataset: str, n_clusters: int, seed: int):
     """Two functions of X: labels (n,) by a registered method; its graph (None: it has none)."""
     stanza = registry.get(registry.methods(), method, "method")
     params = {**registry.resolve_params(method, dataset), "n_clusters": n_clusters}
-    estimator = stages.build({"params": params, "seed": seed}, stanza, "cpu")
-    if stanza["kind"] == "mixture":
+    estimator = kinds.of(stanza).build({"params": params, "seed": seed}, stanza)
+    if "start" in stanza.get("needs", {}):
         start, _ = fitter(stanza["needs"]["start"].partition("/")[0], dataset, n_clusters, seed)
         return lambda X: estimator.fit(X, init_labels=start(X)).labels_, None
     graph = getattr(estimator, "affinity_matrix", None)

@@ -6,11 +6,11 @@ methods of a seed see the same labels. What counts is the accuracy on the other 
 
 from __future__ import annotations
 
-import time
+import copy
 
 import numpy as np
 
-from benchmarks.kinds import stages
+from benchmarks.kinds.base import Clock, Kind, Result, features
 
 UNLABELLED = -1
 
@@ -44,34 +44,40 @@ def known_labels(y: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
     return known
 
 
-def run(cell: dict, method: dict, dataset, inputs: dict[str, np.ndarray], artifacts, checkpoint,
-        device: str = "cpu", progress=None) -> stages.Result:
-    """Fit one cell's estimator on all points and a few labels; as `stages.run`.
+class Labelled(Kind):
+    """Estimators with ``fit(X, y)``, -1 for unknown; a mixture where there is a ``start``.
 
     ``values`` has `accuracy_unlabelled`, in percent: no matching of names, a component is its
     class. The cell's parameter `n_labels` says how many labels there are.
     """
-    params = dict(cell["params"])
-    known = known_labels(dataset.y, params.pop("n_labels"), cell["seed"])
-    mixture = "start" in inputs
-    estimator = stages.build({**cell, "params": params},
-                             {**method, "kind": "mixture" if mixture else "classifier"}, device)
-    X = inputs["codes"] if params["space"] == "code" else dataset.X
-    result = stages.Result()
-    start = time.perf_counter()
-    if mixture:
-        estimator.fit(X, known, init_labels=inputs["start"], checkpoint=checkpoint,
-                      progress=progress)
-        result.history = estimator.history_
-    else:
-        estimator.fit(X, known)
-    result.phases["fit"] = time.perf_counter() - start
-    result.labels = np.asarray(estimator.labels_, dtype=np.int64)
-    if result.labels.shape != dataset.y.shape:
-        raise ValueError(f"labels_ has shape {result.labels.shape}, needs {dataset.y.shape}")
-    result.values.update(getattr(estimator, "values_", {}))
-    unlabelled = known == UNLABELLED
-    correct = result.labels[unlabelled] == dataset.y[unlabelled]
-    result.values |= {"n": len(X), "n_labels": int((~unlabelled).sum()),
-                      "accuracy_unlabelled": 100 * float(correct.mean())}
-    return result
+
+    text = "is given a few labels"
+    clusters = True
+
+    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
+            progress=None) -> Result:
+        params, own = dict(cell["params"]), copy.copy(self)
+        known = known_labels(dataset.y, params.pop("n_labels"), cell["seed"])
+        X, result = features(cell, dataset, inputs), Result()
+        own.components = "n_components" if "start" in inputs else ""
+        estimator, clock = own.build({**cell, "params": params}, method, device), Clock(
+            result.phases)
+        if "start" in inputs:
+            estimator.fit(X, known, init_labels=inputs["start"], checkpoint=checkpoint,
+                          progress=progress)
+            result.history = estimator.history_
+        else:
+            estimator.fit(X, known)
+        clock.lap("fit")
+        result.labels = np.asarray(estimator.labels_, dtype=np.int64)
+        if result.labels.shape != dataset.y.shape:
+            raise ValueError(f"labels_ has shape {result.labels.shape}, needs {dataset.y.shape}")
+        result.values.update(getattr(estimator, "values_", {}))
+        unlabelled = known == UNLABELLED
+        correct = result.labels[unlabelled] == dataset.y[unlabelled]
+        result.values |= {"n": len(X), "n_labels": int((~unlabelled).sum()),
+                          "accuracy_unlabelled": 100 * float(correct.mean())}
+        return result
+
+
+KIND = Labelled()

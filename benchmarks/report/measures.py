@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.records.files import write_atomic
 from benchmarks.report import notes, stats
 from benchmarks.report.summary import METRICS, spaces
@@ -33,7 +33,7 @@ def summarise(records, suite, methods, datasets) -> list[dict]:
     seeds = registry.parse_seeds(suite["seeds"])
     rows = []
     for dataset in suite["datasets"]:
-        for method in (m for m in suite["methods"] if methods[m]["kind"] != "embedding"):
+        for method in (m for m in suite["methods"] if kinds.of(methods[m]).row):
             for space in spaces(suite, methods[method], method, datasets[dataset]):
                 mine = {r["cell"]["seed"]: r for r in records
                         if (r["cell"]["dataset"], r["cell"]["method"],

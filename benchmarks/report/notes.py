@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from benchmarks import kinds
+
 
 def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
     """(mark, text) of the notes that hold for some of the rows; `marks_of_*` say which."""
@@ -22,7 +24,7 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
             rest = f" All else is as in `{base}`." if base != name and base in methods else ""
             notes.append(("", f"{who} departs from the paper's recipe: "
                               f"{'; '.join(differences)}.{rest}"))
-        elif methods[name]["kind"] == "selection":
+        elif kinds.of(methods[name]).chooses:
             notes.append(("", f"{who} is ours, not a row of the paper's table: one of the "
                               f"partitions of {_candidates(name, methods)}, chosen without "
                               "labels."))
@@ -45,7 +47,7 @@ def machines(records) -> list[str]:
     """
     found = {}
     for record in records:
-        if record["status"] == "done" and record.get("kind") != "embedding":
+        if record["status"] == "done" and "codes" not in record.get("outputs", ()):
             cell, made = record["cell"], record.get("provenance", {})
             row = " ".join(filter(None, [cell.get("dataset"), cell["method"],
                                          cell["params"].get("space")]))
@@ -105,12 +107,12 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
     found, shown = [], _ordered(row["method"] for row in rows)
     coded = {row["dataset"] for row in rows if row["space"] == "code"}
     if coded:
-        shown = [name for name, m in methods.items() if m["kind"] == "embedding"] + shown
+        shown = [name for name, m in methods.items() if kinds.of(m).output == "codes"] + shown
     for name in shown:
         stanza, base = methods[name], name.removesuffix("+")
         same = methods[base].get("params", {}) if base != name and base in shown else {}
         names = _ordered(row["dataset"] for row in rows
-                         if stanza["kind"] != "embedding" or row["dataset"] in coded)
+                         if kinds.of(stanza).output != "codes" or row["dataset"] in coded)
         for parameter, entry in (stanza.get("params", {}) | stanza.get("defaults", {})).items():
             value, source = entry["value"], entry.get("source", "")
             if fast and parameter in stanza.get("fast", {}):
@@ -137,7 +139,7 @@ def resolved(value, names, datasets) -> str:
 def _starts(name, methods):
     """Selections that a method starts from: what they are belongs to the method's row."""
     needed = [need.partition("/")[0] for need in methods[name].get("needs", {}).values()]
-    return [other for other in needed if methods.get(other, {}).get("kind") == "selection"]
+    return [other for other in needed if other in methods and kinds.of(methods[other]).chooses]
 
 
 def _candidates(name, methods):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.datasets import Dataset, DatasetError, load
-from benchmarks.kinds import stages
+from benchmarks.kinds.base import resolve
 from benchmarks.records.store import Store, default_results
 from benchmarks.report.tables import standing
 from benchmarks.run.plan import Node, Plan, artefact, cell_state
@@ -84,7 +84,7 @@ def saved_run(store: Store, dataset: str, method: str = "mixnet", seed: int = 0,
     """
     try:
         stanza = registry.get(registry.methods(), method, "method")
-        if stanza["kind"] != "mixture":
+        if "model" not in kinds.of(stanza).kept:
             raise registry.RegistryError(f"method is {method!r}, which saves no mixture; needs one "
                                          "of kind mixture, see `mixnet list methods`")
         space = stanza["spaces"][0]
@@ -101,7 +101,7 @@ def saved_run(store: Store, dataset: str, method: str = "mixnet", seed: int = 0,
         words = "is not on this machine"
         if path is not None:
             try:
-                fitted[role] = stages.resolve(one.method["estimator"]).load(path)
+                fitted[role] = resolve(one.method["estimator"]).load(path)
                 continue
             except ValueError as error:
                 words = f"cannot be read ({error}); delete it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.report import stats
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
@@ -54,7 +54,7 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
         _row(dataset, method, space, cells[dataset, method, space], seeds, datasets[dataset],
              paper, methods[method])
         for dataset in suite["datasets"]
-        for method in suite["methods"] if methods[method]["kind"] != "embedding"
+        for method in suite["methods"] if kinds.of(methods[method]).row
         for space in spaces(suite, methods[method], method, datasets[dataset])
     ]
 
@@ -120,9 +120,9 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
 
 
 def _chosen(runs, stanza):
-    if stanza["kind"] != "selection":
+    if not kinds.of(stanza).chooses:
         return ""
-    roles = sorted(stanza["needs"])  # the order in which `benchmarks.kinds.stages` hands them over
+    roles = sorted(stanza["needs"])  # the order in which `kinds.selection` hands them over
     counts = Counter(stanza["needs"][roles[run["values"]["chosen"]]] for run in runs
                      if "chosen" in run["values"])
     return ", ".join(f"{need} {count}" for need, count in counts.most_common())

@@ -10,7 +10,7 @@ import io
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.report import notes, stats, words
 
 #: Columns of table2.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
@@ -41,10 +41,11 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
     """
     seeds = registry.parse_seeds(suite["seeds"])
     records = list(records)
-    made = {record["key"]: record for record in records if record["kind"] == "generative"}
+    evaluations = {name for name, stanza in methods.items() if kinds.of(stanza).scores}
+    made = {record["key"]: record for record in records if kinds.of(record).output == "samples"}
     samples = {_row_of(record["cell"]): record for record in made.values()}
     scored = defaultdict(dict)
-    for record in (r for r in records if r["kind"] == "evaluation"):
+    for record in (r for r in records if r["cell"]["method"] in evaluations):
         cell = record["cell"]
         inputs = cell["params"].get("inputs")
         if not inputs:  # real test images
@@ -57,7 +58,7 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
             rows = [(method, space, seed) for seed in seeds]
             found = [scored["measures"][row] for row in rows if row in scored["measures"]]
             measures.append(_measured(method, space, found))
-            if methods[method]["kind"] == "evaluation":
+            if method in evaluations:
                 continue
             made = [samples[row] for row in rows if row in samples]
             done = {row: scored["parzen"][row] for row in rows if row in scored["parzen"]}
@@ -132,7 +133,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Write `stem`.csv, .md, .tex and `stem`-measures.csv; the first table as text."""
     methods, datasets, paper = registry.methods(), registry.datasets(), registry.paper()
     scores, measures = summarise(records, suite, methods, paper)
-    remarks = notes.machines(r for r in records if r.get("kind") == "generative")
+    remarks = notes.machines(r for r in records if kinds.of(r).output == "samples")
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     contents = {

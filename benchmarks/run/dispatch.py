@@ -16,12 +16,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchmarks.kinds.base import FITTED
 from benchmarks.records import provenance
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store
 from benchmarks.run.child import Child, signals_to
 from benchmarks.run.plan import (
-    MODELS,
     Node,
     Plan,
     State,
@@ -95,7 +95,7 @@ def forecast(plan: Plan, store: Store, retry_failed=False,
             state = states[need.key]
             if key in chosen and need.key not in chosen and state.name == "done" and \
                     artefact(need, input_of(need, store), store, role) is None:
-                what = "model is" if role in MODELS else f"{need.output} are"
+                what = "model is" if role in FITTED else f"{need.output} are"
                 chosen[need.key] = (state, f"its {what} not on this machine")
     return {key: chosen[key] for key in plan.nodes if key in chosen}
 
@@ -227,7 +227,7 @@ class Dispatcher:
             inputs[role] = {"method": need.cell["method"], "key": need.key,
                             "attempt": record["attempt"], "hash": record["outputs"][need.output]}
             paths[role] = str(path or node.artifacts / "absent")
-            if role in MODELS:
+            if role in FITTED:
                 models[role] = {"estimator": need.method["estimator"], "values": record["values"],
                                 "seconds": record["seconds"]}
         job = {"cell": node.cell, "method": node.method, "data": node.data, "inputs": inputs,

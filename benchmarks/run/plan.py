@@ -10,18 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import registry
+from benchmarks import kinds, registry
+from benchmarks.kinds.base import FITTED
 from benchmarks.records.files import array_hash, artifacts_root, load_array, save_array
 from benchmarks.records.provenance import changed_modules
 from benchmarks.records.store import Store, cell_key
 
 # Failures that the same code would repeat: run again only when asked to, or when code changed.
 STICKY = ("error", "diverged", "timeout")
-# Roles of needs that are filled by another cell's fitted model, not by what it put out.
-MODELS = ("autoencoder", "model")
-OUTPUTS = {"embedding": "codes", "generative": "samples"}  # of other kinds: labels
-# Roles in which a cell of a kind leaves what its record cannot give back.
-KEPT = {"embedding": ("codes", "autoencoder"), "mixture": ("model",), "generative": ("samples",)}
 
 
 @dataclass
@@ -45,9 +41,14 @@ class Node:
                 f"seed {cell['seed']}")
 
     @property
+    def kind(self) -> kinds.Kind:
+        """What cells of its method are."""
+        return kinds.of(self.method)
+
+    @property
     def output(self) -> str:
         """Name of the output that other cells take from this one."""
-        return OUTPUTS.get(self.method["kind"], "labels")
+        return self.kind.output
 
     @property
     def artifacts(self) -> Path:
@@ -82,14 +83,13 @@ class Plan:
         stanza = registry.get(self._methods, method, "method")
         if data.get("embedding", "none") == "none":
             space = "raw"
-        needs = {}
-        if stanza["kind"] == "evaluation":
-            if of is not None:
-                needs["samples"] = self.add(dataset, of, space, seed, False)
-        elif space == "code":
-            needs["codes"] = self.add(dataset, data["embedding"], "raw", seed, False)
-            if stanza["kind"] == "generative":  # samples of codes are decoded
-                needs["autoencoder"] = needs["codes"]
+        kind = kinds.of(stanza)
+        try:
+            kind.check_data(f"datasets.toml [{dataset}]", method, data)
+        except ValueError as error:
+            raise registry.RegistryError(str(error)) from error
+        needs = {role: self.add(dataset, other, where, seed, False)
+                 for role, (other, where) in kind.inputs(space, data, of).items()}
         for role, reference in stanza.get("needs", {}).items():
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
@@ -97,15 +97,11 @@ class Plan:
             self._params[method, dataset] = registry.resolve_params(
                 method, dataset, self.fast, self.schedules.get(dataset, {}).get(method))
         params = {"space": space, **self._params[method, dataset]}
-        if stanza["kind"] not in ("embedding", "counting", "generative", "evaluation",
-                                  "exhibit"):
+        if kind.clusters:
             params["n_clusters"] = data["n_clusters"]
         if needs:
             params["inputs"] = {role: f"{need.cell['method']}/{need.key}"
                                 for role, need in needs.items()}
-        if stanza["kind"] == "generative" and "test" not in data:
-            raise registry.RegistryError(f"datasets.toml [{dataset}]: no 'test', images that "
-                                         f"samples of {method} can be scored on")
         content_hash, variant = self._identity(dataset, data)
         cell = {"dataset": dataset, "content_hash": content_hash, "method": method,
                 "params": params, "seed": int(seed)}
@@ -179,7 +175,7 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
                 spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
                 for space in spaces:
                     plan.add(dataset, method, space, seed)
-                    if stanza["kind"] == "generative":
+                    if kinds.of(stanza).output == "samples":
                         for evaluation in suite.get("evaluations", ()):
                             plan.add(dataset, evaluation, space, seed, of=method)
     return plan
@@ -291,7 +287,7 @@ def artefact(node: Node, record: dict, store: Store, role: str = "",
     own arrays, and are if `unpack`. A fitted model is only looked for: that it is the record's, its
     reader asserts.
     """
-    if role in MODELS:
+    if role in FITTED:
         path = node.artifacts / "model.pt"
         return path if path.is_file() else None
     path, wanted = node.artifacts / f"{node.output}.npy", record["outputs"].get(node.output)
@@ -312,7 +308,7 @@ def artefact(node: Node, record: dict, store: Store, role: str = "",
 def lost(node: Node, record: dict, store: Store) -> bool:
     """Whether codes, samples or the model of a cell that is done are not on this machine."""
     return any(artefact(node, record, store, role) is None
-               for role in KEPT.get(node.method["kind"], ()))
+               for role in node.kind.kept)
 
 
 def _hash_of(path: Path) -> str | None:

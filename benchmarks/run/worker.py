@@ -119,7 +119,8 @@ def reason_of(error: BaseException) -> str:
 
 def compute(job: dict, record: dict) -> dict:
     """Run the job's cell; fills `record` and returns the arrays to keep beside it."""
-    from benchmarks.kinds import stages
+    from benchmarks import kinds
+    from benchmarks.kinds import base
     from benchmarks.records.files import (
         array_hash,
         canonical_json,
@@ -129,11 +130,12 @@ def compute(job: dict, record: dict) -> dict:
     )
 
     cell, method, stanza = job["cell"], job["method"], job["data"]
+    kind = kinds.of(method)
     own = [method["estimator"].partition(":")[0]]
     own += [stanza["loader"].partition(":")[0]] if "loader" in stanza else []
     record["provenance"] |= provenance.gpu(job["device"])
     start = time.perf_counter()
-    dataset = stages.load_dataset(cell["dataset"], stanza, cell["content_hash"], job["source"],
+    dataset = base.load_dataset(cell["dataset"], stanza, cell["content_hash"], job["source"],
                                   job["variant"])
     record["variant"] = dataset.variant
     record["dataset"] = {"content_hash": dataset.content_hash, "source": dataset.source,
@@ -141,13 +143,13 @@ def compute(job: dict, record: dict) -> dict:
                          "n_classes": int(dataset.n_classes)}
     inputs = {role: {**job["models"][role], "path": job["paths"][role]}
               if role in job.get("models", ()) else
-              stages.read_input(role, job["paths"][role], used["hash"])
+              base.read_input(role, job["paths"][role], used["hash"])
               for role, used in record["inputs"].items()}
     if "test" in cell["params"]:  # another dataset, of which the content is asserted as well
-        load = stages.resolve(stanza.get("loader", "benchmarks.datasets:load"))
+        load = base.resolve(stanza.get("loader", "benchmarks.datasets:load"))
         inputs["test"] = load(cell["params"]["test"], source=job["source"]).X
     loading = time.perf_counter() - start
-    stages.resolve(method["estimator"])
+    base.resolve(method["estimator"])
     modules = provenance.imported_modules(*own)
     record["provenance"]["modules"] = modules
     tell(modules=modules)
@@ -158,10 +160,7 @@ def compute(job: dict, record: dict) -> dict:
                       "threads": job["threads"], "versions": provenance.versions()}, 12)
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
-    run = stages.run
-    if method["kind"] in ("labelled", "counting", "generative", "evaluation", "exhibit"):
-        run = stages.resolve(f"benchmarks.kinds.{method['kind']}:run")
-    result = run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
+    result = kind.run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
     if result.labels is not None:
         from benchmarks.records.metrics import all_metrics  # part of the fingerprint
     # Imported late joins; what was imported before counts as it was then, not as edited since.
@@ -175,7 +174,7 @@ def compute(job: dict, record: dict) -> dict:
     if result.codes is not None:
         save_array(artifacts / "codes.npy", result.codes)
         record["outputs"]["codes"] = array_hash(result.codes)
-    if getattr(result, "samples", None) is not None:
+    if result.samples is not None:
         save_array(artifacts / "samples.npy", result.samples)
         record["outputs"]["samples"] = array_hash(result.samples)
     if result.labels is not None:
@@ -186,7 +185,7 @@ def compute(job: dict, record: dict) -> dict:
     if result.log_likelihood is not None:
         record["outputs"]["log_likelihood"] = array_hash(result.log_likelihood)
         arrays["log_likelihood"] = result.log_likelihood
-    for name, array in getattr(result, "arrays", {}).items():
+    for name, array in result.arrays.items():
         record["outputs"][name], arrays[name] = array_hash(array), array
     if not record["outputs"]:  # what verifying compares where there are no arrays
         record["outputs"]["values"] = short_hash(record["values"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import registry
-from benchmarks.kinds import stages
+from benchmarks.kinds.base import resolve
 from benchmarks.run.plan import suite_plan
 
 
@@ -193,7 +193,7 @@ def test_a_file_without_a_hash_is_fetched_over_tls_only():
 @pytest.mark.parametrize("name", [n for n, m in registry.methods().items() if "defaults" in m])
 def test_listed_defaults_are_those_of_the_estimator(name):
     stanza = registry.methods()[name]
-    made = stages.resolve(stanza["estimator"])().get_params()
+    made = resolve(stanza["estimator"])().get_params()
     listed = {k: entry["value"] for k, entry in stanza["defaults"].items()}
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
     assert {k: plain[k] for k in listed} == listed

@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import registry
-from benchmarks.kinds import stages
+from benchmarks import kinds, registry
 
 METHODS = [name for name, stanza in registry.methods().items() if stanza["kind"] == "clustering"]
 
 
 def built(method, n_clusters, seed):
     params = {**registry.resolve_params(method, "digits"), "n_clusters": n_clusters}
+    stanza = registry.methods()[method]
     cell = {"params": {"space": "raw", **params}, "seed": seed}
-    return stages.build(cell, registry.methods()[method], "cpu")
+    return kinds.of(stanza).build(cell, stanza)
 
 
 def test_the_methods_of_figure_1_are_among_them():

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.report import measures, notes, plot, stats, words
 from benchmarks.report.figures import growth
 from benchmarks.report.plot import COLOURS
@@ -40,7 +40,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """
     methods, datasets, out = registry.methods(), registry.datasets(), Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    own = {**suite, "methods": [m for m in suite["methods"] if methods[m]["kind"] != "exhibit"]}
+    own = {**suite, "methods": [m for m in suite["methods"] if kinds.of(methods[m]).row]}
     rows = measures.summarise(records, own, methods, datasets)
     done = [record for record in records if record["status"] == "done"]
     paths, lines = {}, [measures.text(rows, own, methods), ""]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import registry
+from benchmarks import kinds, registry
 from benchmarks.report import measures, notes, stats, summary, table2
 from benchmarks.report.page.cells import SPACES, STATES, Cells
 from benchmarks.report.page.parts import (
@@ -227,7 +227,7 @@ def _table2(made, suite, records, cells):
         made.tables.append(_sample_measures(made, measured, cells))
     made.notes = [("", note) for note in
                   (*paper["table2"]["notes"], *paper["table2"].get("measures", ()))]
-    made.notes += _machines(r for r in records if r["kind"] == "generative")
+    made.notes += _machines(r for r in records if kinds.of(r).output == "samples")
 
 
 def _likelihood(made, row):

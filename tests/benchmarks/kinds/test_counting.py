@@ -25,7 +25,7 @@ def blobs():
 
 def test_one_graph_a_cell():
     X = blobs()
-    result = counting.run(cell(4), METHOD, SimpleNamespace(X=None), {"codes": X}, None, None)
+    result = counting.KIND.run(cell(4), METHOD, SimpleNamespace(X=None), {"codes": X}, None, None)
     assert result.values["k"] == list(range(2, 13)) and result.values["n"] == 150
     assert result.values["knee"] == 3 and result.labels is None
     exact = KMeans(3, n_init=20, random_state=0).fit(X.astype(float)).inertia_
@@ -36,7 +36,8 @@ def test_the_report_judges_all_seeds(tmp_path):
     X = blobs()
     records = []
     for seed in (0, 1):
-        result = counting.run(cell(seed), METHOD, SimpleNamespace(X=None), {"codes": X}, None, None)
+        result = counting.KIND.run(
+            cell(seed), METHOD, SimpleNamespace(X=None), {"codes": X}, None, None)
         records.append({"cell": cell(seed), "status": "done", "values": result.values})
     records.append({"cell": cell(2), "status": "timeout", "values": {}})
     suite = {"datasets": ["yaleb", "mnist"], "seeds": [0, 1, 2], "paper": {"yaleb": 4}}

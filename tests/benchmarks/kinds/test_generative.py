@@ -7,7 +7,7 @@ import pytest
 from sklearn.neighbors import KernelDensity
 
 from baselines.protocols import PROTOCOLS
-from benchmarks.kinds import evaluation, generative
+from benchmarks.kinds import base, evaluation, generative
 from benchmarks.records.store import Store
 from benchmarks.run.plan import suite_plan
 
@@ -41,7 +41,7 @@ class Halves:
 
 def draw(dataset, inputs=None, method=REAL, seed=0, **params):
     cell = {"seed": seed, "params": {"space": "raw", "n_samples": 50, "n_train": 0} | params}
-    return generative.run(cell, method, dataset, inputs or {}, None, None)
+    return generative.KIND.run(cell, method, dataset, inputs or {}, None, None)
 
 
 def autoencoder(path, seconds=4.0):
@@ -90,7 +90,7 @@ def test_a_budget_of_0_is_none(dataset, monkeypatch):
         def sample(self, n, generator):
             return np.zeros((n, 3))
 
-    monkeypatch.setattr(generative.stages, "resolve", lambda name: Model)
+    monkeypatch.setattr(base, "resolve", lambda name: Model)
     assert draw(dataset, max_updates=0).values["stopped_by"] == "length"
     draw(dataset, max_updates=7)
     assert seen == [None, 7]
@@ -98,13 +98,13 @@ def test_a_budget_of_0_is_none(dataset, monkeypatch):
 
 def test_samples_that_are_not_finite_are_a_divergence(dataset, monkeypatch):
     monkeypatch.setattr(generative, "_draw", lambda *args: np.full((5, 3), np.nan))
-    with pytest.raises(generative.stages.Diverged):
+    with pytest.raises(base.Diverged):
         draw(dataset)
 
 
 def score(dataset, samples, test, method=PARZEN, **params):
     params = {"space": "raw", "protocol": "goodfellow", "n_test": 0, "test": "t"} | params
-    return evaluation.run({"seed": 0, "params": params}, method, dataset,
+    return evaluation.KIND.run({"seed": 0, "params": params}, method, dataset,
                           {"samples": samples, "test": test}, None, None)
 
 

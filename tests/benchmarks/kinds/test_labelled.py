@@ -68,7 +68,7 @@ def test_accuracy_counts_the_unlabelled_points_only(blobs, estimator, tmp_path):
     cell = {"params": params, "seed": 1}
     inputs = {"start": (y + 1) % 3} if mixture else {}
     dataset = SimpleNamespace(X=X, y=y)
-    result = labelled.run(cell, {"estimator": estimator}, dataset, inputs, tmp_path, None)
+    result = labelled.KIND.run(cell, {"estimator": estimator}, dataset, inputs, tmp_path, None)
     known = labelled.known_labels(y, 9, 1)
     assert np.array_equal(result.labels[known >= 0], y[known >= 0])
     free = known < 0

@@ -84,7 +84,7 @@ def test_readers_count_only_where_no_content_hash_pins_what_they_read():
 
 
 def test_only_modules_really_imported_count(box):
-    code = ("import json, fakepkg.cluster\nfrom benchmarks import registry\nfrom benchmarks.records import provenance, store\n"
+    code = ("import json, fakepkg.cluster\nfrom benchmarks.records import provenance, store\n"
             "print(json.dumps(provenance.imported_modules('fakepkg.cluster')))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert set(json.loads(done.stdout)) == {

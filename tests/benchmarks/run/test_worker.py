@@ -35,7 +35,7 @@ def test_the_record_of_a_mixture(box):
     assert codes.dtype == np.float32 and array_hash(codes) == record["inputs"]["codes"]["hash"]
     np.testing.assert_allclose(arrays["log_likelihood"], -(codes**2).sum(1), rtol=1e-6)
     seen = record["provenance"]["modules"]
-    assert {"fakepkg.mix", "fakepkg.helper", "fakepkg.data", "benchmarks.kinds.stages"} <= set(seen)
+    assert {"fakepkg.mix", "fakepkg.helper", "fakepkg.data", "benchmarks.kinds.base"} <= set(seen)
     assert not {"fakepkg.cluster", "benchmarks.records.store", "benchmarks.run.worker"} & set(seen)
     assert record["seconds"] == pytest.approx(record["phases"]["fit"])
     assert record["provenance"]["peak_rss_mb"] > 5 and record["provenance"]["threads"] == 1
