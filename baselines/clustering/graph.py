@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import scipy.linalg
@@ -19,15 +19,17 @@ from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg, spilu, splu
 from scipy.spatial.distance import pdist
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.validation import validate_data
+
+from ..inputs import check_matrix, check_number
 
 DENSE_BELOW = 300  # points: below it a dense solver is quicker and as small
 FACTOR_BELOW = 20_000  # points: above it the factor of a neighbour graph may not fit in memory
+SMALLEST_SPAN, LARGEST_SPAN = 1e-120, 1e120  # of a feature: its square is far from both ends
 BLOCK_BYTES = 64 * 2**20  # scratch of one block of batched k x k problems
 _EIGSH_RNG = {"rng": 0} if "rng" in inspect.signature(eigsh).parameters else {}  # SciPy >= 1.17
 
 
-# ---- at the door -----------------------------------------------------------------------------
+# ---- input checks ----------------------------------------------------------------------------
 
 
 def check_points(estimator, X, min_samples: int = 1) -> np.ndarray:
@@ -36,33 +38,24 @@ def check_points(estimator, X, min_samples: int = 1) -> np.ndarray:
     Raises
     ------
     ValueError, TypeError
-        If X is sparse, not 2-D, empty, not finite or has fewer than `min_samples` rows, or if
-        n_clusters is not an integer in 1..n.
+        If X is sparse, not 2-D, empty, not finite, has masked entries, fewer than `min_samples`
+        rows or a span whose square float64 cannot hold, or if n_clusters is not an integer in 1..n.
     """
-    if not sp.issparse(X) and np.ndim(X) != 2:
-        raise ValueError(
-            f"X must be a 2-D array (n points x d features), got {np.ndim(X)}-D. "
-            "Reshape your data to one row per point."
-        )
-    X = validate_data(
-        estimator, X, dtype=[np.float64, np.float32], order="C", ensure_min_samples=min_samples
-    )
+    X = check_matrix(estimator, X, min_samples=min_samples)
     check_number("n_clusters", estimator.n_clusters, Integral, 1)
     if estimator.n_clusters > len(X):
         raise ValueError(
             f"n_clusters={estimator.n_clusters} is more than the number of points in X, "
             f"n_samples={len(X)}."
         )
+    with np.errstate(over="ignore"):
+        span = float((X.max(axis=0).astype(np.float64) - X.min(axis=0)).max())
+    if span and not SMALLEST_SPAN < span < LARGEST_SPAN:
+        raise ValueError(
+            f"X must have features whose range lies between {SMALLEST_SPAN:g} and "
+            f"{LARGEST_SPAN:g}, for squared distances to be numbers; got a range of {span:g}"
+        )
     return X
-
-
-def check_number(name: str, value, kind: type, low: float, open_left: bool = False) -> None:
-    """Raise unless `value` is a finite number of `kind` (Integral or Real) and >= (or >) `low`."""
-    words = {Integral: "an integer", Real: "a number"}[kind]
-    if isinstance(value, bool) or not isinstance(value, kind):
-        raise TypeError(f"{name} must be {words}, got {value!r} of type {type(value).__name__}.")
-    if not np.isfinite(value) or value < low or (open_left and value == low):
-        raise ValueError(f"{name} must be {'>' if open_left else '>='} {low}, got {value!r}.")
 
 
 def check_embedding(embedding, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
