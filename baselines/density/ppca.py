@@ -29,7 +29,8 @@ class MixtureOfPPCA(MixtureDensity):
     Parameters
     ----------
     n_clusters : components, 1..n.
-    n_directions : q >= 0; d - 1 where d is not larger (a full covariance).
+    n_directions : q >= 0; d - 1 where d is not larger (a full covariance). Or the structure of a
+        network, such as "10-64-32": as many directions as it has inputs.
     init, n_init, max_iter, tol, validation_size, random_state : as of
         :class:`~baselines.density.gaussian.GaussianMixture`.
     prior_strength : > 0; each covariance is estimated as if ``prior_strength * d`` points more had
@@ -82,11 +83,11 @@ class MixtureOfPPCA(MixtureDensity):
 
     def _check(self, d: int) -> None:
         super()._check(d)
-        check_number("n_directions", self.n_directions, Integral, 0)
+        _n_directions(self.n_directions)
 
     def _component(self, C: np.ndarray) -> Parts:
         d = len(C)
-        q = min(self.n_directions, d - 1)
+        q = min(_n_directions(self.n_directions), d - 1)
         if q == 0:
             return np.empty((d, 0)), np.empty(0), float(np.trace(C) / d)
         if 2 * q > d:
@@ -121,3 +122,12 @@ class MixtureOfPPCA(MixtureDensity):
         mean, vectors, values, noise = component
         along = rng.standard_normal((n, len(values))) * np.sqrt(np.maximum(values - noise, 0))
         return mean + along @ vectors.T + np.sqrt(noise) * rng.standard_normal((n, len(mean)))
+
+
+def _n_directions(value) -> int:
+    """A number of directions, or that of the inputs of a structure; or ValueError, TypeError."""
+    first = value.split("-")[0] if isinstance(value, str) else ""
+    if first.isdecimal():
+        return int(first)
+    check_number("n_directions", value, Integral, 0)
+    return int(value)

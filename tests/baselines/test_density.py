@@ -343,6 +343,14 @@ def test_bad_settings_are_named(make, settings, error, words):
         make(**{"n_clusters": 3} | settings).fit(clumps()[0])
 
 
+def test_directions_may_be_the_inputs_of_a_structure():
+    X, _ = clumps()
+    named, counted = (MixtureOfPPCA(3, q, random_state=0).fit(X) for q in ("2-16-5", 2))
+    assert np.array_equal(named.log_likelihood_, counted.log_likelihood_)
+    with pytest.raises(TypeError, match="n_directions must be an integer, got 'x-16-5'"):
+        MixtureOfPPCA(3, "x-16-5").fit(X)
+
+
 def test_bad_directions_held_out_points_and_calls_are_named():
     X, _ = clumps()
     with pytest.raises(ValueError, match="n_directions must be >= 0"):
