@@ -81,6 +81,7 @@ def full(tmp_path_factory):
     place.harness("run", "quickstart", "--datasets", "digits", "--methods", "mixnet", "--fast",
                   "--jobs", "1", "--remake")
     place.harness("table", "table1")
+    place.harness("runs")
     return place
 
 
@@ -170,7 +171,7 @@ def test_a_number_that_is_not_of_the_runs_is_found(full, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "commands"), [
-    ("table1", ["mixnet run table1", "mixnet table table1"]),
+    ("table1", ["mixnet run table1", "mixnet runs"]),
     ("table2", ["mixnet run table2", "not run yet", "mixnet table table2"]),
     ("figures", ["mixnet run curves", "mixnet run sensitivity"]),
     ("explore_a_run", ["mixnet run quickstart --datasets digits --methods mixnet"]),

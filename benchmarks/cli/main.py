@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("suite", nargs=None if suite == "one" else "?", metavar="SUITE",
                              help="see mixnet list suites" + ("" if suite == "one" else
                                                               " (default: all)"))
+        if name == "quickstart":
+            sub.set_defaults(suite=name, datasets=None, methods=None, seeds=None, fast=False,
+                             data_source=None, dry_run=False, retry_failed=False, remake=False)
         if selects:
             names = "names, separated by commas"
             sub.add_argument("--datasets", metavar="A,B", type=_names, help=names)
@@ -50,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         if suite or name in ("data", "doctor", "gate"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name in ("report", "merge", "gate"):
+        if suite or name in ("quickstart", "report", "runs", "merge", "gate"):
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -63,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
                      help="also repeat errors, divergences and timeouts of unchanged code")
     run.add_argument("--remake", action="store_true",
                      help="also run what is done but has no model or samples on this machine")
+    quickstart = command("quickstart", _quickstart,
+                         "run all methods on small data here and now, in a folder of its own",
+                         runs=True)
+    quickstart.add_argument("--fresh", action="store_true",
+                            help="start over (default: go on where a call before was stopped)")
     command("status", _status, "what is done, stale (and why), failed, missing", "any", True)
     verify = command("verify", _verify,
                      "re-run one seed of each stale group, re-stamp where identical",
@@ -88,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
     report = command("report", _report, "write one page of everything, from the records alone")
     report.add_argument("--output", metavar="FILE",
                         help="default: report.html in the results folder")
+    runs = command("runs", _runs, "write every attempt on record into one table, a row each")
+    runs.add_argument("--output", metavar="FILE", help="default: runs.csv in the results folder")
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
@@ -221,11 +231,34 @@ class _Refused(Exception):
     """The reason is said; what is left is to end with status 2."""
 
 
-def _run(args) -> int:
+def _quickstart(args) -> int:
+    from benchmarks.cli import quickstart
+
+    place = quickstart.folder(Store(args.results).results)
+    with contextlib.ExitStack() as stack:
+        try:
+            free = stack.enter_context(quickstart.own_folder(place, args.fresh))
+        except OSError as error:
+            print(f"mixnet: {_near(place)} needs to be a folder that can be written: "
+                  f"{error.strerror}", file=sys.stderr)
+            return 2
+        if not free:
+            print(f"mixnet: another quickstart runs in {_near(place)}", file=sys.stderr)
+            return 2
+        store = Store(place)
+        before = quickstart.attempts(store)
+        return _run(args, store, lambda plan: quickstart.lines(plan, store, before))
+
+
+def _run(args, store: Store | None = None, told=None) -> int:
+    """Run a suite and write its tables.
+
+    `told` takes the plan and gives the lines that are printed in place of the table.
+    """
     from benchmarks.run import dispatch
     from benchmarks.run.progress import Display
 
-    store = Store(args.results)
+    store = store or Store(args.results)
     plan = _plan(args, args.suite, store)
     if args.data_source and not os.path.isdir(args.data_source):
         print(f"warning: --data-source (MIXNET_DATA) is {args.data_source}, which is no folder: "
@@ -248,7 +281,7 @@ def _run(args) -> int:
     if summary.stopped:
         display.line("stopped; the same command goes on from here")
         return 130
-    _tables(args, plan, store)
+    _tables(args, plan, store, told)
     display.line(dispatch.counts(summary))
     _explain(plan, summary)
     return 0 if summary.complete else 1
@@ -282,7 +315,7 @@ def _explain(plan: Plan, summary) -> None:
         print("failures of unchanged code are repeated with --retry-failed", file=sys.stderr)
 
 
-def _tables(args, plan: Plan, store: Store) -> None:
+def _tables(args, plan: Plan, store: Store, told=None) -> None:
     from benchmarks.report import tables
 
     try:
@@ -292,7 +325,7 @@ def _tables(args, plan: Plan, store: Store) -> None:
               f"{error.strerror}; the records are whole, and `mixnet table {args.suite}` makes "
               "tables of them", file=sys.stderr)
         raise _Refused from error
-    print(text)
+    print("\n".join(told(plan)) if told else text)
     for path in files:
         print(f"wrote {_near(path)}")
 
@@ -348,6 +381,22 @@ def _report(args) -> int:
     return 0
 
 
+def _runs(args) -> int:
+    from benchmarks.report import runs
+
+    store = Store(args.results)
+    records = store.all()
+    try:
+        path = runs.write(records, args.output or store.results / "runs.csv")
+    except OSError as error:
+        print(f"mixnet: --output is {args.output or store.results / 'runs.csv'}, needs a file that "
+              f"can be written: {error.strerror}", file=sys.stderr)
+        return 2
+    _warn(store)
+    print(f"wrote {_near(path)} ({len(records)} attempts)")
+    return 0
+
+
 def _near(path) -> str:
     """A path from the current folder where it lies there, else in full."""
     return os.path.abspath(path).removeprefix(os.getcwd() + os.sep)
@@ -390,7 +439,7 @@ def _status(args) -> int:
 
 
 def _others(store: Store, asked: set[str]) -> None:
-    """Say how many recorded cells no suite asks for: no table but runs.csv shows them."""
+    """Say how many recorded cells no suite asks for: `mixnet runs` shows them, no table does."""
     newest = {record["key"]: record for record in store.all() if record["key"] not in asked}
     if newest:
         old = sum(bool(provenance.changed_modules(record)) for record in newest.values())

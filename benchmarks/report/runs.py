@@ -1,28 +1,102 @@
-"""runs.csv: one row for every done attempt, everything in it flat."""
+"""runs.csv: one row for every attempt on record, under at most 40 plain names.
+
+Written by ``mixnet runs``; nothing reads it but people and notebooks. A cell is empty where an
+attempt has no such value. Lines come by dataset, method, space, seed, key and attempt.
+
+==============================  ====================================================================
+dataset, method, kind           what ran on what, by their names in the registry
+space                           features: ``raw``, or ``code`` of an autoencoder
+seed
+key, attempt                    of the record, ``records/<dataset>/<method>/<key>-<attempt>.json``
+status, reason                  how it ended, and why where it did not end ``done``
+stale                           ``True``: code of it has changed since, so that it would be run anew
+restamped_from                  attempt whose values it repeats; see ``mixnet verify``
+parameters, values              JSON: all that the method was given, all that it said of its run
+variant                         of a dataset that has several
+n_points, n_features            shape of the data
+purity, accuracy, nmi, ari      agreement of the clusters with the classes, percent
+accuracy_unlabelled             percent; of methods that know a few labels
+heldout_log_likelihood          mean over points that no network was trained on, nats
+iterations                      of Algorithm 2, or of k-means
+parzen_log_likelihood           of test images under the samples, nats (Table 2), and its standard
+parzen_standard_error           error over the images
+seconds                         of fitting alone, wall clock
+wall_seconds, cpu_seconds       of the whole process: wall clock; processor time of all its threads
+peak_memory_mb                  resident, MiB
+device, threads, cpu            what it ran on
+started                         UTC
+commit, uncommitted_changes     of the checkout; the hashes of its modules are in the record
+python, torch, numpy, scipy, scikit_learn
+                                versions
+==============================  ====================================================================
+"""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 from pathlib import Path
 
-import pandas as pd
-
+from benchmarks.records.files import canonical_json
+from benchmarks.records.provenance import changed_modules
 from benchmarks.report import words
 
-FIRST = ("cell.dataset", "cell.method", "cell.params.space", "cell.seed", "stale",
-         "metrics.purity", "metrics.acc", "metrics.nmi", "metrics.ari", "seconds")
+#: Where a column stands in a record; `parameters`, `values` and `stale` are made from it.
+PLACES = {
+    "dataset": "cell.dataset", "method": "cell.method", "kind": "kind",
+    "space": "cell.params.space", "seed": "cell.seed", "key": "key", "attempt": "attempt",
+    "status": "status", "reason": "error.reason", "stale": "", "restamped_from": "restamped_from",
+    "parameters": "", "values": "", "variant": "variant", "n_points": "dataset.n",
+    "n_features": "dataset.d", "purity": "metrics.purity", "accuracy": "metrics.acc",
+    "nmi": "metrics.nmi", "ari": "metrics.ari",
+    "accuracy_unlabelled": "values.accuracy_unlabelled",
+    "heldout_log_likelihood": "values.heldout_log_likelihood", "iterations": "values.iterations",
+    "parzen_log_likelihood": "values.ll",
+    "parzen_standard_error": "values.se", "seconds": "seconds",
+    "wall_seconds": "provenance.wall_s", "cpu_seconds": "provenance.cpu_s",
+    "peak_memory_mb": "provenance.peak_rss_mb", "device": "provenance.device",
+    "threads": "provenance.threads", "cpu": "provenance.cpu",
+    "started": "provenance.started", "commit": "provenance.commit",
+    "uncommitted_changes": "provenance.dirty", "python": "provenance.versions.python",
+    "torch": "provenance.versions.torch", "numpy": "provenance.versions.numpy",
+    "scipy": "provenance.versions.scipy", "scikit_learn": "provenance.versions.scikit-learn",
+}
+COLUMNS = tuple(PLACES)
 
 
-def frame(records) -> pd.DataFrame:
-    """Done attempts as rows; nested keys are joined by dots, lists are written as JSON."""
-    table = pd.json_normalize([r for r in records if r.get("status", "done") == "done"])
-    table = table.map(lambda value: json.dumps(value) if isinstance(value, list) else value)
-    first = [column for column in FIRST if column in table.columns]
-    table = table[first + sorted(set(table.columns) - set(first))]
-    return table.sort_values(first[:4], ignore_index=True) if first else table
+def row(record: dict) -> dict:
+    """The values of `COLUMNS` of one record; None where it has none."""
+    params = {name: value for name, value in record["cell"]["params"].items()
+              if name not in ("space", "inputs")}
+    made = {"stale": bool(changed_modules(record)), "parameters": canonical_json(params),
+            "values": canonical_json(record["values"])}
+    return {name: made.get(name) if not place else _at(record, place)
+            for name, place in PLACES.items()}
 
 
-def write(records, path) -> Path:
-    """Write the rows of `frame` as CSV, the file replaced whole."""
-    path = Path(path)
-    return words.replace(path, frame(records).to_csv(index=False, lineterminator="\n"))
+def _at(record: dict, place: str):
+    """What stands at a path of keys joined by dots, or None."""
+    value = record
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def write(records, path: Path | str) -> Path:
+    """Write one row for each record as CSV, the file replaced whole; returns its path.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        As `Store.all` gives them, in the order of the rows.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; what was there before stays.
+    """
+    out = io.StringIO()
+    lines = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    lines.writeheader()
+    lines.writerows(row(record) for record in records)
+    return words.replace(Path(path), out.getvalue())

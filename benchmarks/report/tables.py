@@ -7,7 +7,6 @@ import importlib
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.records.provenance import changed_modules
 from benchmarks.records.store import Store
 from benchmarks.run.plan import Plan, State, cell_state
 
@@ -47,12 +46,10 @@ def selected_suite(name: str, plan: Plan) -> dict:
 
 
 def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list[Path]]:
-    """Write a suite's tables and runs.csv; returns the table as text and the files.
+    """Write a suite's tables; returns the table as text and the files.
 
     A partial or shortened run writes to ``partial/`` and never touches the full tables.
     """
-    from benchmarks.report import runs  # pandas: only when a table is wanted
-
     place = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), current(plan, store)
     if partial:
@@ -63,10 +60,6 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
         folder, records = place / "figures", [
             {**record, "load": functools.partial(store.arrays, record)} for record in records]
     words, files = _report(suite)(records, suite, folder, suite.get("table", name))
-    done = [{**record, "stale": bool(changed_modules(record))}
-            for record in store.all() if record["status"] == "done"]
-    if done:
-        files = {**files, "runs": runs.write(done, place / "runs.csv")}
     return words, list(files.values())
 
 

@@ -13,7 +13,7 @@
 #
 # Clustering purity of every method on the four datasets of the paper's Table 1, on raw features and
 # on the codes of an autoencoder. `table1.csv` is what the harness wrote. Here it is computed again,
-# with pandas, from `runs.csv`, which has one row for every run that ended well. Nothing is written.
+# with pandas, from `runs.csv`, which has one row for every attempt at a run. Nothing is written.
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,24 +33,24 @@ ROW = ["dataset", "method", "space"]
 
 store = Store(reading.results_folder())
 table = reading.table(store.results / "table1.csv", "mixnet run table1")
-ended = reading.table(store.results / "runs.csv", "mixnet table table1")
-ready = table is not None and ended is not None
+attempts = reading.table(store.results / "runs.csv", "mixnet runs")
+ready = table is not None and attempts is not None
 
 # %% [markdown]
 # ## The runs behind the table
 #
-# `runs.csv` also has runs of other suites, of shortened schedules and of older settings. The suite
-# says which cells (dataset, method, parameters, seed) the table asks for, by their keys; of several
-# attempts at one cell the newest counts.
+# `runs.csv` also has failures and runs of other suites, of shortened schedules and of older
+# settings. The suite says which cells (dataset, method, parameters, seed) the table asks for, by
+# their keys; of several attempts at one cell the newest that ended well counts.
 
 # %%
 if ready:
     plan = suite_plan("table1", store=store, recorded=True)
     asked = [node for node in plan.nodes.values() if node.requested]
-    runs = ended[ended["key"].isin({node.key for node in asked})]
+    runs = attempts[attempts["key"].isin({node.key for node in asked})]
+    runs = runs[runs["status"] == "done"].rename(columns={"accuracy": "acc"})
     runs = runs.sort_values("attempt").drop_duplicates("key", keep="last")
-    runs = runs.rename(columns=lambda name: name.removeprefix("cell.").removeprefix("metrics."))
-    runs = runs.rename(columns={"params.space": "space"}).sort_values([*ROW, "seed"])
+    runs = runs.sort_values([*ROW, "seed"])
     print(f"{len(asked)} cells asked for, {len(runs)} done, {int(runs['stale'].sum())} of them "
           "made by code that has changed since")
     display(runs[[*ROW, "seed", "purity", "acc", "nmi", "ari", "seconds"]].head(3))
@@ -217,10 +217,10 @@ if ready:
 # %%
 if ready:
     embedding = {node.needs["codes"].key for node in asked if "codes" in node.needs}
-    codes = ended[ended["key"].isin(embedding)].sort_values("attempt")
-    codes = codes.drop_duplicates("key", keep="last")
+    codes = attempts[attempts["key"].isin(embedding) & (attempts["status"] == "done")]
+    codes = codes.sort_values("attempt").drop_duplicates("key", keep="last")
     seconds = table.pivot(index=["method", "space"], columns="dataset", values="seconds_mean")
     order = table[["method", "space"]].drop_duplicates()
     seconds = seconds.reindex(pd.MultiIndex.from_frame(order))
-    seconds.loc[("autoencoder", "raw"), :] = codes.groupby("cell.dataset")["seconds"].mean()
+    seconds.loc[("autoencoder", "raw"), :] = codes.groupby("dataset")["seconds"].mean()
     display(seconds[datasets].map("{:.2f}".format))

@@ -46,10 +46,7 @@ def test_a_whole_run_with_the_real_table(box, capsys):
     text = capsys.readouterr()
     assert "[2/2] flat kmeans raw seed" in text.err and ", purity 100.0" in text.err
     assert "wrote" in text.out and (box.results / "small.csv").exists()
-    with open(box.results / "runs.csv") as lines:
-        rows = list(csv.DictReader(lines))
-    assert [(r["cell.seed"], r["metrics.purity"], r["stale"]) for r in rows] == [
-        ("0", "100.0", "False"), ("1", "100.0", "False")]
+    assert not (box.results / "runs.csv").exists()  # no table, a command of its own
 
 
 @pytest.mark.parametrize("words", [["--methods", "kmeans"], ["--fast"], ["--seeds", "0"],
@@ -61,7 +58,6 @@ def test_a_partial_run_leaves_the_full_tables_alone(quick, words):
     assert run(quick, *words) == 0
     assert (quick.results / "small.csv").read_text() == "full"
     assert (quick.results / "partial" / "small.csv").exists()
-    assert not (quick.results / "runs.csv").exists()
 
 
 def test_selection(quick):
@@ -88,6 +84,30 @@ def test_a_shortened_run_says_so_in_its_table(box):
         "k-means on codes; k-means on raw features, chosen without labels." in words
     assert "Pick on Blobs is k-means on codes ×2." in words
     assert "start = Pick on codes instead of k-means 10 on codes. All else" in words
+
+
+def test_runs_is_a_row_for_every_attempt(quick, capsys):
+    """Also of failures, and of what other code made."""
+    quick.suite(["flat"], ["kmeans", "fail"], "0-1")
+    run(quick)
+    quick.edit("cluster", "> np.median", ">= np.median")
+    run(quick, "--seeds", "0")
+    capsys.readouterr()
+    assert main(["runs"]) == 0
+    assert "wrote" in (said := capsys.readouterr().out) and "(6 attempts)" in said
+    with open(quick.results / "runs.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(r["method"], r["seed"], r["attempt"], r["status"], r["stale"], r["purity"])
+            for r in rows] == [
+        ("fail", "0", "1", "error", "True", ""), ("fail", "0", "2", "error", "False", ""),
+        ("fail", "1", "1", "error", "True", ""), ("kmeans", "0", "1", "done", "True", "100.0"),
+        ("kmeans", "0", "2", "done", "False", "100.0"), ("kmeans", "1", "1", "done", "True",
+                                                         "100.0")]
+    other = quick.root / "other.csv"
+    assert main(["runs", "--output", str(other)]) == 0
+    assert other.read_bytes() == (quick.results / "runs.csv").read_bytes()
+    assert main(["runs", "--output", str(quick.results)]) == 2
+    assert "--output is" in capsys.readouterr().err
 
 
 def test_missing_data_is_said_and_ends_non_zero(quick, capsys):

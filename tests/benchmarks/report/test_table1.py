@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from benchmarks.report import notes, runs, summary, table1
+from benchmarks.report import notes, summary, table1
 
 PAPER = tomllib.loads(
     (Path(summary.__file__).parents[1] / "paper.toml").read_text(encoding="utf-8"))
@@ -260,16 +260,6 @@ def test_nothing_is_cut_off_at_the_edges_of_the_plot(records, tmp_path, datasets
     assert image.min() < 0.5  # something is drawn
     for edge in (image[:, :2], image[:, -2:], image[:2], image[-2:]):
         assert (edge == 1).all()
-
-
-def test_runs_csv_is_flat(records, tmp_path):
-    records[0]["cell"]["params"]["names"] = ["a", "b"]
-    read = list(csv.DictReader(runs.write(records, tmp_path / "runs.csv").open(encoding="utf-8")))
-    assert len(read) == sum(r["status"] == "done" for r in records)
-    assert list(read[0])[:4] == ["cell.dataset", "cell.method", "cell.params.space", "cell.seed"]
-    assert {r["variant"] for r in read} == {"", "lyrl2004-subset"}
-    assert {r["cell.params.names"] for r in read} == {"", '["a", "b"]'}
-    assert runs.write([], tmp_path / "none.csv").exists()
 
 
 def test_paper_file_holds_the_printed_table():

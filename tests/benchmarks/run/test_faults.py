@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 
-import pandas as pd
 import psutil
 import pytest
 
@@ -223,10 +222,7 @@ def comparable(box, name, wanted=True):
         return {}, records
     assert main(["table", "small", "--results", str(folder)]) == 0
     tables = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    runs = pd.read_csv(folder / "runs.csv", dtype=str)
-    tables["runs.csv"] = runs.drop(columns=[
-        name for name in runs if name.endswith(("attempt", "arrays.file"))]).to_csv()
-    assert {"small.csv", "small.md", "runs.csv"} <= set(tables)
+    assert {"small.csv", "small.md"} <= set(tables)
     return tables, records
 
 
@@ -251,7 +247,7 @@ def clean(box):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def closing_checks(box, calm, problems=0, other=(), tables=True):
+def closing_checks(box, calm, problems=0, tables=True):
     """One more run completes, another has nothing to do, and all is as if nothing had been."""
     done, since = finished(box), len(steps(box))
     assert harness(box) == 0
@@ -267,7 +263,7 @@ def closing_checks(box, calm, problems=0, other=(), tables=True):
     found, records = comparable(box, f"after-{since}", tables)
     assert records == calm[1] and (found.keys() == calm[0].keys() or not tables)
     for name, content in found.items():
-        assert content == calm[0][name] or name in other, name
+        assert content == calm[0][name], name
 
 
 @pytest.mark.parametrize("n_kills, seeds", [
@@ -361,7 +357,7 @@ def test_a_full_disk_while_tables_are_written_is_said(box, monkeypatch, capsys):
     box.suite(["flat"], ["kmeans"])
     assert main(["run", "small"]) == 0
     before = {path: path.read_bytes() for path in box.results.iterdir() if path.is_file()}
-    assert {"small.csv", "runs.csv"} <= {path.name for path in before}
+    assert {"small.csv"} <= {path.name for path in before}
 
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -375,14 +371,14 @@ def test_a_full_disk_while_tables_are_written_is_said(box, monkeypatch, capsys):
     assert before == {path: path.read_bytes() for path in box.results.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("suffix, other", [("json", ()), ("npz", ("runs.csv",))])
-def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix, other):
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix):
     undisturbed, _ = calm(["blobs", "flat"], ["kmeans"])
     assert harness(box) == 0
     (path,) = (box.results / "records" / "flat").rglob(f"*-1.{suffix}")
     path.write_bytes(path.read_bytes()[:100])
     since = len(steps(box))
-    closing_checks(box, undisturbed, problems=1, other=other)  # runs.csv has every attempt
+    closing_checks(box, undisturbed, problems=1)
     assert starts(box, since) == [path.name.partition("-")[0]]
 
 
