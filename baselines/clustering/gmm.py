@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator, ClusterMixin
 
 from .graph import check_number, check_points
 
+FAR = 1e3  # standard deviations from the origin: beyond, three digits and more of sixteen are lost
+
 
 class GMM(ClusterMixin, BaseEstimator):
     """scikit-learn's Gaussian mixture with full covariances; labels by the largest posterior.
@@ -51,6 +53,12 @@ class GMM(ClusterMixin, BaseEstimator):
         check_number("max_iter", self.max_iter, Integral, 1)
         check_number("tol", self.tol, Real, 0, open_left=True)
         check_number("ridge", self.ridge, Real, 0, open_left=True)
+        # scikit-learn multiplies points and means as they are, which far from the origin loses what
+        # they differ by. Elsewhere the points stay, and with them scikit-learn's very bits.
+        centre = X.mean(axis=0)
+        far = np.abs(centre).max() > FAR * X.std(axis=0).max()
+        centre = centre if far else np.zeros_like(centre)
+        X = X - centre
         # Where all points are one, no variance is left to take a share of.
         variance = float(X.var(axis=0).mean()) or 1.0
         found = sklearn.mixture.GaussianMixture(
@@ -64,7 +72,7 @@ class GMM(ClusterMixin, BaseEstimator):
             random_state=self.random_state,
         )
         self.labels_ = found.fit_predict(X).astype(np.int64)
-        self.means_ = found.means_
+        self.means_ = found.means_ + centre
         self.covariances_ = found.covariances_
         self.n_iter_ = found.n_iter_
         self.values_ = {

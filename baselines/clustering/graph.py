@@ -17,10 +17,9 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg, spilu, splu
 from scipy.spatial.distance import pdist
-from sklearn.metrics import pairwise_distances_argmin_min
-from sklearn.neighbors import NearestNeighbors
 
 from ..inputs import check_matrix, check_number
+from .neighbours import nearest_of, others
 
 DENSE_BELOW = 300  # points: below it a dense solver is quicker and as small
 FACTOR_BELOW = 20_000  # points: above it the factor of a neighbour graph may not fit in memory
@@ -101,23 +100,11 @@ def nearest_neighbours(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     index : (n, min(k, n-1)) intp; a point is never its own neighbour, its duplicates are.
     sq_distance : same shape, float64, from coordinate differences (so duplicates are at exactly 0).
     """
-    n, d = X.shape
+    n = len(X)
     k = min(k, n - 1)
     if k < 1:
         return np.empty((n, 0), np.intp), np.empty((n, 0))
-    index = (
-        NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X).kneighbors(return_distance=False)
-    )
-    sq_distance = np.empty((n, k))
-    for rows in blocks(n, 8 * k * d):
-        gap = X[index[rows]].astype(np.float64) - X[rows, None, :]
-        sq_distance[rows] = np.einsum("bkd,bkd->bk", gap, gap)
-    # Distances made by a matrix product carry rounding: order again, ties by index.
-    order = np.lexsort((index, sq_distance), axis=1)
-    return (
-        np.take_along_axis(index, order, axis=1).astype(np.intp),
-        np.take_along_axis(sq_distance, order, axis=1),
-    )
+    return others(X, k)
 
 
 def positive_median(values: np.ndarray) -> float:
@@ -163,8 +150,8 @@ def merged_components(X: np.ndarray, component: np.ndarray, c: int) -> np.ndarra
         if len(names) <= c:
             return (group[:, None] == names).astype(np.float64)
         inside = group == names[size.argmin()]
-        nearest, distance = pairwise_distances_argmin_min(X[inside], X[~inside])
-        group[inside] = group[~inside][nearest[distance.argmin()]]
+        nearest, square = nearest_of(X[~inside], X[inside], 1)
+        group[inside] = group[~inside][nearest[square.argmin(), 0]]
 
 
 # ---- eigenvectors ----------------------------------------------------------------------------

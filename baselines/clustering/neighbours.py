@@ -1,17 +1,21 @@
-"""Exact nearest neighbours of many points: trees in few dimensions, float32 products in many.
+"""Exact nearest neighbours: by products where these suffice, and proven to.
 
-A search by float32 products may confuse points whose distances differ by rounding. So it takes a
-few candidates more than are wanted, and proves by an error bound, point by point, that none was
-missed; where it cannot, that point is searched for again in float64.
+|x|^2 + |y|^2 - 2 x y loses what small differences between large numbers say, far from the origin or
+where clusters lie far apart. So an error bound says, point by point, whether products did: if not,
+that point is searched for again, with points moved to their mean and a few candidates more than are
+wanted, of which a bound proves that none was missed; and if that does not do either, by differences
+in float64.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-MANY = 20_000  # points: up to it the plain search is quick enough
+MANY = 20_000  # points: up to it a search in float64 is quick enough
 TREE_FEATURES = 12  # a tree visits nearly every point of a space of more
+GOOD = 1e-9  # of the largest distance that is kept: an error below it confuses only equals
 SPARE = 8  # candidates beyond those wanted
 GROUP = 16  # columns of which only the nearest is compared at first
 STRIP_BYTES = 16 * 2**20  # squared distances held at a time
@@ -21,16 +25,90 @@ GAP_BYTES = 2**20  # differences of points held at a time: within a core's cache
 def search(X: np.ndarray, k: int) -> np.ndarray:
     """(n, k) the k nearest other points of each row of X (n, d), Euclidean, in no order; k < n."""
     n, d = X.shape
-    if d <= TREE_FEATURES:
-        return _scikit_learn(X, k, "kd_tree")
+    if d <= TREE_FEATURES:  # compares differences
+        return NearestNeighbors(n_neighbors=k, algorithm="kd_tree").fit(X).kneighbors()[1]
     if n <= max(MANY, GROUP * (k + SPARE)):
-        return _scikit_learn(X, k, "brute")
+        return others(X, k)[0]
     return _by_products(X, k)
 
 
-def _scikit_learn(X, k, algorithm):
-    found = NearestNeighbors(n_neighbors=k, algorithm=algorithm).fit(X)
-    return found.kneighbors(return_distance=False)
+def others(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest other rows of each row of X (n, d), k < n, as :func:`nearest_of`; n is small.
+
+    Of rows at equal distance, where not all are taken, scikit-learn's search decides.
+    """
+    found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X)
+    index = found.kneighbors(return_distance=False)
+    index, square = _nearest_first(index, _squares(X, X, index), k)
+    length = np.linalg.norm(X.astype(np.float64), axis=1)
+    kth = square[:, -1]
+    again = np.flatnonzero((_error(X, length, length.max()) > GOOD * kth) & (kth > 0))
+    if len(again):
+        index[again], square[again] = nearest_of(X, X[again], k, own=again)
+    return index, square
+
+
+def _error(X, length, longest):
+    """Bound on the rounding of squared distances by float64 products, from the norms: (n,)."""
+    return (X.shape[1] + 6) * np.finfo(np.float64).eps / 2 * (length + longest) ** 2
+
+
+def nearest_of(
+    Y: np.ndarray, X: np.ndarray, k: int, own: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest rows of Y (m, d) to each row of X (n, d), nearest first, ties by index.
+
+    Parameters
+    ----------
+    own : (n,) row of Y that each row of X is, and which is left out; k < m then, else k <= m.
+
+    Returns
+    -------
+    index : (n, k) intp.
+    square : (n, k) squared distances in float64, from differences (0 for duplicates).
+    """
+    left_out = 0 if own is None else 1
+    q = min(k + SPARE, len(Y) - left_out)
+    centre = Y.mean(axis=0, dtype=np.float64)
+    x, y = X - centre, Y - centre
+    found = NearestNeighbors(n_neighbors=q + left_out, algorithm="brute").fit(y)
+    distance, candidates = found.kneighbors(x)
+    if own is not None:
+        itself = candidates == own[:, None]
+        itself[~itself.any(axis=1), -1] = True  # left out among its duplicates
+        candidates = candidates[~itself].reshape(len(X), q)
+        distance = distance[~itself].reshape(len(X), q)
+    index, square = _nearest_first(candidates, _squares(X, Y, candidates), k)
+    if q < len(Y) - left_out:
+        # No other row is nearer than the last candidate, by products with an error of at most this.
+        length, longest = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1).max()
+        beyond = distance.max(axis=1) ** 2 - _error(X, length, longest)
+        again = np.flatnonzero((square[:, -1] >= beyond) & (square[:, -1] > 0))
+        index[again], square[again] = _by_differences(X, Y, again, k, own)
+    return index, square
+
+
+def _nearest_first(candidates, square, k):
+    order = np.lexsort((candidates, square), axis=1)[:, :k]
+    return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(square, order, axis=1)
+
+
+def _by_differences(X, Y, rows, k, own=None):
+    """As :func:`nearest_of` for X[rows], by the differences to all of Y."""
+    index, square = np.empty((len(rows), k), np.intp), np.empty((len(rows), k))
+    y = np.asarray(Y, dtype=np.float64)
+    step = max(1, STRIP_BYTES // (8 * len(Y)))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        every = cdist(X[part].astype(np.float64), y, "sqeuclidean")
+        if own is not None:
+            every[np.arange(len(part)), own[part]] = np.inf
+        bound = np.partition(every, k - 1, axis=1)[:, k - 1]
+        for i, (to_all, last) in enumerate(zip(every, bound, strict=True), start):
+            near = np.flatnonzero(to_all <= last)
+            near = near[np.lexsort((near, to_all[near]))][:k]
+            index[i], square[i] = near, to_all[near]
+    return index, square
 
 
 def _by_products(X: np.ndarray, k: int) -> np.ndarray:
@@ -55,27 +133,24 @@ def _by_products(X: np.ndarray, k: int) -> np.ndarray:
         own = np.arange(here.stop - start)
         part[own, own + start] = np.inf
         candidates, beyond = _smallest(part, k + SPARE, width)
-        exact = _squares(X, start, candidates) / size**2
-        order = np.lexsort((candidates, exact), axis=1)[:, :k]
-        index[here] = np.take_along_axis(candidates, order, axis=1)
-        kth = np.take_along_axis(exact, order[:, -1:], axis=1)[:, 0]
+        index[here], exact = _nearest_first(candidates, _squares(X[here], X, candidates), k)
+        kth = exact[:, -1] / size**2
         error = (d + 4) * unit * length * (np.sqrt(square[here]) + length)
-        proven[here] = kth < square[here] + 2 * (beyond - error)
+        proven[here] = (kth < square[here] + 2 * (beyond - error)) | (kth == 0)
     again = np.flatnonzero(~proven)
     if len(again):
         index[again] = _again(X, again, k)
     return index
 
 
-def _squares(X: np.ndarray, start: int, candidates: np.ndarray) -> np.ndarray:
-    """(b, q) squared distances in float64 of X[start:start+b] to X[candidates]."""
+def _squares(X: np.ndarray, Y: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """(n, q) squared distances in float64 of each row of X to the rows Y[candidates]."""
     square = np.empty(candidates.shape)
     step = max(1, GAP_BYTES // (8 * candidates.shape[1] * X.shape[1]))
     for first in range(0, len(candidates), step):
-        part = candidates[first : first + step]
-        own = X[start + first : start + first + len(part), None, :].astype(np.float64)
-        gap = X[part] - own
-        square[first : first + step] = np.einsum("bkd,bkd->bk", gap, gap)
+        part = slice(first, first + step)
+        gap = Y[candidates[part]] - X[part, None, :].astype(np.float64)
+        square[part] = np.einsum("bkd,bkd->bk", gap, gap)
     return square
 
 
@@ -94,9 +169,5 @@ def _smallest(part: np.ndarray, q: int, width: int) -> tuple[np.ndarray, np.ndar
 
 
 def _again(X, rows, k):
-    """The k nearest others of X[rows] in float64; a row may be left out among its duplicates."""
-    found = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(X)
-    near = found.kneighbors(X[rows], return_distance=False)
-    itself = near == rows[:, None]
-    itself[~itself.any(axis=1), -1] = True
-    return near[~itself].reshape(len(rows), k)
+    """The k nearest others of X[rows], from float64 products or, where these do not do, exact."""
+    return nearest_of(X, X[rows], k, own=rows)[0]

@@ -15,7 +15,6 @@ import sklearn.cluster
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.neighbors import kneighbors_graph
 
 from .graph import check_number, check_points, nearest_neighbours, positive_median
 
@@ -25,7 +24,11 @@ def neighbour_affinity(X: np.ndarray, n_neighbors: int) -> sp.csr_matrix:
 
     A point counts as the first of its own neighbours. (n, n), about n n_neighbors entries.
     """
-    graph = kneighbors_graph(X, min(n_neighbors, len(X)), include_self=True)
+    n = len(X)
+    index = np.c_[np.arange(n), nearest_neighbours(X, n_neighbors - 1)[0]]
+    graph = sp.csr_matrix(
+        (np.ones(index.size), index.ravel(), np.arange(n + 1) * index.shape[1]), shape=(n, n)
+    )
     return sp.csr_matrix(0.5 * (graph + graph.T))
 
 

@@ -75,6 +75,18 @@ def test_units_of_the_features_do_not_matter(method):
 
 
 @pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("shift", [1e7, 1e9])
+def test_the_origin_of_the_features_does_not_matter(method, shift):
+    X, truth = blobs(d=20, gap=8.0)
+    X = np.round(X * 64) / 64  # so that the shift itself loses nothing
+    plain, moved = (method(3, random_state=0).fit(points) for points in (X, X + shift))
+    assert np.array_equal(plain.labels_, moved.labels_)
+    assert adjusted_rand_score(truth, moved.labels_) == 1
+    for name, value in plain.values_.items():
+        assert moved.values_[name] == pytest.approx(value, rel=1e-6), name
+
+
+@pytest.mark.parametrize("method", ALL)
 def test_order_of_the_points_does_not_matter(method):
     X, _ = blobs(n=60, gap=8.0, seed=3)
     order = np.random.default_rng(0).permutation(60)
@@ -100,6 +112,7 @@ def test_gaussian_mixture_is_scikit_learns():
     ours = GMM(4, **kept).fit(X)
     assert np.array_equal(ours.labels_, theirs.fit_predict(X))
     assert ours.values_["lower_bound"] == theirs.lower_bound_
+    assert np.array_equal(ours.means_, theirs.means_)
     assert ours.values_["converged"] == 1
     with pytest.warns(ConvergenceWarning):
         assert GMM(4, n_init=1, max_iter=1, random_state=0).fit(X).values_["converged"] == 0
@@ -152,6 +165,9 @@ def test_degenerate_data(method, X, c, dense_below, monkeypatch):
 
 
 BAD_X = {
+    "masked": (np.ma.array(np.eye(4), mask=np.eye(4) > 0), "X must have no masked entries.*4"),
+    "too long": (np.array([[0.0, 1e200], [1, 2], [3, 4]]), "range lies between 1e-120 and"),
+    "too short": (np.eye(4) * 1e-200, "range lies between 1e-120 and"),
     "NaN": (np.array([[0.0, np.nan], [1, 2], [3, 4]]), "X.*NaN"),
     "infinity": (np.array([[0.0, np.inf], [1, 2], [3, 4]]), "X.*infinity"),
     "1-D": (np.arange(5.0), "X must be a 2-D"),
@@ -208,6 +224,13 @@ def test_an_embedding_of_other_points_is_refused(method):
         method(3).fit(X, embedding={})
     with pytest.raises(TypeError, match="embedding"):
         method(3).fit(X, embedding=np.zeros((90, 3)))
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_an_array_whose_mask_hides_nothing_is_the_array(method):
+    X, _ = blobs()
+    labels = method(3, random_state=0).fit(np.ma.array(X, mask=np.zeros_like(X))).labels_
+    assert np.array_equal(labels, method(3, random_state=0).fit(X).labels_)
 
 
 def test_no_torch():

@@ -26,6 +26,38 @@ def test_neighbours_equal_sorted_distances(dtype):
     assert np.allclose(square, np.sort(distance, axis=1)[:, :7])
 
 
+def far_away():
+    """Where |x|^2 + |y|^2 - 2 x y in float64 has no digit of a distance left."""
+    rng = np.random.default_rng(0)
+    blobs = rng.normal(size=(200, 20)) + 10 * np.eye(4, 20)[np.arange(200) % 4]
+    yield "far from the origin", blobs + 1e9
+    yield "clusters far apart", blobs + 1e9 * np.eye(4, 20)[np.arange(200) % 4]
+    yield "an outlier", np.r_[blobs, [np.full(20, 1e12)]]
+    seconds = 1.7e9 + rng.uniform(0, 600, size=(200, 1))
+    yield "Unix seconds of ten minutes", seconds
+    yield "Unix seconds and small features", np.c_[np.repeat(seconds, 20, axis=1), blobs]
+
+
+@pytest.mark.parametrize(("X",), [pytest.param(X, id=name) for name, X in far_away()])
+def test_neighbours_are_exact_wherever_the_points_lie(X):
+    gap = X[:, None] - X[None]
+    square = np.square(gap).sum(2)
+    np.fill_diagonal(square, np.inf)
+    index, found = graph.nearest_neighbours(X, 5)
+    np.testing.assert_allclose(found, np.sort(square, axis=1)[:, :5], rtol=1e-12)
+    np.testing.assert_allclose(np.take_along_axis(square, index, axis=1), found, rtol=1e-12)
+
+
+def test_components_are_merged_by_exact_distances():
+    """Two strays beside groups 1e9 apart, nearer to one by far less than products can tell."""
+    rng = np.random.default_rng(0)
+    group = rng.normal(size=(20, 20))
+    X = np.r_[group, group + 1e9, group[:1] + 1e9 + 0.3, group[:1] - 0.3]
+    component = np.r_[np.zeros(20), np.ones(20), 2, 3].astype(int)
+    merged = graph.merged_components(X, component, 2) @ np.arange(2)
+    assert list(merged) == [0] * 20 + [1] * 20 + [1, 0]
+
+
 def test_a_point_is_not_its_own_neighbour_but_its_duplicates_are():
     X = np.repeat(np.random.default_rng(1).normal(size=(5, 3)) + 1e4, 8, axis=0)
     index, square = graph.nearest_neighbours(X, 5)
