@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 UNLABELLED = -1
 FLOATS = (np.float64, np.float32)
+FAR = 1e3  # standard deviations from the origin: beyond, three digits and more of sixteen are lost
 
 
 def as_array(name: str, values):
@@ -56,9 +57,10 @@ def check_matrix(
         `min_samples` rows, or features other in number, name or order than those of the fit.
     """
     X = as_array(name, X)
-    if not sp.issparse(X) and np.ndim(X) != 2:
+    ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    if not sp.issparse(X) and ndim != 2:
         raise ValueError(
-            f"{name} must be a 2-D array (n points x d features), got {np.ndim(X)}-D. "
+            f"{name} must be a 2-D array (n points x d features), got {ndim}-D. "
             "Reshape your data to one row per point."
         )
     kept = {"dtype": list(dtype), "order": "C", "ensure_min_samples": min_samples}
@@ -72,6 +74,17 @@ def check_matrix(
         )
     check_names(estimator, X, name)
     return array
+
+
+def centre_if_far(X: np.ndarray) -> np.ndarray:
+    """(d,) what to subtract from X (n, d) before a library multiplies rows as they are.
+
+    The mean of X where it is so far from the origin that products lose what rows differ by; zeros
+    elsewhere, where subtracting would only move the last bits.
+    """
+    centre = X.mean(axis=0, dtype=np.float64)
+    far = np.abs(centre).max() > FAR * X.std(axis=0, dtype=np.float64).max()
+    return centre if far else np.zeros_like(centre)
 
 
 def check_names(estimator, X, name: str) -> None:
@@ -109,7 +122,10 @@ def check_partial_labels(y, n: int) -> np.ndarray:
         that are not whole, or no label at all.
     """
     if y is None:
-        raise ValueError(f"y must be given: a label a point, {UNLABELLED} where it is unknown")
+        raise ValueError(
+            f"y must be given, a label a point, {UNLABELLED} where it is unknown: the estimator "
+            "requires y to be passed, but the target y is None"
+        )
     y = as_array("y", y)
     if isinstance(y, list | tuple):  # numpy would make the string "None" of a None among names
         y = np.array(y, dtype=object) if any(isinstance(v, str) for v in y) else y
@@ -138,9 +154,27 @@ def check_partial_labels(y, n: int) -> np.ndarray:
         y = y.astype(np.int64)
     else:
         raise ValueError(f"y must be integers or names of classes; got dtype {y.dtype}")
-    if not (y != UNLABELLED).any():
+    known = y != UNLABELLED
+    if not known.any():
         raise ValueError(f"y must have a label for one point at least; got {UNLABELLED} for all")
+    if y.dtype == object and len({isinstance(v, str) for v in y[known]}) > 1:
+        raise ValueError("y must be integers or names, not both (but for -1, which is unknown)")
     return y
+
+
+def encode(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes, sorted, and the index of each label of :func:`check_partial_labels` in them or -1.
+
+    Returns
+    -------
+    classes : (c,) int64, or str where labels are names.
+    index : (n,) int64.
+    """
+    known = y != UNLABELLED
+    names = y[known].astype(str) if y.dtype == object else y[known]
+    index = np.full(len(y), UNLABELLED)
+    classes, index[known] = np.unique(names, return_inverse=True)
+    return classes, index
 
 
 def check_seed(random_state) -> int:

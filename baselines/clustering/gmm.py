@@ -8,9 +8,8 @@ import numpy as np
 import sklearn.mixture
 from sklearn.base import BaseEstimator, ClusterMixin
 
+from ..inputs import centre_if_far
 from .graph import check_number, check_points
-
-FAR = 1e3  # standard deviations from the origin: beyond, three digits and more of sixteen are lost
 
 
 class GMM(ClusterMixin, BaseEstimator):
@@ -53,11 +52,8 @@ class GMM(ClusterMixin, BaseEstimator):
         check_number("max_iter", self.max_iter, Integral, 1)
         check_number("tol", self.tol, Real, 0, open_left=True)
         check_number("ridge", self.ridge, Real, 0, open_left=True)
-        # scikit-learn multiplies points and means as they are, which far from the origin loses what
-        # they differ by. Elsewhere the points stay, and with them scikit-learn's very bits.
-        centre = X.mean(axis=0)
-        far = np.abs(centre).max() > FAR * X.std(axis=0).max()
-        centre = centre if far else np.zeros_like(centre)
+        # scikit-learn multiplies points and means as they are.
+        centre = centre_if_far(X)
         X = X - centre
         # Where all points are one, no variance is left to take a share of.
         variance = float(X.var(axis=0).mean()) or 1.0

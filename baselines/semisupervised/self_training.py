@@ -1,13 +1,14 @@
 """Self-training: a classifier that learns from its own confident answers (Yarowsky, ACL 1995)."""
 
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
+from .base import SemiSupervised
 
-class SelfTraining(ClassifierMixin, BaseEstimator):
+
+class SelfTraining(SemiSupervised):
     """scikit-learn's self-training around logistic regression on standardised features.
 
     Parameters
@@ -23,8 +24,9 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    labels_ : ndarray of int64, shape (n,)
-        Of all points that were fitted; labelled points keep theirs.
+    labels_ : ndarray, shape (n,)
+        Of all points that were fitted, int64 or names as in `y`; labelled points keep theirs.
+    classes_ : ndarray, shape (c,)
     """
 
     def __init__(self, threshold=0.75, C=1.0, max_iter=10, random_state=None):
@@ -33,17 +35,8 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X, y):
-        """Learn from X (n, p) and `y` (n,), -1 where unknown."""
+    def _fitted(self, X, y):
         base = make_pipeline(StandardScaler(), LogisticRegression(C=self.C, max_iter=1000))
-        self.model_ = SelfTrainingClassifier(
+        return SelfTrainingClassifier(
             base, threshold=self.threshold, max_iter=self.max_iter
         ).fit(X, y)
-        self.classes_ = self.model_.classes_
-        self.labels_ = self.model_.predict(X).astype("int64")
-        self.labels_[y != -1] = y[y != -1]
-        return self
-
-    def predict(self, X):
-        """Labels of further points."""
-        return self.model_.predict(X)

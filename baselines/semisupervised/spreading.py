@@ -1,10 +1,11 @@
 """Label spreading over a neighbour graph (Zhou et al., NIPS 2004)."""
 
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.semi_supervised import LabelSpreading as Spreading
 
+from .base import SemiSupervised
 
-class LabelSpreading(ClassifierMixin, BaseEstimator):
+
+class LabelSpreading(SemiSupervised):
     """scikit-learn's label spreading with a k-nearest-neighbour graph.
 
     Parameters
@@ -18,8 +19,9 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    labels_ : ndarray of int64, shape (n,)
-        Of all points that were fitted, labelled or not.
+    labels_ : ndarray, shape (n,)
+        Of all points that were fitted, labelled or not: int64 or names as in `y`.
+    classes_ : ndarray, shape (c,)
     """
 
     def __init__(self, n_neighbors=7, alpha=0.2, max_iter=200, random_state=None):
@@ -28,15 +30,10 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X, y):
-        """Spread the labels `y` (n,), -1 where unknown, over the points X (n, p)."""
-        self.model_ = Spreading(
+    def _fitted(self, X, y):
+        return Spreading(
             kernel="knn", n_neighbors=self.n_neighbors, alpha=self.alpha, max_iter=self.max_iter
         ).fit(X, y)
-        self.classes_ = self.model_.classes_
-        self.labels_ = self.model_.transduction_.astype("int64")
-        return self
 
-    def predict(self, X):
-        """Labels of further points."""
-        return self.model_.predict(X)
+    def _labels(self, X, index):
+        return self.classes_[self.model_.transduction_]  # a labelled point may be overruled
