@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 
 from benchmarks import kinds
@@ -42,8 +43,22 @@ def folder() -> Path:
 
 
 def _read(path: Path) -> dict:
+    """Content of a file, which is parsed once while it stays as it is; a copy for each caller."""
     if not path.is_file():
         return {}
+    stat = path.stat()
+    return _copy(_parse(path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+def _copy(value):
+    """A copy of TOML's containers all the way down."""
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=64)
+def _parse(path: Path, *version: int) -> dict:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
@@ -197,7 +212,13 @@ def resolve_params(method: str, dataset: str, fast: bool = False, schedule=None)
     ``fast`` applies the overrides of ``[method.fast]`` (shortened schedules, nothing else), and
     `schedule` others, a dict of parameters that the method has.
     """
-    stanza, data = get(methods(), method, "method"), get(datasets(), dataset, "dataset")
+    return resolve(method, get(methods(), method, "method"), dataset,
+                   get(datasets(), dataset, "dataset"), fast, schedule)
+
+
+def resolve(method: str, stanza: dict, dataset: str, data: dict, fast: bool = False,
+            schedule=None) -> dict:
+    """As `resolve_params`, of stanzas at hand."""
     params = {name: entry["value"] for name, entry in stanza.get("params", {}).items()}
     if fast:
         params.update(stanza.get("fast", {}))

@@ -14,7 +14,7 @@ from benchmarks import registry
 from benchmarks.records import files as cache
 from benchmarks.records import provenance
 from benchmarks.records.store import Store
-from benchmarks.run.plan import Plan, cell_state, suite_plan
+from benchmarks.run.plan import Plan, Standing, suite_plan
 
 
 def parser() -> argparse.ArgumentParser:
@@ -415,13 +415,14 @@ def _chosen_suites(args) -> list[str]:
 
 def _status(args) -> int:
     store, fresh, asked = Store(args.results), True, set()
+    standing = Standing(store)
     for suite in _chosen_suites(args):
         plan = _plan(args, suite, store)
         groups = defaultdict(list)
         for node in plan.nodes.values():
             cell = node.cell
             groups[cell["dataset"], cell["method"], cell["params"]["space"]].append(
-                cell_state(node, store))
+                standing.state(node))
         print(f"{suite}: {len(plan.nodes)} cells")
         for (dataset, method, space), states in groups.items():
             tally = Counter(state.last["status"] if state.name == "failed" else state.name
@@ -442,7 +443,8 @@ def _others(store: Store, asked: set[str]) -> None:
     """Say how many recorded cells no suite asks for: `mixnet runs` shows them, no table does."""
     newest = {record["key"]: record for record in store.all() if record["key"] not in asked}
     if newest:
-        old = sum(bool(provenance.changed_modules(record)) for record in newest.values())
+        known: dict[str, str | None] = {}
+        old = sum(bool(provenance.changed_modules(record, known)) for record in newest.values())
         print(f"of no suite (settings of before, shortened schedules): {len(newest)} "
               f"cells, {old} of them by other code")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store
-from benchmarks.run.plan import Plan, cell_state
+from benchmarks.run.plan import Plan, Standing
 from benchmarks.run.progress import duration
 
 SUITE = "quickstart"
@@ -70,8 +70,9 @@ def lines(plan: Plan, store: Store, before: set[tuple[str, int]]) -> list[str]:
         `attempts` as they were when this call began.
     """
     rows, now, all_seconds = [("dataset", "method", "space", "purity", "run", "took")], 0, 0.0
+    standing = Standing(store)
     for node in plan.nodes.values():
-        state = cell_state(node, store)
+        state = standing.state(node)
         record = state.record if state.name == "done" else state.last
         cell = node.cell
         named = cell["dataset"], cell["method"], cell["params"]["space"]

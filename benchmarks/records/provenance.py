@@ -121,17 +121,21 @@ def imported_modules(*also: str) -> dict[str, str]:
     return {name: value for name, value in hashes.items() if value is not None}
 
 
-def changed_modules(record: dict) -> list[str]:
+def changed_modules(record: dict, known: dict[str, str | None] | None = None) -> list[str]:
     """Modules whose code now differs from the fingerprint of a record, sorted.
 
-    Readers of data do not count where the cell is named by the hash of its data.
+    Readers of data do not count where the cell is named by the hash of its data. `known` holds
+    hashes of modules that were found already, and is filled: for many records at one moment.
     """
+    known = {} if known is None else known
     recorded = record["provenance"].get("modules", {})
     if record.get("metrics"):
         recorded = FIRST_METRICS | recorded
     pinned = () if record["cell"]["content_hash"].startswith("variant:") else READERS
+    for name in recorded.keys() - known.keys():
+        known[name] = module_hash(name)
     return sorted(name for name, value in recorded.items()
-                  if name not in pinned and module_hash(name) != value)
+                  if name not in pinned and known[name] != value)
 
 
 def commit() -> dict:

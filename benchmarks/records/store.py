@@ -66,8 +66,10 @@ class Store:
 
     def attempts(self, cell: dict) -> list[dict]:
         """Readable attempts at a cell, oldest first, as they are on disk now."""
-        paths = self.folder(cell).glob(f"{cell_key(cell)}-*.json")
-        found = [record for path in paths if (record := self._parse(path)) is not None]
+        folder, start = self.folder(cell), f"{cell_key(cell)}-"
+        names = os.listdir(folder) if folder.is_dir() else ()  # a glob takes ten times as long
+        found = [record for name in names if name.startswith(start) and name.endswith(".json")
+                 and (record := self._parse(folder / name)) is not None]
         return sorted(found, key=lambda record: record["attempt"])
 
     def all(self) -> list[dict]:

@@ -16,6 +16,7 @@ import numpy as np
 LIMIT = 2**32  # bytes of all arrays of one file, unpacked
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ARRAYS = re.compile(r"(.*)-[0-9]{1,9}\.npz", re.DOTALL)
 
 
 def check_array(stream, size: int) -> None:
@@ -134,9 +135,9 @@ def flaw(record: dict) -> str | None:
     arrays = record.get("arrays")
     if arrays is not None:
         # of this attempt, or of the one that it was re-stamped from
-        name = rf"{re.escape(str(record.get('key')))}-\d{{1,9}}\.npz"
         found = arrays if isinstance(arrays, dict) else {}
-        if not re.fullmatch(name, str(found.get("file")), re.ASCII) or not _SHA256.fullmatch(
+        name = _ARRAYS.fullmatch(str(found.get("file")))
+        if name is None or name[1] != str(record.get("key")) or not _SHA256.fullmatch(
                 str(found.get("sha256"))):
             return f"arrays are {_short(arrays)}, needs file KEY-ATTEMPT.npz and its sha256"
     return None

@@ -64,11 +64,14 @@ PLACES = {
 COLUMNS = tuple(PLACES)
 
 
-def row(record: dict) -> dict:
-    """The values of `COLUMNS` of one record; None where it has none."""
+def row(record: dict, known: dict[str, str | None] | None = None) -> dict:
+    """The values of `COLUMNS` of one record; None where it has none.
+
+    `known`: hashes of modules found already, as `changed_modules` takes them.
+    """
     params = {name: value for name, value in record["cell"]["params"].items()
               if name not in ("space", "inputs")}
-    made = {"stale": bool(changed_modules(record)), "parameters": canonical_json(params),
+    made = {"stale": bool(changed_modules(record, known)), "parameters": canonical_json(params),
             "values": canonical_json(record["values"])}
     return {name: made.get(name) if not place else _at(record, place)
             for name, place in PLACES.items()}
@@ -98,5 +101,6 @@ def write(records, path: Path | str) -> Path:
     out = io.StringIO()
     lines = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     lines.writeheader()
-    lines.writerows(row(record) for record in records)
+    known: dict[str, str | None] = {}
+    lines.writerows(row(record, known) for record in records)
     return words.replace(Path(path), out.getvalue())

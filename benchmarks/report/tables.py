@@ -8,12 +8,13 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.records.store import Store
-from benchmarks.run.plan import Plan, State, cell_state
+from benchmarks.run.plan import Plan, Standing, State
 
 
 def current(plan: Plan, store: Store) -> list[dict]:
     """One record a requested cell, as `standing` says; cells that were never run have none."""
-    found = (standing(cell_state(node, store)) for node in plan.nodes.values() if node.requested)
+    now = Standing(store)
+    found = (standing(now.state(node)) for node in plan.nodes.values() if node.requested)
     return [record for record in found if record is not None]
 
 

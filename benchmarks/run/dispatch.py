@@ -24,6 +24,7 @@ from benchmarks.run.child import Child, signals_to
 from benchmarks.run.plan import (
     Node,
     Plan,
+    Standing,
     State,
     artefact,
     cell_state,
@@ -83,18 +84,19 @@ def forecast(plan: Plan, store: Store, retry_failed=False,
     A fresh cell joins them where its output, needed by one of them, is not on this machine; with
     `remake` also where it is asked for itself.
     """
-    states = {key: cell_state(node, store) for key, node in plan.nodes.items()}
+    standing = Standing(store)
+    states = {key: standing.state(node) for key, node in plan.nodes.items()}
     chosen = {key: (state, state.why) for key, state in states.items()
               if state.to_run(retry_failed)}
     chosen |= {key: (states[key], "what it made is not on this machine")
                for key, node in plan.nodes.items()
                if remake and node.requested and states[key].name == "done"
-               and lost(node, input_of(node, store), store)}
+               and lost(node, standing.input_of(node), store)}
     for key, node in reversed(plan.nodes.items()):
         for role, need in node.needs.items():
             state = states[need.key]
             if key in chosen and need.key not in chosen and state.name == "done" and \
-                    artefact(need, input_of(need, store), store, role) is None:
+                    artefact(need, standing.input_of(need), store, role) is None:
                 what = "model is" if role in FITTED else f"{need.output} are"
                 chosen[need.key] = (state, f"its {what} not on this machine")
     return {key: chosen[key] for key in plan.nodes if key in chosen}

@@ -69,7 +69,7 @@ class Plan:
         self.schedules = schedules or {}
         self.fast, self.source, self.store, self.recorded = fast, source, store, recorded
         self.nodes: dict[str, Node] = {}
-        self._methods, self._datasets = registry.methods(), registry.datasets()
+        self.methods, self.datasets = registry.methods(), registry.datasets()
         self._known: dict[str, tuple[str, str | None]] = {}
         self._params: dict[tuple, dict] = {}
 
@@ -79,8 +79,8 @@ class Plan:
 
         An evaluation is `of` a generative method, or of the test images where there is none.
         """
-        data = registry.get(self._datasets, dataset, "dataset")
-        stanza = registry.get(self._methods, method, "method")
+        data = registry.get(self.datasets, dataset, "dataset")
+        stanza = registry.get(self.methods, method, "method")
         if data.get("embedding", "none") == "none":
             space = "raw"
         kind = kinds.of(stanza)
@@ -94,8 +94,9 @@ class Plan:
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
         if (method, dataset) not in self._params:
-            self._params[method, dataset] = registry.resolve_params(
-                method, dataset, self.fast, self.schedules.get(dataset, {}).get(method))
+            self._params[method, dataset] = registry.resolve(
+                method, stanza, dataset, data, self.fast,
+                self.schedules.get(dataset, {}).get(method))
         params = {"space": space, **self._params[method, dataset]}
         if kind.clusters:
             params["n_clusters"] = data["n_clusters"]
@@ -162,16 +163,15 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
     """
     suite = registry.get(registry.suites(), name, "suite")
     plan = Plan(fast, source, store, recorded)
-    stanzas = registry.methods()
-    datasets = check_names(datasets, registry.datasets(), "dataset") or suite["datasets"]
-    methods = check_names(methods, stanzas, "method") or suite["methods"]
+    datasets = check_names(datasets, plan.datasets, "dataset") or suite["datasets"]
+    methods = check_names(methods, plan.methods, "method") or suite["methods"]
     for seed in (suite["seeds"] if seeds is None else seeds):
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
             for method in methods:
                 if seed not in suite.get("only_seeds", {}).get(method, [seed]) or \
                         dataset not in suite.get("only_datasets", {}).get(method, [dataset]):
                     continue
-                stanza = registry.get(stanzas, method, "method")
+                stanza = registry.get(plan.methods, method, "method")
                 spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
                 for space in spaces:
                     plan.add(dataset, method, space, seed)
@@ -200,48 +200,89 @@ class State:
         return self.name != "done"
 
 
-def staleness(node: Node, record: dict, store: Store) -> tuple[list[str], list[str]]:
-    """(modules whose code changed since, other reasons) why a record is not what would come now."""
-    modules = changed_modules(record)
-    other = []
-    if record.get("estimator", node.method["estimator"]) != node.method["estimator"]:
-        other.append(f"estimator was {record['estimator']}")
-    for role, need in node.needs.items():
-        used = record.get("inputs", {}).get(role)
-        if used is None:
-            continue
-        state = cell_state(need, store)
-        if state.name != "done":
-            other.append(f"{need.cell['method']} is {state.name}")
-        elif state.record["outputs"].get(need.output) != used["hash"] and not any(
-                made["outputs"].get(need.output) == used["hash"]
-                for made in fresh_attempts(need, store)):
-            other.append(f"{role} changed")
-    return modules, other
+class Standing:
+    """How cells stand at one moment: each is judged once, however many others need it.
 
-
-def fresh_attempts(node: Node, store: Store) -> Iterator[dict]:
-    """Done attempts that this code would make from inputs as they are, newest first.
-
-    There are several where machines whose records were merged differ in the last bits: what was
-    made from any of them is as good.
+    Valid while neither records nor code change; a run that goes on asks anew, by `cell_state`.
     """
-    for record in reversed(store.attempts(node.cell)):
-        if record["status"] == "done" and store.intact(record) \
-                and not any(staleness(node, record, store)):
-            yield record
 
+    def __init__(self, store: Store):
+        self.store = store
+        self._states: dict[str, State] = {}
+        self._fresh: dict[str, list[dict]] = {}
+        self._hashes: dict[str, str | None] = {}
 
-def input_of(node: Node, store: Store) -> dict | None:
-    """The attempt at a cell that others take their input from: one whose output is on this machine.
+    def state(self, node: Node) -> State:
+        """See `cell_state`."""
+        if node.key not in self._states:
+            self._states[node.key] = self._judge(node)
+        return self._states[node.key]
 
-    Where there is none, that of its state.
-    """
-    fresh = list(fresh_attempts(node, store))
-    if len(fresh) > 1:
-        found = _hash_of(node.artifacts / f"{node.output}.npy")
-        fresh.sort(key=lambda record: record["outputs"].get(node.output) != found)
-    return fresh[0] if fresh else cell_state(node, store).record
+    def fresh(self, node: Node) -> list[dict]:
+        """Done attempts that this code would make from inputs as they are, newest first.
+
+        There are several where machines whose records were merged differ in the last bits: what
+        was made from any of them is as good.
+        """
+        if node.key not in self._fresh:
+            self._fresh[node.key] = list(self._each_fresh(node))
+        return self._fresh[node.key]
+
+    def _each_fresh(self, node: Node) -> Iterator[dict]:
+        for record in reversed(self.store.attempts(node.cell)):
+            if record["status"] == "done" and self.store.intact(record) \
+                    and not any(self.staleness(node, record)):
+                yield record
+
+    def input_of(self, node: Node) -> dict | None:
+        """See the function `input_of`."""
+        fresh = list(self.fresh(node))
+        if len(fresh) > 1:
+            found = _hash_of(node.artifacts / f"{node.output}.npy")
+            fresh.sort(key=lambda record: record["outputs"].get(node.output) != found)
+        return fresh[0] if fresh else self.state(node).record
+
+    def staleness(self, node: Node, record: dict) -> tuple[list[str], list[str]]:
+        """(modules whose code changed, other reasons) why a record is not what would come now."""
+        modules = changed_modules(record, self._hashes)
+        other = []
+        if record.get("estimator", node.method["estimator"]) != node.method["estimator"]:
+            other.append(f"estimator was {record['estimator']}")
+        for role, need in node.needs.items():
+            used = record.get("inputs", {}).get(role)
+            if used is None:
+                continue
+            state = self.state(need)
+            if state.name != "done":
+                other.append(f"{need.cell['method']} is {state.name}")
+            elif state.record["outputs"].get(need.output) != used["hash"] and not any(
+                    made["outputs"].get(need.output) == used["hash"]
+                    for made in self.fresh(need)):
+                other.append(f"{role} changed")
+        return modules, other
+
+    def _judge(self, node: Node) -> State:
+        attempts = self.store.attempts(node.cell)
+        if not attempts:
+            return State("missing", "never run")
+        last = attempts[-1]
+        if (fresh := next(self._each_fresh(node), None)) is not None:
+            return State("done", record=fresh, last=last)
+        done = next((r for r in reversed(attempts)
+                     if r["status"] == "done" and self.store.intact(r)), None)
+        modules, other = self.staleness(node, done) if done else ([], [])
+        failed = last["status"] != "done" and (last["status"] in STICKY or done is None)
+        if failed and last["status"] in STICKY:
+            failed = not any(self.staleness(node, last))
+            if last["status"] == "timeout" and last.get("timeout_s", 0) < timeout_of(node):
+                failed = False
+        if failed:
+            reason = (last.get("error") or {}).get("reason", "")
+            return State("failed", f"{last['status']}: {reason}".rstrip(": "), done, last)
+        if done is None:
+            return State("missing", f"only {last['status']}, with other code or damaged", None,
+                         last)
+        return State("stale", _words(modules, other), done, last, modules, other)
 
 
 def _words(modules, other) -> str:
@@ -249,26 +290,16 @@ def _words(modules, other) -> str:
 
 
 def cell_state(node: Node, store: Store) -> State:
-    """The state of a cell from its records, the code on disk and the cells that it needs."""
-    attempts = store.attempts(node.cell)
-    if not attempts:
-        return State("missing", "never run")
-    last = attempts[-1]
-    if (fresh := next(fresh_attempts(node, store), None)) is not None:
-        return State("done", record=fresh, last=last)
-    done = next((r for r in reversed(attempts) if r["status"] == "done" and store.intact(r)), None)
-    modules, other = staleness(node, done, store) if done else ([], [])
-    failed = last["status"] != "done" and (last["status"] in STICKY or done is None)
-    if failed and last["status"] in STICKY:
-        failed = not any(staleness(node, last, store))
-        if last["status"] == "timeout" and last.get("timeout_s", 0) < timeout_of(node):
-            failed = False
-    if failed:
-        reason = (last.get("error") or {}).get("reason", "")
-        return State("failed", f"{last['status']}: {reason}".rstrip(": "), done, last)
-    if done is None:
-        return State("missing", f"only {last['status']}, with other code or damaged", None, last)
-    return State("stale", _words(modules, other), done, last, modules, other)
+    """The state of a cell now: from its records, the code on disk and the cells that it needs."""
+    return Standing(store).state(node)
+
+
+def input_of(node: Node, store: Store) -> dict | None:
+    """The attempt at a cell that others take their input from: one whose output is on this machine.
+
+    Where there is none, that of its state.
+    """
+    return Standing(store).input_of(node)
 
 
 def timeout_of(node: Node) -> float:

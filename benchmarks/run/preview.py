@@ -6,7 +6,7 @@ import heapq
 
 from benchmarks.records.store import Store
 from benchmarks.run.dispatch import Settings, forecast
-from benchmarks.run.plan import Node, Plan, cell_state
+from benchmarks.run.plan import Node, Plan, Standing
 from benchmarks.run.progress import History, duration
 
 
@@ -18,10 +18,10 @@ def lines(plan: Plan, store: Store, settings: Settings) -> list[str]:
     """
     history = History(store.all())
     chosen = forecast(plan, store, settings.retry_failed, settings.remake)
-    said, blocked, seconds = [], {}, {}
+    said, blocked, seconds, standing = [], {}, {}, Standing(store)
     for key, (state, why) in chosen.items():
         node = plan.nodes[key]
-        if reason := _blocked(node, chosen, blocked, store):
+        if reason := _blocked(node, chosen, blocked, standing):
             blocked[key] = reason
             said.append(f"{node}: not run, {reason}")
             continue
@@ -43,12 +43,12 @@ def lines(plan: Plan, store: Store, settings: Settings) -> list[str]:
     return [*said, words]
 
 
-def _blocked(node: Node, chosen, blocked, store) -> str:
+def _blocked(node: Node, chosen, blocked, standing: Standing) -> str:
     """Why a cell that is to run cannot: a need that failed and is not to run again, or none."""
     for need in node.needs.values():
         if need.key in blocked:
             return blocked[need.key]
-        if need.key not in chosen and (state := cell_state(need, store)).name == "failed":
+        if need.key not in chosen and (state := standing.state(need)).name == "failed":
             return f"needs {need}: {state.last['status']}"
     return ""
 

@@ -15,7 +15,7 @@ from benchmarks.records import provenance
 from benchmarks.records.files import canonical_json, file_lock
 from benchmarks.records.store import Store
 from benchmarks.run.dispatch import Dispatcher, Settings
-from benchmarks.run.plan import Node, Plan, artefact, cell_state
+from benchmarks.run.plan import Node, Plan, Standing, artefact, cell_state
 from benchmarks.run.progress import Display
 
 
@@ -86,9 +86,10 @@ def _tag(node: Node, record: dict, by: str) -> tuple:
 def _groups(nodes, store: Store, tried: set[str], by: str) -> dict[tuple, list[Node]]:
     """Untried cells that are stale only by code, by their tag."""
     groups: dict[tuple, list[Node]] = {}
+    standing = Standing(store)
     for node in nodes:
         if node.key not in tried:
-            state = cell_state(node, store)
+            state = standing.state(node)
             if state.name == "stale" and not state.other:
                 groups.setdefault(_tag(node, state.record, by), []).append(node)
     return groups
@@ -100,9 +101,9 @@ def _witnesses(nodes, store: Store, by: str) -> dict[tuple, dict]:
     One that differs from the older code takes the word from all others of its tag. Only attempts
     count that were computed themselves: a re-stamped one is no second witness.
     """
-    found, contradicted = {}, set()
+    found, contradicted, standing = {}, set(), Standing(store)
     for node in nodes:
-        state = cell_state(node, store)
+        state = standing.state(node)
         if state.name != "done" or state.record.get("restamped_from"):
             continue
         for old in store.attempts(node.cell):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks import registry
 from benchmarks.records.store import Store
 from benchmarks.report.tables import selected_suite, standing
-from benchmarks.run.plan import STICKY, cell_state, suite_plan
+from benchmarks.run.plan import STICKY, Standing, suite_plan
 
 STATES = ("done", "stale", "failed", "missing")
 FIRST = ("table1", "table2", "mnist")  # the paper's own tables, then the rest by name
@@ -58,7 +58,7 @@ class Cells:
     """
 
     def __init__(self, store: Store):
-        self.store = store
+        self.store, self._standing = store, Standing(store)
         self.methods, self.datasets = registry.methods(), registry.datasets()
         self.suites, self.records = {}, {}
         self.digests, self.groups, self.environments, self.stages = [], {}, [], []
@@ -74,7 +74,7 @@ class Cells:
         for node in sorted(plan.nodes.values(), key=lambda node: not node.requested):
             if node.key not in self._index:
                 self._index[node.key] = len(self.digests)
-                self.digests.append(self._digest(name, node, cell_state(node, self.store)))
+                self.digests.append(self._digest(name, node, self._standing.state(node)))
             index = self._index[node.key]
             if node.requested and (record := self.digests[index]["record"]):
                 self.records[name].append(record)
