@@ -85,7 +85,8 @@ def named(command):
 
 
 def test_the_files_are_here():
-    assert {path.name for path in WORKFLOWS} == {"tests.yml", "scheduled.yml"} and HOOKS.is_file()
+    assert {path.name for path in WORKFLOWS} == {
+        "tests.yml", "scheduled.yml", "nightly.yml", "pages.yml"} and HOOKS.is_file()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -93,6 +94,9 @@ def test_workflow_runs_environments_that_exist(path):
     for name, _, values, steps in jobs(path):
         commands = [step["run"] for step in steps if "run" in step]
         ran = [env for command in commands for env in named(command)]
+        if not commands:  # shows what another job has made
+            assert load(path)["jobs"][name]["needs"] and steps
+            continue
         assert len(ran) == 1 and set(ran) <= environments(), f"{name} {values}: {ran}"
 
 
@@ -138,7 +142,11 @@ def test_workflow_has_least_rights_and_fixed_actions(path):
     flow = load(path)
     assert flow["permissions"] == {"contents": "read"} and flow["concurrency"]["group"]
     for name, job, _, steps in jobs(path):
-        assert "permissions" not in job and job["timeout-minutes"] <= 360, name
+        shows = any("actions/deploy-pages@" in step.get("uses", "") for step in steps)
+        rights = {"pages": "write", "id-token": "write"} if shows else None
+        assert job.get("permissions") == rights
+        assert len(steps) == 1 or not shows  # no code of the repository runs with those rights
+        assert job["timeout-minutes"] <= 360, name
         assert re.fullmatch(r"ubuntu-\d\d\.04", job["runs-on"]), name
         for step in steps:
             if "uses" in step:
@@ -172,6 +180,45 @@ def test_scheduled_work_starts_from_nothing_and_keeps_what_it_made():
                 assert "MIXNET_DATA" not in {**flow["env"], **own}
                 for variable in own:  # or tox would not hand it on
                     assert variable in tox()["testenv"]["pass_env"].split()
+
+
+def test_the_long_tests_run_every_night():
+    flow = load(ROOT / ".github" / "workflows" / "nightly.yml")
+    ((minute, hour, *days),) = [when["cron"].split() for when in flow[True]["schedule"]]
+    assert minute.isdecimal() and hour.isdecimal() and days == ["*", "*", "*"]
+    assert [env for job in flow["jobs"].values() for step in job["steps"]
+            for env in named(step.get("run", ""))] == ["slow"]
+    assert "-m slow" in tox()["testenv:slow"]["commands"]
+
+
+def test_what_git_ignores_of_results_is_kept_and_shown_by_public_ci():
+    report, show = load(ROOT / ".github" / "workflows" / "pages.yml")["jobs"].values()
+    kept = {step["uses"].partition("@")[0]: step["with"]["path"] for step in report["steps"]
+            if "upload" in step.get("uses", "")}
+    ignored = {line.lstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()
+               if line.startswith("/results/") and not line.endswith("/")}
+    assert set(kept["actions/upload-artifact"].split()) == ignored
+    assert kept["actions/upload-pages-artifact"] == "site"
+    made = "\n".join(step.get("run", "") for step in report["steps"])
+    assert "cp results/report.html site/index.html" in made and "tox run -e report" in made
+    assert tox()["testenv:report"]["commands"].split("\n")[1:] == [
+        "mixnet table", "mixnet runs", "mixnet report"]
+    assert show["needs"] == "report" and "deploy-pages@" in show["steps"][0]["uses"]
+
+
+def test_environments_of_the_same_packages_share_one_folder():
+    config = tox()
+    assert config["testenv"]["runner"] == "shared" and (ROOT / "toxfile.py").is_file()
+    own = set()
+    for name in environments():
+        section = config[f"testenv:{name}"]
+        if "runner" in section:
+            assert section["runner"] == "virtualenv" and "{env_name}" in section["env_dir"]
+            own.add(name)
+        else:  # or the folder would be filled anew at every change between them
+            assert not {"extras", "deps", "env_dir", "install_command", "base_python",
+                        "skip_install"} & set(section), name
+    assert own == {"lint", "lowest"}
 
 
 def test_hooks_call_tox_and_are_fixed():

@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--by", choices=("dataset", "method"), default="dataset",
                         help="method: one cell, --fast ones too, stands for all datasets; for "
                              "changes that no data can tell apart (default: dataset)")
-    command("table", _table, "write a suite's tables from the records", "one", True)
+    command("table", _table, "write a suite's tables from the records", "any", True)
     merge = command("merge", _merge, "join the records of other results folders to these")
     merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
                        help="a results folder, as another machine left it")
@@ -332,7 +332,11 @@ def _tables(args, plan: Plan, store: Store, told=None) -> None:
 
 def _table(args) -> int:
     store = Store(args.results)
-    _tables(args, _plan(args, args.suite, store, recorded=True), store)
+    for suite in _chosen_suites(args):
+        plan = _plan(args, suite, store, recorded=True)
+        if args.suite or any(store.attempts(node.cell) for node in plan.nodes.values()
+                             if node.requested):  # of all, those that were ever run
+            _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
     _warn(store)
     return 0
 

@@ -110,6 +110,19 @@ def test_runs_is_a_row_for_every_attempt(quick, capsys):
     assert "--output is" in capsys.readouterr().err
 
 
+def test_tables_of_all_suites_are_those_that_were_run(quick, capsys):
+    quick.suite(["flat"], ["kmeans"], "0-1", name="other")
+    quick.suite(["flat"], ["spectral"], name="never")
+    quick.suite(["flat"], ["kmeans", "mixnet"])
+    assert main(["run", "other"]) == 0
+    for path in quick.results.glob("*.csv"):
+        path.unlink()
+    quick.clear()
+    assert main(["table"]) == 0 and quick.ran() == []
+    assert {path.name for path in quick.results.glob("*.csv")} == {"other.csv", "small.csv"}
+    assert (quick.results / "small.csv").read_text().splitlines() == ["kmeans,0,done,False"]
+
+
 def test_missing_data_is_said_and_ends_non_zero(quick, capsys):
     quick.suite(["absent", "flat"], ["kmeans"], "0-1")
     assert run(quick) == 1
