@@ -266,7 +266,7 @@ def small(box, capsys):
     (box.registry / "gate.toml").write_text(TOML)
 
     def gate(*words):
-        status = cli.main(["gate", "--jobs", "2", *words])
+        status = cli(["gate", "--jobs", "2", *words])
         out = capsys.readouterr()
         return status, out.out, out.err
 
