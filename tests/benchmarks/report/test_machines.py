@@ -21,7 +21,8 @@ def runs(dataset, method, n, cpu="EPYC", cores=2, device="cpu", gpu=None, **extr
 @pytest.mark.parametrize("others", [
     [], runs("usps", "ncut", 4),
     runs("usps", "ncut", 4, "Xeon", status="killed"),  # not averaged
-    runs("usps", "autoencoder", 4, "Xeon", kind="embedding", outputs={"codes": "0"}),  # no row of the table
+    # no row of the table
+    runs("usps", "autoencoder", 4, "Xeon", kind="embedding", outputs={"codes": "0"}),
 ])
 def test_one_machine_needs_no_words(others):
     assert notes.machines([*runs("usps", "kmeans", 3), *others]) == []
