@@ -8,14 +8,16 @@ import math
 from numbers import Real
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .inputs import check_matrix
 from .protocols import GOODFELLOW, PROTOCOLS
+from .torch_state import own_switches
 
 # Ours. A tile of distances (4 MB) stays in the cache between the passes over it; smaller ones are
 # no quicker on one core, and give several less to share. A long dot product loses digits in one
@@ -59,14 +61,14 @@ class ParzenWindow(DensityMixin, BaseEstimator):
             raise ValueError(f"name must be one of {sorted(PROTOCOLS)}; got {name!r}")
         return cls(widths=PROTOCOLS[name].widths, **params)
 
-    def fit(self, samples, validation=None):
-        """Keep the samples (m, d), m >= 1, and choose the width on validation (n, d).
+    def fit(self, X, y=None, validation=None):
+        """Keep the samples X (m, d), m >= 1, and choose the width on validation (n, d).
 
-        `validation` is needed where no `width` was given, and not used otherwise. Raises ValueError
-        or TypeError on bad samples, validation or widths.
+        `validation` is needed where no `width` was given, and not used otherwise; y, where
+        pipelines put labels, is ignored. Raises ValueError or TypeError on bad samples, validation
+        or widths.
         """
-        self.samples_ = _check_matrix("samples", samples, self)
-        validate_data(self, samples, skip_check_array=True)
+        self.samples_ = check_matrix(self, X)
         if self.width is not None:
             self.width_ = _check_widths("width", [self.width])[0]
             vars(self).pop("validation_scores_", None)
@@ -77,6 +79,8 @@ class ParzenWindow(DensityMixin, BaseEstimator):
                 "got width=None and validation=None"
             )
         scores = self._log_densities(validation, "validation", self._grid()).mean(0)
+        if not np.isfinite(scores).all():
+            raise ValueError(f"validation gives no finite density at each of widths: got {scores}")
         self.validation_scores_ = scores
         self.width_ = self._grid()[int(np.argmax(scores))]
         return self
@@ -106,14 +110,7 @@ class ParzenWindow(DensityMixin, BaseEstimator):
         return _check_widths("widths", self.widths)
 
     def _log_densities(self, points, name: str, widths) -> np.ndarray:
-        array = _check_matrix(name, points, self)
-        if array.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"{name} has {array.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
-        if name == "X":
-            validate_data(self, points, reset=False, skip_check_array=True)
+        array = check_matrix(self, points, name=name, reset=False)
         return log_densities(array, self.samples_, widths, device=self.device, name=name)
 
 
@@ -133,12 +130,15 @@ def mean_and_error(log_density) -> tuple[float, float]:
     return float(log_density.mean()), float(error)
 
 
+@own_switches()
+@torch.no_grad()
 def log_densities(X, samples, widths, *, device="cpu", name="X") -> np.ndarray:
     """Log densities of X (n, d) under Gaussians at the samples (m, d): (n, n_widths), in nats.
 
     Where the norms of a point and of the samples, in widths, are such that the rounding of float32
     could move its log density by ``TOLERANCE``, and where float32 products are not what they say
-    (TF32, bfloat16), distances are computed in float64.
+    (TF32, bfloat16), distances are computed in float64; and by differences of the points as they
+    are where products in float64 do not do either.
 
     Raises ValueError where a squared distance in units of the smallest width is beyond float64.
     """
@@ -162,6 +162,9 @@ def log_densities(X, samples, widths, *, device="cpu", name="X") -> np.ndarray:
     for dtype, rows in ((torch.float32, in_float32), (torch.float64, ~in_float32)):
         if rows.any():
             out[rows] = _log_sum_exp(x[rows].to(dtype), y.to(dtype), ratios)
+    far = torch.finfo(torch.float64).eps / 4 * (x_sq + y_sq.max()) > TOLERANCE
+    if far.any():
+        out[far] = _by_differences(X[far.cpu().numpy()], samples, unit, ratios).to(out)
     norm = math.log(m) + d * (np.log(widths) + math.log(2 * math.pi) / 2)
     return out.cpu().numpy() - norm
 
@@ -202,15 +205,17 @@ def _log_sum_exp(x: Tensor, y: Tensor, ratios: list[float]) -> Tensor:
     return out
 
 
-def _check_matrix(name: str, points, estimator) -> np.ndarray:
-    """A finite float32 or float64 matrix of at least one row, or ValueError or TypeError."""
-    if not sp.issparse(points) and np.ndim(points) != 2:
-        raise ValueError(
-            f"{name} must be a 2-D array (points x features); got {np.ndim(points)}-D. "
-            "Reshape your data to one row per point."
-        )
-    kinds = [np.float64, np.float32]
-    return check_array(points, dtype=kinds, order="C", input_name=name, estimator=estimator)
+def _by_differences(X: np.ndarray, samples: np.ndarray, unit: float, ratios) -> Tensor:
+    """As :func:`_log_sum_exp`, from differences in float64: on the CPU, and slow."""
+    out = np.empty((len(X), len(ratios)))
+    rows = max(1, TILE * TILE // len(samples))
+    for start in range(0, len(X), rows):
+        part = X[start : start + rows].astype(np.float64)
+        with np.errstate(over="ignore"):
+            half = cdist(part / unit, samples.astype(np.float64) / unit, "sqeuclidean") / -2
+        for j, ratio in enumerate(ratios):
+            out[start : start + rows, j] = logsumexp(half * ratio, axis=1)
+    return torch.from_numpy(out)
 
 
 def _check_widths(name: str, widths) -> list[float]:

@@ -148,11 +148,11 @@ class LLC(ClusterMixin, BaseEstimator):
 
         Raises ValueError or TypeError on bad input.
         """
-        X = check_points(self, X, min_samples=2)
+        given, X = X, check_points(self, X, min_samples=2)
         n, c = len(X), self.n_clusters
         grid = self._grid(n)
         if embedding is None:
-            embedding = self.spectral_embedding(X)
+            embedding = self.spectral_embedding(given)
         shapes = {"index": (n, max(k for _, k, _ in grid)), "width": (), "graph_components": ()}
         for name, k, _ in grid:
             shapes |= {f"{name}_vectors": (n, c), f"{name}_alpha": (n, k)}

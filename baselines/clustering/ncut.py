@@ -102,10 +102,10 @@ class NCut(ClusterMixin, BaseEstimator):
 
         Raises ValueError or TypeError on bad input.
         """
-        X = check_points(self, X, min_samples=2)
+        given, X = X, check_points(self, X, min_samples=2)
         check_number("n_init", self.n_init, Integral, 1)
         if embedding is None:
-            embedding = self.spectral_embedding(X)
+            embedding = self.spectral_embedding(given)
         shape = (len(X), self.n_clusters)
         embedding = check_embedding(
             embedding,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..torch_state import own_switches
 from .model import check_generator, check_number, check_unit
 
 ROWS = 2000  # points whose distances to all centroids are in memory at once
@@ -26,9 +27,10 @@ class TrainingPoints(BaseEstimator):
     def __init__(self, random_state=0):
         self.random_state = random_state
 
-    def fit(self, X, validation=None, checkpoint=None, progress=None):
+    def fit(self, X, y=None, validation=None, checkpoint=None, progress=None):
         """Keep X, shape (n, d), in [0, 1]; all else is ignored."""
         self.points_ = check_unit("X", X, minimum=1)
+        validate_data(self, X, skip_check_array=True)
         self.values_ = {}
         return self
 
@@ -54,9 +56,11 @@ class Centroids(BaseEstimator):
         self.n_steps = n_steps
         self.random_state = random_state
 
-    def fit(self, X, validation=None, checkpoint=None, progress=None):
+    @own_switches()
+    def fit(self, X, y=None, validation=None, checkpoint=None, progress=None):
         """Lloyd's algorithm on X, shape (n, d), in [0, 1]; an empty cluster keeps its centroid."""
-        X = check_unit("X", X, minimum=1)
+        given, X = X, check_unit("X", X, minimum=1)
+        validate_data(self, given, skip_check_array=True)
         check_number("n_centroids", self.n_centroids, 1, len(X), whole=True)
         check_number("n_steps", self.n_steps, whole=True)
         check_number("random_state", self.random_state, whole=True)
@@ -95,6 +99,8 @@ def _draw(model, attribute: str, n: int, generator) -> torch.Tensor:
 
 def _nearest(points: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Index of the nearest centre of each point, and the squared distance to it: (n,) each."""
+    shift = centres.double().mean(0).to(centres.dtype)  # centred points lose fewer digits
+    points, centres = points - shift, centres - shift
     half = centres.square().sum(1) / 2
     found = [torch.addmm(half, rows, centres.T, alpha=-1).min(1) for rows in points.split(ROWS)]
     least = torch.cat([part.values for part in found])

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from .model import GenerativeModel, check_number, check_unit
+from ..torch_state import own_switches
+from .model import GenerativeModel, check_number
 from .training import part_of, share_budget
 
 
@@ -24,6 +25,7 @@ class ChainModel(GenerativeModel):
     (m, d); ``_move(state, generator)``, the next state; ``_emit(state)``, its images (m, d).
     """
 
+    @own_switches()
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator, start=None):
         """n samples of the chains, shape (n, d), float32 in [0, 1].
@@ -47,7 +49,7 @@ class ChainModel(GenerativeModel):
         self._check_sample(n, generator)
         x = self.network_.start
         if start is not None:
-            start = check_unit("start", start, self.n_features_in_, minimum=1)
+            start = self._unit("start", start)
             x = torch.from_numpy(start).to(x)
         state = self._begin(x, generator)
         for _ in range(self.burn_in):

@@ -198,7 +198,7 @@ class StackedCAE(ChainModel):
             self.values_["walk_std"] = std
             generator.set_state(noise)
             window = ParzenWindow(device=self.device).fit(
-                self.sample(TRIAL, generator), validation[:1000].numpy(force=True)
+                self.sample(TRIAL, generator), validation=validation[:1000].numpy(force=True)
             )
             scores.append(float(window.validation_scores_.max()))
         self.history_["walk_scores"] = scores

@@ -208,7 +208,7 @@ class GAN(GenerativeModel):
             watch.set_state(draws)  # the same latent points at every evaluation
             samples = self._sample(WATCHED, watch).numpy(force=True)
             window = ParzenWindow(device=self.device)
-            return -float(window.fit(samples, watched).validation_scores_.max())
+            return -float(window.fit(samples, validation=watched).validation_scores_.max())
 
         watched = None if validation is None else validation[:WATCHED].numpy(force=True)
         self.history_, self.values_ = train(

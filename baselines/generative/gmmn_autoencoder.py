@@ -12,12 +12,12 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from ..torch_state import own_switches
 from .gmmn import check_gmmn, fan_in_normal, train_generator, uniform_latent
 from .model import (
     GenerativeModel,
     check_number,
     check_sizes,
-    check_unit,
     generator_network,
 )
 from .sigmoid_autoencoder import SigmoidAutoencoder
@@ -211,11 +211,12 @@ class GMMNAutoencoder(GenerativeModel):
             every=min(100, updates),  # as often as the published code looks
         )
 
+    @own_switches()
     @torch.no_grad()
     def reconstruct(self, X) -> np.ndarray:
         """X (n, d) through encoder and decoder, without dropout: (n, d) float32."""
         check_is_fitted(self, "network_")
-        X = torch.from_numpy(check_unit("X", X, self.n_features_in_, minimum=1).copy())
+        X = torch.from_numpy(self._unit("X", X).copy())
         autoencoder = self.network_["autoencoder"]
         parts = (part.to(self.device) for part in X.split(4096))
         return torch.cat([autoencoder.decode(autoencoder.encode(x)).cpu() for x in parts]).numpy()

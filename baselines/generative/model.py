@@ -8,11 +8,14 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from ..inputs import as_array, check_names
+from ..torch_state import own_switches
 from .checkpoints import Checkpoint, whole_file
 
 SAMPLE_BLOCK = 1000  # samples drawn at once: fixed, so that the same generator gives the same ones
@@ -50,17 +53,36 @@ def plain_params(estimator) -> dict:
 
 def check_unit(name: str, X, n_features: int | None = None, minimum: int = 2) -> np.ndarray:
     """X (n, d) as contiguous float32 in [0, 1] with at least `minimum` rows, or ValueError."""
-    X = np.asarray(X.numpy(force=True) if hasattr(X, "numpy") else X)
+    if sp.issparse(X):
+        raise ValueError(f"{name} must be a dense matrix of numbers; got a sparse one: X.toarray()")
+    X = np.asarray(as_array(name, X))
+    if X.dtype.kind == "O":  # of numbers, as pandas' nullable columns are
+        try:
+            X = X.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            kind = type(error)
+            raise kind(f"{name} must be a matrix of numbers; {error}") from None
+    if X.dtype.kind == "c":
+        raise ValueError(f"{name} must be a matrix of real numbers. Complex data not supported")
     if X.ndim != 2 or X.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must be a matrix of numbers; got {X.dtype}, shape {X.shape}")
+        raise ValueError(
+            f"{name} must be a matrix of numbers; got {X.dtype}, shape {X.shape}. "
+            "Reshape your data to one row per point"
+        )
     if len(X) < minimum or X.shape[1] < 1:
-        raise ValueError(f"{name} needs at least {minimum} rows and 1 feature; got shape {X.shape}")
+        raise ValueError(
+            f"{name} needs at least {minimum} rows and 1 feature; got shape {X.shape}: "
+            f"n_samples = {len(X)}, {X.shape[1]} feature(s)"
+        )
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"{name} must have {n_features} features; got {X.shape[1]}")
     X = np.ascontiguousarray(X, dtype=np.float32)
     low, high = X.min(), X.max()
     if not (low >= 0 and high <= 1):  # so written, NaN fails too
-        raise ValueError(f"{name} must be finite and lie in [0, 1]; got {low}..{high}")
+        raise ValueError(
+            f"{name} must be finite and lie in [0, 1]; got {low}..{high}"
+            + ("" if np.isfinite([low, high]).all() else " (NaN or infinity)")
+        )
     return X
 
 
@@ -101,12 +123,15 @@ class GenerativeModel(BaseEstimator):
     history_ : dict of list
     """
 
-    def fit(self, X, validation=None, checkpoint=None, progress=None):
+    @own_switches()
+    def fit(self, X, y=None, validation=None, checkpoint=None, progress=None):
         """Train on X, shape (n, d), in [0, 1].
 
         Parameters
         ----------
         X : array of float, shape (n, d)
+        y : ignored
+            Where pipelines put labels.
         validation : array of float, shape (m, d), optional
             Held-out points, for models that stop or choose by them; never trained on.
         checkpoint : path, optional
@@ -122,25 +147,32 @@ class GenerativeModel(BaseEstimator):
         FloatingPointError
             If the training diverges.
         """
-        X = check_unit("X", X)
+        array = check_unit("X", X)
         if self.max_updates is not None:
             check_number("max_updates", self.max_updates, 1, whole=True)
         check_number("random_state", self.random_state, whole=True)
         self._check()
-        arrays = [X]
+        validate_data(self, X, skip_check_array=True)  # names and number of the features
+        arrays = [array]
         if validation is not None:
-            arrays.append(check_unit("validation", validation, X.shape[1], minimum=1))
+            arrays.append(self._unit("validation", validation))
         if checkpoint is not None:
             checkpoint = Checkpoint(checkpoint, fingerprint(self, *arrays))
-        self.n_features_in_ = X.shape[1]
         data = [torch.tensor(array, device=self.device) for array in arrays]
         self._fit(data[0], data[1] if validation is not None else None, checkpoint, progress)
         self.network_.requires_grad_(False)
         return self
 
+    def _unit(self, name: str, X) -> np.ndarray:
+        """As :func:`check_unit`, with the features of the fit, in their order."""
+        array = check_unit(name, X, self.n_features_in_, minimum=1)
+        check_names(self, X, name)
+        return array
+
     def _check(self) -> None:
         """Raise ValueError for a setting out of range."""
 
+    @own_switches()
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> np.ndarray:
         """n samples, shape (n, d), float32 in [0, 1]; `generator` is on the CPU."""
@@ -161,6 +193,7 @@ class GenerativeModel(BaseEstimator):
             "version": 1,
             "params": plain_params(self),
             "n_features": self.n_features_in_,
+            "feature_names": list(getattr(self, "feature_names_in_", [])),
             "values": self.values_,
             "history": self.history_,
         }
@@ -169,6 +202,7 @@ class GenerativeModel(BaseEstimator):
             np.savez(file, head=np.array(json.dumps(head)), **weights)
 
     @classmethod
+    @own_switches()
     def load(cls, path, device: str = "cpu"):
         """Read what :meth:`save` wrote, without pickle. Raises ValueError for other files."""
         try:
@@ -186,6 +220,8 @@ class GenerativeModel(BaseEstimator):
             params = {k: tuple(v) if isinstance(v, list) else v for k, v in head["params"].items()}
             self = cls(**params | {"device": device})
             self.n_features_in_ = head["n_features"]
+            if head.get("feature_names"):
+                self.feature_names_in_ = np.array(head["feature_names"], dtype=object)
             self.values_, self.history_ = head["values"], head["history"]
             self.network_ = self._network(self.n_features_in_)
             self.network_.load_state_dict(weights)

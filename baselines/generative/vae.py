@@ -12,12 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ..torch_state import own_switches
 from .model import (
     GenerativeModel,
     check_generator,
     check_number,
     check_sizes,
-    check_unit,
     linear,
 )
 from .training import Batches, streams, train
@@ -179,19 +179,21 @@ class VAE(GenerativeModel):
             total -= float(sum(self.network_.negative_elbo(x, e))) * len(x)
         return total / len(X)
 
+    @own_switches()
     @torch.no_grad()
     def elbo(self, X, generator: torch.Generator) -> float:
         """Evidence lower bound of X (n, d), nats a point, one draw each from `generator` (CPU)."""
         check_is_fitted(self, "network_")
         check_generator(generator)
-        X = torch.tensor(check_unit("X", X, self.n_features_in_, minimum=1), device=self.device)
+        X = torch.tensor(self._unit("X", X), device=self.device)
         return self._elbo(X, self._normal(len(X), generator))
 
+    @own_switches()
     @torch.no_grad()
     def reconstruct(self, X) -> np.ndarray:
         """Decoder means at the posterior means of X (n, d): (n, d) float32."""
         check_is_fitted(self, "network_")
-        X = torch.tensor(check_unit("X", X, self.n_features_in_, minimum=1), device=self.device)
+        X = torch.tensor(self._unit("X", X), device=self.device)
         net = self.network_
         parts = [net.decoder(net.posterior(x)[0]).sigmoid().cpu() for x in X.split(BLOCK)]
         return torch.cat(parts).numpy()

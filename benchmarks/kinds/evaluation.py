@@ -51,7 +51,8 @@ def _window(result: Result, scorer, protocol, samples, X, test, device: str) -> 
     if protocol.fresh_samples:  # half choose the width, the other half are scored
         samples, centres = samples[: len(samples) // 2], samples[len(samples) // 2:]
     validation = X[protocol.split(len(X))[1]]
-    window = scorer.from_protocol(protocol.name, device=device).fit(samples, validation)
+    window = scorer.from_protocol(protocol.name, device=device).fit(
+        samples, validation=validation)
     chosen = float(window.validation_scores_.max())
     if protocol.fresh_samples:
         window = scorer(width=window.width_, device=device).fit(centres)

@@ -15,7 +15,7 @@ STREAM = 2  # of the seed: draws of samples; 0 and 1 are the mixture's own
 
 
 class Generative(Kind):
-    """Estimators with ``fit(X, validation)`` and ``sample(n, generator)``, or a fitted model.
+    """Estimators with ``fit(X, validation=)`` and ``sample(n, generator)``, or a fitted model.
 
     The cell's own parameters: ``n_samples``; ``n_train``, the number of training rows (0: all that
     the protocol names); ``max_updates``, the budget of a training (0: none). ``inputs`` may have
@@ -56,7 +56,8 @@ class Generative(Kind):
             estimator = self.build({**cell, "params": params}, method, device)
             if n_train:
                 train, held_out = train[:n_train], held_out[:n_train]
-            estimator.fit(X[train], X[held_out], checkpoint=checkpoint, progress=progress)
+            estimator.fit(X[train], validation=X[held_out], checkpoint=checkpoint,
+                          progress=progress)
             clock.lap("fit")
             result.values["train_seconds"] = result.phases["fit"]
         result.values |= {"n": len(X), **estimator.values_}

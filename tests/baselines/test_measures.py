@@ -354,7 +354,7 @@ def test_rounding_is_less_than_is_allowed_for(bright):
     worst = []
     y = x[::-1].copy()
     exact = cdist(x.astype(float), y.astype(float), "sqeuclidean")
-    norms = np.square(x, dtype=float).sum(1)
+    norms = np.square(x - y.mean(0, dtype=float)).sum(1)
 
     def visit(rows, columns, sq):
         gap = np.abs(sq.double().numpy() - exact[rows, columns])
