@@ -361,7 +361,7 @@ def test_rounding_is_less_than_is_allowed_for(bright):
         worst.append((gap / (norms[rows, None] + norms[::-1][columns])).max())
 
     tiles.sweep(tiles.tensor(x), tiles.tensor(y), visit)
-    assert max(worst) < tiles.ROUNDING / 2
+    assert max(worst) < tiles.rounding(784) / 2
 
 
 def test_memory_is_that_of_tiles():
