@@ -40,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--fast", action="store_true", help="shortened schedules")
         if runs:
             sub.add_argument("--jobs", type=_positive, metavar="N",
-                             help="cells at a time (default: what the cores, or the cluster, take)")
+                             help="cells at a time (default: what the cores, or the cluster, take; "
+                                  "with cuda one a GPU)")
             sub.add_argument("--threads", type=_positive, default=1, metavar="T",
                              help="threads of each cell (default: 1)")
             sub.add_argument("--memory-limit", metavar="GB", type=_gigabytes,
@@ -73,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
                             help="start over (default: go on where a call before was stopped)")
     command("status", _status, "what is done, stale (and why), failed, missing", "any", True)
     verify = command("verify", _verify,
-                     "re-run one seed of each stale group, re-stamp where identical",
+                     "re-run one seed of each stale group, note in the ledger where identical",
                      "any", True, True)
     verify.add_argument("--by", choices=("dataset", "method"), default="dataset",
                         help="method: one cell, --fast ones too, stands for all datasets; for "
@@ -147,11 +148,15 @@ def _device(text: str) -> str:
 def _check_device(args, top) -> None:
     """Leave unless the device is here: a wrong one would fail cell by cell, and stay failed."""
     if getattr(args, "device", "cpu") != "cpu" and not args.scheduler:
-        import torch
-
-        n = torch.cuda.device_count()
+        n = _n_gpus()
         if int(args.device.partition(":")[2] or 0) >= n:
             top.error(f"--device: got {args.device!r}, this machine has {n} CUDA devices")
+
+
+def _n_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -206,7 +211,13 @@ def _settings(args, store: Store):
                         memory_gb=args.memory_limit)
     if not args.scheduler:
         cores = provenance.n_cores()
-        settings.jobs = args.jobs or max(1, cores // args.threads)
+        if args.device == "cpu":
+            settings.jobs = args.jobs or max(1, cores // args.threads)
+        elif args.device == "cuda":  # one a GPU, whatever the cores
+            from benchmarks.run.child import OnGpus
+
+            n = _n_gpus()
+            settings.jobs, settings.launch = args.jobs or n, OnGpus(n)
         if settings.jobs * args.threads > cores:
             print(f"warning: {settings.jobs} cells of {args.threads} thread(s) at a time on "
                   f"{cores} cores: they wait for each other, and their seconds grow",
@@ -354,7 +365,8 @@ def _merge(args) -> int:
         print(f"warning: record {path} left out: {problem}", file=sys.stderr)
     _warn(store)
     print(f"{merged.added} records joined, {merged.known} were here already, "
-          f"{len(merged.left_out)} left out")
+          f"{len(merged.left_out)} left out"
+          + (f"; {merged.verified} verifications joined" if merged.verified else ""))
     return 1 if merged.left_out else 0
 
 
@@ -389,7 +401,8 @@ def _runs(args) -> int:
     from benchmarks.report import runs
 
     store = Store(args.results)
-    records = store.all()
+    known: dict[str, str | None] = {}
+    records = [{**record, "stale": bool(store.changed(record, known))} for record in store.all()]
     try:
         path = runs.write(records, args.output or store.results / "runs.csv")
     except OSError as error:
@@ -448,7 +461,7 @@ def _others(store: Store, asked: set[str]) -> None:
     newest = {record["key"]: record for record in store.all() if record["key"] not in asked}
     if newest:
         known: dict[str, str | None] = {}
-        old = sum(bool(provenance.changed_modules(record, known)) for record in newest.values())
+        old = sum(bool(store.changed(record, known)) for record in newest.values())
         print(f"of no suite (settings of before, shortened schedules): {len(newest)} "
               f"cells, {old} of them by other code")
 

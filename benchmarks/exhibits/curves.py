@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.records.metrics import purity
+from benchmarks.records.purity import purity
 
 
 def training_curves(dataset, inputs, seed, progress) -> tuple[dict, dict]:

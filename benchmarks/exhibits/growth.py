@@ -15,7 +15,7 @@ import numpy as np
 from baselines.clustering.ncut import NCut, affinity
 from benchmarks import kinds, registry
 from benchmarks.datasets import toys
-from benchmarks.records.metrics import purity
+from benchmarks.records.purity import purity
 
 WARM_UP = 200  # points of a first fit that is not recorded: imports and caches
 GIB = 2**30

@@ -12,7 +12,7 @@ from benchmarks.kinds.base import (
     take_labels,
 )
 from benchmarks.records.files import array_hash, shared_arrays
-from benchmarks.records.provenance import imported_modules, versions
+from benchmarks.records.provenance import imported_modules, software
 
 
 class Clustering(Kind):
@@ -50,11 +50,8 @@ def _spectral(estimator, cell: dict, method: dict, X) -> tuple[object, float, bo
     params = {name: value for name, value in cell["params"].items()
               if name not in ("space", "inputs") and (names is None or name in names)}
     module = method["estimator"].partition(":")[0]
-    package = module.partition(".")[0]
-    code = {name: value for name, value in imported_modules(module).items()
-            if name.partition(".")[0] == package}
-    key = {"X": array_hash(X), "estimator": method["estimator"], "params": params, "code": code,
-           "versions": versions()}
+    key = {"X": array_hash(X), "estimator": method["estimator"], "params": params,
+           "code": imported_modules(module, pinned=True), "software": software()}
     return shared_arrays(key, lambda: estimator.spectral_embedding(X))
 
 

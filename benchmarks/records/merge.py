@@ -1,7 +1,8 @@
 """Records of other machines' results folders, joined to this one as further attempts.
 
 An attempt that both have is recognised by what it says and not doubled. Attempts are numbered anew;
-where a record names another by its number it names the same one as before; all else in it stays.
+where a record, or a line of the ledger, names another by its number it names the same one as
+before; all else in it stays.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.records import ledger
 from benchmarks.records.files import short_hash
 from benchmarks.records.store import Store
 
@@ -21,13 +23,14 @@ class Conflict(ValueError):
 
 @dataclass
 class Merged:
-    """What became of the records: how many joined, how many were here already, what was left out.
+    """What became of the records and of the lines of ledgers: how many joined, were here already.
 
     ``left_out`` maps a path to the reason.
     """
 
     added: int = 0
     known: int = 0
+    verified: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -55,8 +58,11 @@ def merge(store: Store, folders: list[Path]) -> Merged:
             joined.place(record)
         result.added += joined.added
         result.known += joined.known
+        result.verified += joined.verifications()
         result.left_out |= {str(folder / "records" / path): problem
                             for path, problem in {**source.problems, **joined.problems}.items()}
+        result.left_out |= {str(folder / place): problem for place, problem in
+                            {**source.ledger.problems, **joined.unverified}.items()}
     return result
 
 
@@ -115,6 +121,12 @@ def content(record: dict) -> str:
     return short_hash(said, 64)
 
 
+def _said(one: dict) -> str:
+    """Hash of what a line of a ledger says, numbers aside."""
+    words = {name: value for name, value in one.items() if name not in ("id", "copies")}
+    return short_hash({**words, "witness": one["witness"]["key"]}, 64)
+
+
 class _Join:
     """The records of one source on their way into a store."""
 
@@ -122,6 +134,7 @@ class _Join:
         self.store, self.source, self.records = store, source, records
         self.added = self.known = 0
         self.problems: dict[str, str] = {}
+        self.unverified: dict[str, str] = {}
         self._numbers: dict[tuple[str, int], int | None] = {}  # None: on its way, or left out
         self._here: dict[str, dict[str, list[int]]] = {}
         self._taken: Counter = Counter()
@@ -153,6 +166,23 @@ class _Join:
             self.added += 1
         self._numbers[key, attempt] = number
         return number
+
+    def verifications(self) -> int:
+        """Join the lines of the source's ledger, once its records are placed; how many are new."""
+        here = {_said(one) for one in self.store.ledger.lines()}
+        new = []
+        for one in self.source.ledger.lines():
+            number = self._number(one["witness"])
+            if number is None:
+                self.unverified[f"{ledger.NAME} {one['id']}"] = \
+                    "its witness is not there, or is broken"
+            elif _said(one) not in here:
+                words = {name: value for name, value in one.items() if name not in ("id", "copies")}
+                new.append(ledger.line(**{**words, "witness": {**one["witness"],
+                                                               "attempt": number}}))
+        if new:
+            self.store.ledger.append(new)
+        return len(new)
 
     def _same(self, record: dict) -> int | None:
         """Number of the attempt here that says the same and stands for no other of the source."""
@@ -195,5 +225,6 @@ class _Join:
         return record, (folder / record["arrays"]["file"]).read_bytes()
 
     def _number(self, named: dict) -> int | None:
-        other = self.records.get((named["key"], named["attempt"]))
+        key, attempt = named["key"], named["attempt"]
+        other = self.records.get((key, self.source.ledger.copies(key).get(attempt, attempt)))
         return None if other is None else self.place(other)

@@ -10,23 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.records.purity import contingency, purity, share_of_largest
 
-def contingency(y, labels) -> np.ndarray:
-    """Counts |C_i ∩ X_j| of the points of class i in cluster j, int64 of shape (L, K)."""
-    y, labels = _vector("y", y), _vector("labels", labels)
-    if len(y) != len(labels):
-        raise ValueError(f"y and labels need the same length, got {len(y)} and {len(labels)}")
-    if len(y) == 0:
-        raise ValueError("y and labels are empty, at least one point is needed")
-    classes, i = np.unique(y, return_inverse=True)
-    clusters, j = np.unique(labels, return_inverse=True)
-    flat = np.bincount(i * len(clusters) + j, minlength=len(classes) * len(clusters))
-    return flat.reshape(len(classes), len(clusters))
-
-
-def purity(y, labels) -> float:
-    """Share of the points that belong to the largest class of their cluster, in (0, 1] (eq. 10)."""
-    return _purity(contingency(y, labels))
+__all__ = ["METRICS", "accuracy", "all_metrics", "ari", "contingency", "nmi", "purity"]
 
 
 def accuracy(y, labels) -> float:
@@ -49,17 +35,6 @@ def nmi(y, labels) -> float:
 def ari(y, labels) -> float:
     """Rand index adjusted for chance (Hubert and Arabie, 1985): 1 is identical, 0 chance level."""
     return _ari(contingency(y, labels))
-
-
-def all_metrics(y, labels) -> dict[str, float]:
-    """Purity, accuracy, NMI and ARI in percent, under the keys `purity`, `acc`, `nmi`, `ari`."""
-    table = contingency(y, labels)
-    scores = {"purity": _purity, "acc": _accuracy, "nmi": _nmi, "ari": _ari}
-    return {name: 100.0 * score(table) for name, score in scores.items()}
-
-
-def _purity(table):
-    return float(table.max(axis=0).sum() / table.sum())
 
 
 def _accuracy(table):
@@ -91,16 +66,11 @@ def _ari(table):
     return 1.0 if ceiling == chance else float((both - chance) / (ceiling - chance))
 
 
-def _vector(name, values) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim != 1:
-        raise ValueError(f"{name} needs shape (n,), got {values.shape}")
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds nan or infinity, every point needs a label")
-        if (values != np.round(values)).any():
-            raise ValueError(f"{name} needs class numbers, got fractions such as "
-                             f"{values[values != np.round(values)][0]}")
-    elif len(values) and values.dtype.kind not in "biuUS":
-        raise ValueError(f"{name} needs integers, booleans or strings, got dtype {values.dtype}")
-    return values
+#: What a record says of its labels, and `mixnet rescore` of stored ones: of a table (L, K).
+METRICS = {"purity": share_of_largest, "acc": _accuracy, "nmi": _nmi, "ari": _ari}
+
+
+def all_metrics(y, labels) -> dict[str, float]:
+    """The `METRICS` of labels, in percent."""
+    table = contingency(y, labels)
+    return {name: 100.0 * score(table) for name, score in METRICS.items()}

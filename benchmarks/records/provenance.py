@@ -1,14 +1,16 @@
 """What produced a record: the code that ran, the software, the machine, the cost.
 
-The code is identified by a fingerprint of every project module that the worker had imported: the
-sha256 of its syntax tree without docstrings, so comments, layout and docstrings change nothing.
-The harness's own plumbing is left out; it cannot change an estimator's output.
+The code is identified by a fingerprint of every module that the worker had imported from outside
+the standard library and installed packages: the sha256 of its syntax tree without docstrings, so
+comments, layout and docstrings change nothing. The harness's own plumbing is left out; it cannot
+change an estimator's output.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.machinery
 import os
 import platform
 import re
@@ -21,18 +23,19 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.records.imports import PROJECT, installed
+
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = (
-    "mixnet_core", "baselines", "benchmarks.datasets", "benchmarks.kinds", "benchmarks.exhibits",
-    "benchmarks.records.metrics",
-)
-# What made the metrics of records from before it was part of the fingerprint.
-FIRST_METRICS = {"benchmarks.records.metrics": "6aedb908b7964c1a"}
-# They turn files into arrays, which loading compares with the content hash that names the cell:
-# where there is one, another reader cannot change what a cell gets.
-READERS = tuple(f"benchmarks.datasets.{name}" for name in
-                ("formats", "lyrl2004", "mat5", "rawfile"))
+#: They move numbers around and make none. Metrics are computed from stored labels, at any time.
+PLUMBING = ("benchmarks.records", "benchmarks.run", "benchmarks.report", "benchmarks.cli",
+            "benchmarks.registry", "benchmarks.stanzas", "benchmarks.metrics")
+COUNTED = ("benchmarks.records.purity",)  # part of what exhibits compute
+# What turns files into arrays, which loading compares with the content hash that names the cell:
+# where there is one, another reader cannot change what a cell gets. What compares is trusted.
+READERS, TRUSTED = "benchmarks.datasets.", ("benchmarks.datasets.core", "benchmarks.datasets.cache")
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
+MISSING = "missing"  # stands for the hash of a module that is nowhere
+_SUFFIXES = importlib.machinery.all_suffixes()
 
 
 def _canonical(node, out: list[str]) -> None:
@@ -72,85 +75,237 @@ def _canonical(node, out: list[str]) -> None:
         out.append(repr(node))
 
 
-def source_hash(text: str) -> str:
-    """First 16 hex of the sha256 of Python source, comments and docstrings aside."""
+def source_hash(text: str | bytes) -> str:
+    """First 16 hex of the sha256 of Python source, comments and docstrings aside.
+
+    Of source that does not parse, and of a compiled module, the hash of the bytes.
+    """
     out: list[str] = []
-    _canonical(ast.parse(text), out)
-    return hashlib.sha256("".join(out).encode()).hexdigest()[:16]
+    try:
+        _canonical(ast.parse(text), out)
+        data = "".join(out).encode()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        data = text.encode() if isinstance(text, str) else text
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 @cache
 def _file_hash(path: str, mtime_ns: int, size: int) -> str:
-    return source_hash(Path(path).read_text(encoding="utf-8"))
+    data = Path(path).read_bytes()
+    return source_hash(data) if path.endswith(".py") else hashlib.sha256(data).hexdigest()[:16]
 
 
-def module_hash(name: str) -> str | None:
-    """Hash of a module's source as it stands on disk now; None where there is none.
+def _hash_of(path: str) -> str:
+    try:
+        stat = os.stat(path)
+        return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+    except OSError:
+        return MISSING
 
-    The file is looked for without importing anything: a package's ``__init__`` may pull in torch.
+
+def python_path() -> list[str]:
+    """Folders of ``PYTHONPATH``, absolute; an empty entry, the working directory, is none."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [os.path.abspath(path) for path in given if path]
+
+
+def _search_path() -> list[str]:
+    """Folders that a worker looks for modules in, in its order (see `benchmarks.run.start`)."""
+    rest = [path for path in sys.path if path]
+    # In the harness the first may be a script's folder or the working directory: last.
+    return [*python_path(), *filter(installed, rest), *rest]
+
+
+def locate(name: str) -> str | None:
+    """File of a module as a worker would find it now; None where there is none.
+
+    Nothing is imported: a package's ``__init__`` may pull in torch. A name with ``/`` is that of a
+    file that was imported by its path.
     """
     parts = name.split(".")
-    for base in (str(ROOT), *sys.path):
-        stem = Path(base or ".").joinpath(*parts)
-        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file():
-                stat = path.stat()
-                try:
-                    return _file_hash(str(path), stat.st_mtime_ns, stat.st_size)
-                except SyntaxError:
-                    return "does not parse"
+    bases = [str(ROOT)] if parts[0] in PROJECT else [str(ROOT), *_search_path()]
+    if "/" in name:
+        return next((path for base in bases if os.path.isfile(path := f"{base}/{name}")), None)
+    found = None
+    for part in parts:
+        found, inside = None, []
+        for base in bases:
+            stem = os.path.join(base, part)
+            files = [*(f"{stem}/__init__{end}" for end in _SUFFIXES),
+                     *(stem + end for end in _SUFFIXES)]
+            found = next(filter(os.path.isfile, files), None)
+            if found:
+                inside = [stem]
+                break
+            if os.path.isdir(stem):  # perhaps a part of a package without __init__
+                inside.append(stem)
+        if found is None and not inside:
+            return _editable(name)
+        bases = inside
+    return found
+
+
+def _editable(name: str) -> str | None:
+    """File of a module that only an installed finder knows, as editable installs have one."""
+    top, _, rest = name.partition(".")
+    for finder in sys.meta_path:
+        if "editable" not in f"{getattr(finder, '__module__', '')}{type(finder).__module__}":
+            continue
+        spec = finder.find_spec(top, None)
+        if spec is not None and not rest:
+            return spec.origin
+        for folder in (spec and spec.submodule_search_locations) or ():
+            stem = os.path.join(folder, *rest.split("."))
+            for path in (f"{stem}/__init__.py", f"{stem}.py"):
+                if os.path.isfile(path):
+                    return path
     return None
 
 
-def imported_modules(*also: str) -> dict[str, str]:
-    """Fingerprint of this process: module name -> hash, for every project module imported.
+def module_hash(name: str) -> str | None:
+    """Hash of a module's source as it stands on disk now; None where there is none."""
+    path = locate(name)
+    return None if path is None else _hash_of(path)
+
+
+_sources: dict[str, tuple[str, bytes]] = {}  # what was compiled here: module -> file, bytes
+
+
+def use(sources: dict[str, tuple[str, bytes]]) -> None:
+    """Have fingerprints of this process made from what was compiled (`Imports.sources`)."""
+    global _sources
+    _sources = sources
+
+
+class ForeignCode(ImportError):
+    """A module of the project that did not come from its checkout."""
+
+
+def imported_modules(*also: str, pinned: bool = False) -> dict[str, str]:
+    """Fingerprint of this process: module -> hash, for every module outside the libraries.
 
     Parameters
     ----------
     also : str
-        Dotted names of estimator and loader modules; their top-level package counts as project
-        code too (a method that a user registers from a package of their own).
+        Dotted names of estimator and loader modules; their top-level package counts wherever it is
+        installed (a method that a user registers from a package of their own).
+    pinned : bool
+        Whether a content hash names the data, so that readers of files do not count.
+
+    Raises
+    ------
+    ForeignCode
+        If a module of the project was imported from another folder than `ROOT`.
     """
-    prefixes = set(PROJECT)
-    prefixes.update(name.partition(".")[0] for name in also if not name.startswith("benchmarks."))
-    chosen = [
-        name for name in sorted(sys.modules)
-        if any(name == p or name.startswith(p + ".") for p in prefixes)
-    ]
-    hashes = {name: module_hash(name) for name in chosen}
-    return {name: value for name, value in hashes.items() if value is not None}
+    own = {name.partition(".")[0] for name in also} | set(PROJECT)
+    found = {}
+    for name, (path, data) in list(_sources.items()):
+        _check_home(name, path)
+        found[name] = source_hash(data)
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        spec = getattr(module, "__spec__", None)
+        name = getattr(spec, "name", None) or name  # one module may stand under several
+        if name in found or name == "__main__" or not isinstance(path, str):
+            continue
+        _check_home(name, path)
+        if name.partition(".")[0] not in own and installed(path):
+            continue
+        if (place := _place(name, path)) is not None:
+            found[place] = _hash_of(path)
+    return {name: value for name, value in sorted(found.items()) if counts(name, pinned)}
 
 
-def changed_modules(record: dict, known: dict[str, str | None] | None = None) -> list[str]:
-    """Modules whose code now differs from the fingerprint of a record, sorted.
+def counts(name: str, pinned: bool) -> bool:
+    """Whether a module of a fingerprint can change a cell's numbers; `imported_modules`."""
+    if name in COUNTED:
+        return True
+    if pinned and name.startswith(READERS) and name not in TRUSTED:
+        return False
+    return not any(name == plumbing or name.startswith(plumbing + ".") for plumbing in PLUMBING)
 
-    Readers of data do not count where the cell is named by the hash of its data. `known` holds
-    hashes of modules that were found already, and is filled: for many records at one moment.
+
+def _check_home(name: str, path: str) -> None:
+    top = name.partition(".")[0]
+    if top in PROJECT and not Path(path).resolve().is_relative_to(ROOT / top):
+        raise ForeignCode(f"module {name} was imported from {path}, needs {ROOT / top}", name=name)
+
+
+def _place(name: str, path: str) -> str | None:
+    """Name under which `locate` finds a file: the module's own, else its path in the search path.
+
+    None for what lies elsewhere: code that a library wrote into a temporary folder, and ran.
+    """
+    here = locate(name)
+    if here is not None and os.path.exists(here) and os.path.samefile(here, path):
+        return name
+    path = os.path.abspath(path)
+    inside = [os.path.relpath(path, base) for base in (str(ROOT), *_search_path())
+              if path.startswith(base.rstrip(os.sep) + os.sep)]
+    return min(inside, key=len).replace(os.sep, "/") if inside else None
+
+
+def changes(modules: dict[str, str], pinned: bool,
+            known: dict[str, str | None] | None = None) -> dict[str, str]:
+    """Modules of a fingerprint whose code is another one now -> the hash that they had then.
+
+    `known` holds hashes of modules that were found already, and is filled: for many records at one
+    moment.
     """
     known = {} if known is None else known
-    recorded = record["provenance"].get("modules", {})
-    if record.get("metrics"):
-        recorded = FIRST_METRICS | recorded
-    pinned = () if record["cell"]["content_hash"].startswith("variant:") else READERS
-    for name in recorded.keys() - known.keys():
+    for name in modules.keys() - known.keys():
         known[name] = module_hash(name)
-    return sorted(name for name, value in recorded.items()
-                  if name not in pinned and known[name] != value)
+    return {name: value for name, value in sorted(modules.items())
+            if (known[name] or MISSING) != value and counts(name, pinned)}
+
+
+def changed_modules(record: dict) -> list[str]:
+    """Modules whose code now differs from the fingerprint of a record, sorted.
+
+    What a ledger of verifications says of them is asked of `Store.changed`.
+    """
+    return list(changes(record["provenance"].get("modules") or {}, is_pinned(record["cell"])))
+
+
+def is_pinned(cell: dict) -> bool:
+    """Whether a cell is named by the hash of its data, not by a variant's name."""
+    return not cell["content_hash"].startswith("variant:")
 
 
 def commit() -> dict:
-    """Commit of the checkout and whether tracked files differ from it; both None outside git."""
+    """Commit of this checkout and whether files of it differ; None outside git, and why.
+
+    Only a repository of the checkout's own counts: not one that it happens to lie in, nor one that
+    variables such as ``GIT_DIR`` name.
+
+    Returns
+    -------
+    dict
+        ``commit``, ``dirty`` and, where the commit is None, ``no_commit``: the reason.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env |= {"GIT_CEILING_DIRECTORIES": str(ROOT.parent), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
     def git(*args):
         done = subprocess.run(["git", "-C", str(ROOT), *args], capture_output=True, text=True,
-                              timeout=20)
-        return done.stdout.strip() if done.returncode == 0 else None
+                              timeout=20, env=env, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            words = done.stderr.strip().partition("\n")[0].removeprefix("fatal: ")
+            raise OSError(f"git: {words or f'exit status {done.returncode}'}")
+        return done.stdout
+
     try:
-        head = git("rev-parse", "HEAD")
+        if not (ROOT / ".git").exists():
+            raise OSError("no repository of its own")
+        head = git("rev-parse", "HEAD").strip()
         # Results change while a suite runs; only code and data tables make a checkout dirty.
-        state = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results")
-    except (OSError, subprocess.TimeoutExpired):
-        head = state = None
-    return {"commit": head, "dirty": None if head is None or state is None else bool(state)}
+        state = git("status", "--porcelain", "--untracked-files=all", "--", ".",
+                    ":(exclude)results").splitlines()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"commit": None, "dirty": None, "no_commit": clean(str(error))}
+    rooms = tuple(f"?? {name}/" for name in PROJECT)
+    return {"commit": head,
+            "dirty": any(line.startswith(rooms) or not line.startswith("??") for line in state)}
 
 
 def versions() -> dict[str, str | None]:
@@ -207,13 +362,66 @@ def machine(device: str = "cpu", threads: int = 1) -> dict:
             "cores": n_cores(), "system": f"{platform.system()} {platform.machine()}"}
 
 
+def blas() -> list[dict]:
+    """Kernels of linear algebra that this process has loaded: what its last bits depend on.
+
+    Returns
+    -------
+    list of dict
+        ``library``, ``version``, ``kernel`` (the processor that it was tuned for, or None) and
+        ``threads``; torch, whose own is not to be seen from outside, with its vector width.
+    """
+    from threadpoolctl import threadpool_info
+
+    found = [{"library": f"{info['internal_api']} ({info['prefix']})", "version": info["version"],
+              "kernel": info.get("architecture"), "threads": info["num_threads"]}
+             for info in threadpool_info() if info["user_api"] == "blas"]
+    if "torch" in sys.modules:
+        import torch
+
+        line = re.search(r"Math Kernel Library Version (\S+)", torch.__config__.show())
+        found.append({"library": "torch, MKL" if line else "torch",
+                      "version": line.group(1) if line else None,
+                      "kernel": torch.backends.cpu.get_cpu_capability(),
+                      "threads": torch.get_num_threads()})
+    return sorted(found, key=lambda one: (one["library"], one["version"] or ""))
+
+
 def gpu(device: str) -> dict:
-    """Name of the GPU that a CUDA device is, under ``gpu``; nothing for the CPU."""
+    """The GPU that a CUDA device is: model, memory in 10^9 bytes, driver; nothing for the CPU.
+
+    None stands for a GPU that torch does not see.
+    """
     if device == "cpu":
         return {}
     import torch
 
-    return {"gpu": torch.cuda.get_device_name(device)}
+    if not torch.cuda.is_available():
+        return {"gpu": None}
+    properties = torch.cuda.get_device_properties(device)
+    return {"gpu": properties.name, "gpu_memory_gb": round(properties.total_memory / 1e9, 1),
+            "gpu_driver": _driver(), "cuda": torch.version.cuda}
+
+
+@cache
+def _driver() -> str | None:
+    """Version of the NVIDIA driver, from the kernel or from its own tool; None where unknown."""
+    try:
+        words = Path("/proc/driver/nvidia/version").read_text()
+    except OSError:
+        try:
+            words = subprocess.run(
+                ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+                capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+    found = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", words)
+    return found.group() if found else None
+
+
+def software(device: str = "cpu") -> dict:
+    """All beside code and data that may change the bits of a result: part of every cache's key."""
+    return {"versions": versions(), "blas": blas(), "device": device, **gpu(device)}
 
 
 _PATH = re.compile(r"(?<![\w./:~…>])/(?:[^\s/'\":,;()]+/)+([^\s/'\":,;()]*)")

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.records import provenance
 from benchmarks.records.files import short_hash
+from benchmarks.records.ledger import Ledger
 from benchmarks.records.wellformed import DEFAULTS, flaw, load_arrays
 
 SCHEMA = 1  # of the layout that is written; those before it are read
@@ -51,12 +53,15 @@ class Store:
     ----------
     problems : dict of str -> str
         Files that could not be read (relative path -> what is wrong), found so far.
+    ledger : Ledger
+        Which code was seen to give the same bits.
     """
 
     def __init__(self, results: Path | str | None = None):
         self.results = Path(results) if results is not None else default_results()
         self.root = self.results / "records"
         self.problems: dict[str, str] = {}
+        self.ledger = Ledger(self.results)
         self._parsed: dict[Path, dict | None] = {}
         self._intact: dict[Path, bool] = {}
 
@@ -115,6 +120,26 @@ class Store:
             self._parsed[path] = record
         return self._parsed[path]
 
+    def changed(self, record: dict, known: dict | None = None) -> dict[str, str]:
+        """Modules whose code now differs from what made a record -> their hashes then.
+
+        Empty where the record is what this code would make: its fingerprint is that of the code
+        now, or one is to which the ledger leads from there. Else counted from the nearest one.
+        `known` is as for `provenance.changes`.
+        """
+        pinned = provenance.is_pinned(record["cell"])
+        modules = record["provenance"].get("modules") or {}
+        known = {} if known is None else known
+        best = provenance.changes(modules, pinned, known)
+        if best and record["status"] == "done":
+            for verified in self.ledger.reached(record["key"], modules):
+                found = provenance.changes(verified, pinned, known)
+                best = found if len(found) <= len(best) else best
+                if not best:
+                    break
+            self.problems.update(self.ledger.problems)
+        return best
+
     def intact(self, record: dict) -> bool:
         """Whether the arrays that a record names are there, byte for byte."""
         if not record.get("arrays"):
@@ -165,7 +190,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         while True:
             taken = [int(m["attempt"]) for path in folder.glob(f"{key}-*")
-                     if (m := _NAME.match(path.name))]
+                     if (m := _NAME.match(path.name))] + list(self.ledger.copies(key))
             attempt = max(taken, default=0) + 1
             whole = {"schema": SCHEMA, "key": key, "attempt": attempt, **record}
             whole.update(key=key, attempt=attempt)

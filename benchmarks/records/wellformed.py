@@ -91,8 +91,10 @@ def _named(check):
 _TEXT = _or_none(_is(str))
 _PROVENANCE = {
     "versions": _or_none(_named(_TEXT)), "modules": _or_none(_named(_is(str))), "device": _TEXT,
-    "threads": _or_none(_is(int)), "cpu": _TEXT, "gpu": _TEXT, "cores": _or_none(_is(int)),
-    "system": _TEXT, "commit": _TEXT, "started": _TEXT, "restamped": _or_none(_is(dict)),
+    "threads": _or_none(_is(int)), "cpu": _TEXT, "gpu": _TEXT, "gpu_memory_gb": _or_none(_number),
+    "gpu_driver": _TEXT, "blas": _or_none(_is(list)), "no_commit": _TEXT,
+    "cores": _or_none(_is(int)), "system": _TEXT, "commit": _TEXT, "started": _TEXT,
+    "restamped": _or_none(_is(dict)),
 }
 _FIELDS = {
     "attempt": _is(int), "kind": _TEXT, "estimator": _TEXT, "variant": _TEXT,

@@ -38,7 +38,6 @@ import io
 from pathlib import Path
 
 from benchmarks.records.files import canonical_json
-from benchmarks.records.provenance import changed_modules
 from benchmarks.report import words
 
 #: Where a column stands in a record; `parameters`, `values` and `stale` are made from it.
@@ -64,14 +63,11 @@ PLACES = {
 COLUMNS = tuple(PLACES)
 
 
-def row(record: dict, known: dict[str, str | None] | None = None) -> dict:
-    """The values of `COLUMNS` of one record; None where it has none.
-
-    `known`: hashes of modules found already, as `changed_modules` takes them.
-    """
+def row(record: dict) -> dict:
+    """The values of `COLUMNS` of one record, with the caller's mark ``stale``; None where none."""
     params = {name: value for name, value in record["cell"]["params"].items()
               if name not in ("space", "inputs")}
-    made = {"stale": bool(changed_modules(record, known)), "parameters": canonical_json(params),
+    made = {"stale": record.get("stale"), "parameters": canonical_json(params),
             "values": canonical_json(record["values"])}
     return {name: made.get(name) if not place else _at(record, place)
             for name, place in PLACES.items()}
@@ -91,7 +87,7 @@ def write(records, path: Path | str) -> Path:
     Parameters
     ----------
     records : iterable of dict
-        As `Store.all` gives them, in the order of the rows.
+        As `Store.all` gives them, marked ``stale``, in the order of the rows.
 
     Raises
     ------
@@ -101,6 +97,5 @@ def write(records, path: Path | str) -> Path:
     out = io.StringIO()
     lines = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     lines.writeheader()
-    known: dict[str, str | None] = {}
-    lines.writerows(row(record, known) for record in records)
+    lines.writerows(map(row, records))
     return words.replace(Path(path), out.getvalue())

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.records import provenance
+from benchmarks.records import imports, provenance
+from benchmarks.run import start
 from benchmarks.run.worker import MARK
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
@@ -35,6 +36,18 @@ def group_rss(group: int) -> int:
     return total
 
 
+def import_paths() -> dict[str, str]:
+    """Environment by which a worker and its processes import what they should.
+
+    The working directory is no place of modules, this checkout is, and ``PYTHONPATH`` is as given.
+    Folders of libraries stay behind the standard library.
+    """
+    root = str(provenance.ROOT)
+    first = [] if imports.installed(root + os.sep) else [root]
+    return {"PYTHONPATH": os.pathsep.join([*first, *provenance.python_path()]),
+            "PYTHONSAFEPATH": "1"}
+
+
 @contextlib.contextmanager
 def signals_to(handler):
     """SIGINT and SIGTERM go to `handler` meanwhile (only the main thread may set that)."""
@@ -47,6 +60,30 @@ def signals_to(handler):
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+class OnGpus:
+    """Starts cells here, each on the GPU that has the fewest of them (``--device cuda``).
+
+    Parameters
+    ----------
+    n : int
+        GPUs that this process sees, by ``CUDA_VISIBLE_DEVICES`` where that is set.
+    """
+
+    def __init__(self, n: int):
+        given = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        self.names = (given or [str(i) for i in range(n)])[:n]
+        self.running: list[tuple[str, Child]] = []
+
+    def __call__(self, job: dict, timeout: float) -> Child:
+        self.running = [(name, child) for name, child in self.running
+                        if child.process.poll() is None]
+        busy = [name for name, _ in self.running]
+        name = min(self.names, key=busy.count)
+        child = Child({**job, "environment": {"CUDA_VISIBLE_DEVICES": name}}, timeout)
+        self.running.append((name, child))
+        return child
 
 
 class Child:
@@ -68,15 +105,13 @@ class Child:
         folder = Path(job["artifacts"])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "cell.json"
-        path.write_text(json.dumps(job))
+        path.write_text(json.dumps({**job, "root": str(provenance.ROOT)}))
         env = {**os.environ, **job.get("environment", {}),
                **{name: str(job["threads"]) for name in THREADS},
                # How many threads is fixed here, on which cores is the system's choice: processes
                # that bind themselves all take the first ones, and other harnesses' cells too.
                "OMP_PROC_BIND": "false",
-               "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
-        env["PYTHONPATH"] = os.pathsep.join(
-            [str(provenance.ROOT), *filter(None, [env.get("PYTHONPATH")])])
+               "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", **import_paths()}
         self.started = time.monotonic()
         self.deadline = self.started + timeout
         self.timed_out = self.hung_up = False
@@ -86,7 +121,7 @@ class Child:
         self._memory_at = 0.0
         # A session of its own: Ctrl-C reaches only the harness, and one kill reaches the group.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.run.worker", str(path)], env=env, bufsize=0,
+            [sys.executable, "-P", start.__file__, str(path)], env=env, bufsize=0,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True)
         os.set_blocking(self.process.stdout.fileno(), False)

@@ -237,7 +237,7 @@ class Dispatcher:
                "results": str(self.store.results.resolve()),
                "source": self.settings.source, "variant": node.variant,
                "device": self.settings.device, "threads": self.settings.threads,
-               "timeout_s": timeout_of(node), "commit": self._commit, "parent": os.getpid(),
+               "timeout_s": timeout_of(node), "parent": os.getpid(),
                "memory_gb": self.settings.memory_gb, "at_once": self.settings.jobs}
         return self.settings.launch(job, timeout_of(node))
 
@@ -296,7 +296,7 @@ class Dispatcher:
             "outputs": {}, "variant": None, "dataset": None, "metrics": {}, "values": {},
             "phases": {}, "seconds": None,
             "provenance": {**provenance.machine(self.settings.device, self.settings.threads),
-                           **(child.machine if child else {}), **self._commit,
+                           **self._commit, **(child.machine if child else {}),
                            "modules": child.modules if child else {},
                            "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
                            "wall_s": round(child.seconds, 3) if child else 0.0}}

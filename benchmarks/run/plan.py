@@ -13,7 +13,6 @@ from pathlib import Path
 from benchmarks import kinds, registry
 from benchmarks.kinds.base import FITTED
 from benchmarks.records.files import array_hash, artifacts_root, load_array, save_array
-from benchmarks.records.provenance import changed_modules
 from benchmarks.records.store import Store, cell_key
 
 # Failures that the same code would repeat: run again only when asked to, or when code changed.
@@ -244,7 +243,7 @@ class Standing:
 
     def staleness(self, node: Node, record: dict) -> tuple[list[str], list[str]]:
         """(modules whose code changed, other reasons) why a record is not what would come now."""
-        modules = changed_modules(record, self._hashes)
+        modules = list(self.store.changed(record, self._hashes))
         other = []
         if record.get("estimator", node.method["estimator"]) != node.method["estimator"]:
             other.append(f"estimator was {record['estimator']}")

@@ -25,11 +25,11 @@ from urllib.parse import urlsplit
 
 from benchmarks.records import provenance
 from benchmarks.records.files import artifacts_root, file_lock, short_hash
+from benchmarks.records.imports import PROJECT
 from benchmarks.records.store import Store
-from benchmarks.run.child import Child
+from benchmarks.run.child import Child, import_paths
 from benchmarks.run.worker import MARK
 
-ROOMS = ("mixnet_core", "baselines", "benchmarks")
 POLL_S = 0.1  # of a task, between looks at its process
 GRACE_S = 5.0  # between the polite signal and the kill of a process that is no longer wanted
 SETTLE_S = 90.0  # until what another machine wrote must be seen here: NFS keeps listings for 60 s
@@ -42,10 +42,26 @@ class SchedulerError(RuntimeError):
 
 @functools.cache
 def code_hash(token: str = "") -> str:
-    """Hash of this checkout's code as it is on disk, read once for each `token`."""
-    files = sorted(path for room in ROOMS for path in (provenance.ROOT / room).rglob("*.py"))
+    """Hash of the code and tables that workers started here import, read once for each `token`."""
+    files = sorted(path for package in PROJECT for end in ("*.py", "*.toml")
+                   for path in (provenance.ROOT / package).rglob(end))
     return short_hash({path.relative_to(provenance.ROOT).as_posix():
                        hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+
+
+def _loaded() -> dict[str, str]:
+    """Modules of the project that this process holds -> hash of their files now."""
+    return {name: provenance.module_hash(name) for name, module in list(sys.modules.items())
+            if name.partition(".")[0] in PROJECT and getattr(module, "__file__", None)}
+
+
+_AT_START = _loaded()  # a dask worker lives long: its files may be edited meanwhile
+
+
+def outdated() -> list[str]:
+    """Modules that this process has in another form than they have on disk now."""
+    return sorted(name for name, value in _AT_START.items()
+                  if provenance.module_hash(name) != value)
 
 
 def look(door: dict, dask_worker=None) -> dict:
@@ -72,7 +88,8 @@ def look(door: dict, dask_worker=None) -> dict:
         unseen.append(door["source"])
     slots = int(dask_worker.state.total_resources.get("GPU", 0))
     return {"unseen": unseen, "unwritten": unwritten, "unlocked": unlocked,
-            "code": code_hash(door["token"]), "versions": provenance.versions(),
+            "code": code_hash(door["token"]), "outdated": outdated(),
+            "versions": provenance.versions(),
             "cores": provenance.n_cores(), "threads": dask_worker.state.nthreads, "gpus": slots,
             "devices": _cuda_devices() if door["cuda"] and slots else None}
 
@@ -84,7 +101,8 @@ def _host(address: str) -> str:
 
 def _cuda_devices() -> int:
     words = "import torch; print(torch.cuda.device_count())"
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", words], capture_output=True, text=True,
+                          env={**os.environ, **import_paths()})
     return int(done.stdout) if done.returncode == 0 else 0
 
 
@@ -169,7 +187,8 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
         return {"attempts": _attempts(job, before), "verdict": child.verdict(False),
                 "tail": list(child.tail), "modules": child.modules, "failure": child.failure,
                 "seconds": child.seconds,
-                "machine": provenance.machine(job["device"], job["threads"])}
+                "machine": {**provenance.machine(job["device"], job["threads"]),
+                            **provenance.commit()}}
 
 
 def _attempts(job: dict, before: int) -> list[int]:
@@ -294,6 +313,8 @@ class Cluster:
         words += [f"cannot write to {path}" for path in seen["unwritten"]]
         if seen["code"] != code_hash(door["token"]):
             words.append("has other code than this checkout: bring both to the same commit")
+        if seen["outdated"]:
+            words.append(f"has {', '.join(seen['outdated'])} as before the last edit: restart it")
         if seen["devices"] is not None and seen["devices"] < 1:
             words.append(f"offers GPU={seen['gpus']} but its torch sees no CUDA device")
         return words
@@ -368,7 +389,8 @@ class Remote(Child):
     def machine(self) -> dict:
         """Software and hardware of the machine that it ran on, as far as that is known."""
         known = (self._result or {}).get("machine")
-        return known or {"versions": {}, "cpu": None, "cores": None, "system": None}
+        return known or {"versions": {}, "cpu": None, "cores": None, "system": None,
+                         "commit": None, "dirty": None, "no_commit": "its machine was lost"}
 
     def hear(self, message: dict) -> None:
         """Take a message of the task, on whatever thread it comes."""

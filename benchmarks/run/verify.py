@@ -1,9 +1,9 @@
-"""Does changed code still give the same bits? One seed is run again, the others re-stamped.
+"""Does changed code still give the same bits? One seed is run again, a line stands for the others.
 
 Of each group of stale cells (same dataset, method, space and old code) the cheapest seed runs
-again. Where its outputs are bit-identical from identical inputs, each other member gets a new
-attempt with the old outputs and the new fingerprint (``restamped_from``); otherwise it stays stale.
-What an earlier verification saw of a group is not run again.
+again. Where its outputs are bit-identical from identical inputs, a line of the ledger says so, and
+the other members are fresh by it (`benchmarks.records.ledger`); otherwise they stay stale. What an
+earlier verification saw of a group is not run again.
 
 For changes that no data can tell apart, such as of what is said of a damaged file, a group may be
 a method's cells of all datasets and schedules: a short training then stands for the long ones.
@@ -11,8 +11,10 @@ a method's cells of all datasets and schedules: a short training then stands for
 
 from __future__ import annotations
 
-from benchmarks.records import provenance
-from benchmarks.records.files import canonical_json, file_lock
+import datetime
+
+from benchmarks.records import ledger, provenance
+from benchmarks.records.files import canonical_json
 from benchmarks.records.store import Store
 from benchmarks.run.dispatch import Dispatcher, Settings
 from benchmarks.run.plan import Node, Plan, Standing, artefact, cell_state
@@ -33,8 +35,8 @@ def verify(plans: list[Plan], store: Store, settings: Settings, display: Display
             for tag in sorted(known):
                 group, seen = groups[tag], witnesses[tag]
                 tried.update(node.key for node in group)
-                n = sum(_restamp(node, seen, store, by) for node in group)
-                display.line(f"verify {_name(group[0].cell)}: {n} re-stamped, seen at "
+                n = _verified(group, seen, store, by)
+                display.line(f"verify {_name(group[0].cell)}: {n} fresh, as seen at "
                              f"{_name(seen['cell'])}")
             continue  # what depends on these may have a witness too
 
@@ -56,9 +58,8 @@ def verify(plans: list[Plan], store: Store, settings: Settings, display: Display
         elif not _same(old, new.record):
             display.line("  differs; the others stay stale: `mixnet run` computes them anew")
         else:
-            n = sum(_restamp(node, new.record, store, by)
-                    for node in group if node is not chosen)
-            display.line(f"  bit-identical, {n} re-stamped")
+            n = _verified([node for node in group if node is not chosen], new.record, store, by)
+            display.line(f"  bit-identical, {n} more are fresh")
     left = [(node, state) for node in nodes.values()
             if (state := cell_state(node, store)).name == "stale"
             or state.name == "failed" and state.record]  # its new code fails where the old did not
@@ -71,11 +72,9 @@ def _name(cell: dict) -> str:
     return f"{cell['dataset']} {cell['method']} {cell['params']['space']} seed {cell['seed']}"
 
 
-def _tag(node: Node, record: dict, by: str) -> tuple:
+def _tag(node: Node, record: dict, store: Store, by: str) -> tuple:
     """What cells of a group have in common; of the code only what changed."""
-    cell, modules = node.cell, record["provenance"]["modules"]
-    old = {name: modules.get(name) for name in provenance.changed_modules(record)}
-    alike = ()
+    cell, old, alike = node.cell, store.changed(record), ()
     if by == "dataset":  # all but the seed, of its inputs too
         params = {name: value for name, value in cell["params"].items() if name != "inputs"}
         inputs = {role: need.cell["method"] for role, need in node.needs.items()}
@@ -91,7 +90,7 @@ def _groups(nodes, store: Store, tried: set[str], by: str) -> dict[tuple, list[N
         if node.key not in tried:
             state = standing.state(node)
             if state.name == "stale" and not state.other:
-                groups.setdefault(_tag(node, state.record, by), []).append(node)
+                groups.setdefault(_tag(node, state.record, store, by), []).append(node)
     return groups
 
 
@@ -99,20 +98,22 @@ def _witnesses(nodes, store: Store, by: str) -> dict[tuple, dict]:
     """Fresh records whose cell has the same outputs by older code: tag of the older one -> record.
 
     One that differs from the older code takes the word from all others of its tag. Only attempts
-    count that were computed themselves: a re-stamped one is no second witness.
+    count that this code computed itself: one that is fresh by the ledger is no second witness.
     """
     found, contradicted, standing = {}, set(), Standing(store)
     for node in nodes:
-        state = standing.state(node)
-        if state.name != "done" or state.record.get("restamped_from"):
+        own = next((record for record in standing.fresh(node)
+                    if not provenance.changed_modules(record)
+                    and not record.get("restamped_from")), None)
+        if own is None:
             continue
         for old in store.attempts(node.cell):
             if old["status"] != "done" or old.get("restamped_from"):
                 continue
-            if _same(old, state.record):
-                found.setdefault(_tag(node, old, by), state.record)
-            elif _inputs(old) == _inputs(state.record):
-                contradicted.add(_tag(node, old, by))
+            if _same(old, own):
+                found.setdefault(_tag(node, old, store, by), own)
+            elif _inputs(old) == _inputs(own):
+                contradicted.add(_tag(node, old, store, by))
     return {tag: record for tag, record in found.items() if tag not in contradicted}
 
 
@@ -149,25 +150,27 @@ def _result(record: dict) -> dict:
     """What was computed, but for what says how: seconds, and if an embedding was another cell's."""
     values = {name: value for name, value in record["values"].items()
               if not name.endswith("seconds") and name != "spectral_reused"}
-    return {"outputs": record["outputs"], "values": values, "metrics": record["metrics"]}
+    return {"outputs": record["outputs"], "values": values}
 
 
 def _same(old: dict, new: dict) -> bool:
     return _result(old) == _result(new) and _inputs(old) == _inputs(new)
 
 
-def _restamp(node: Node, verified: dict, store: Store, by: str) -> bool:
-    with file_lock(node.artifacts / "run.lock", wait=False) as held:
-        state = cell_state(node, store)
-        if not held or state.name != "stale" or state.other:
-            return False
-        old = state.record
-        kept = {name: now for name in old["provenance"]["modules"]
-                if (now := provenance.module_hash(name)) is not None}
-        store.write({**old, "restamped_from": old["attempt"],
-                     "verified_by": {"key": verified["key"], "attempt": verified["attempt"],
-                                     "dataset": verified["cell"]["dataset"], "by": by},
-                     "provenance": {**old["provenance"],
-                                    "modules": verified["provenance"]["modules"] | kept,
-                                    "restamped": provenance.commit()}})
-        return True
+def _verified(group: list[Node], witness: dict, store: Store, by: str) -> int:
+    """Say in the ledger that the code now gives the same bits for a group; how many cells it is."""
+    stale = [(node, store.changed(state.record)) for node in group
+             if (state := cell_state(node, store)).name == "stale" and not state.other]
+    stale = [(node, changed) for node, changed in stale if changed == stale[0][1]]
+    if not stale:
+        return 0
+    cell, old = stale[0][0].cell, stale[0][1]
+    new = {**witness["provenance"]["modules"],
+           **{name: provenance.module_hash(name) for name in old}}
+    store.ledger.append([ledger.line(
+        dataset=cell["dataset"] if by == "dataset" else None, method=cell["method"],
+        space=cell["params"]["space"], by=by, old=old, new=new,
+        witness={"key": witness["key"], "attempt": witness["attempt"]},
+        keys=sorted(node.key for node, _ in stale), **provenance.commit(),
+        date=datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"))])
+    return len(stale)

@@ -1,4 +1,4 @@
-"""One cell in one process: ``python -m benchmarks.run.worker cell.json``.
+"""One cell in one process, started by `benchmarks.run.start` with a job file, ``cell.json``.
 
 The job file holds the cell, its stanzas and where its inputs lie. The record is written here, so
 what a cell found is safe before the harness hears of it. Lines to the harness (progress, the
@@ -101,6 +101,8 @@ def status_of(error: BaseException) -> str:
     """Status that an exception stands for."""
     if short_of(error):  # with more of it the same code would go on
         return "killed"
+    if isinstance(error, (provenance.ForeignCode, NotScored)):  # no fault of the cell's own code
+        return "killed"
     names = [cls.__name__ for cls in type(error).__mro__]
     if "DatasetError" in names:  # missing, or damaged: no cell of the dataset can run
         return "no data"
@@ -109,12 +111,34 @@ def status_of(error: BaseException) -> str:
     return "error"
 
 
+class NotScored(RuntimeError):
+    """The metrics of labels could not be computed; they are no part of a cell's code."""
+
+
 def reason_of(error: BaseException) -> str:
     """What the record says of an exception."""
     reason = str(error) or type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        reason += " (looked for in PYTHONPATH and where packages are installed, not in the " \
+                  "working directory)"
     if short := short_of(error):
         return f"{short}: {type(error).__name__}: {reason}"
     return f"{type(error).__name__}: {reason}" if status_of(error) == "error" else reason
+
+
+def fingerprint(job: dict, error: BaseException | None = None) -> dict[str, str]:
+    """Hashes of the code that this process imported for a job's cell; see `provenance`.
+
+    Of a cell that failed, also the modules that were not found: there, it may run.
+    """
+    loader = job["data"].get("loader", "")
+    own = [dotted.partition(":")[0] for dotted in (job["method"]["estimator"], loader) if dotted]
+    found = provenance.imported_modules(*own, pinned=provenance.is_pinned(job["cell"]))
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            found.setdefault(error.name, provenance.MISSING)
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def compute(job: dict, record: dict) -> dict:
@@ -131,8 +155,6 @@ def compute(job: dict, record: dict) -> dict:
 
     cell, method, stanza = job["cell"], job["method"], job["data"]
     kind = kinds.of(method)
-    own = [method["estimator"].partition(":")[0]]
-    own += [stanza["loader"].partition(":")[0]] if "loader" in stanza else []
     record["provenance"] |= provenance.gpu(job["device"])
     start = time.perf_counter()
     dataset = base.load_dataset(cell["dataset"], stanza, cell["content_hash"], job["source"],
@@ -147,24 +169,23 @@ def compute(job: dict, record: dict) -> dict:
               for role, used in record["inputs"].items()}
     if "test" in cell["params"]:  # another dataset, of which the content is asserted as well
         load = base.resolve(stanza.get("loader", "benchmarks.datasets:load"))
-        inputs["test"] = load(cell["params"]["test"], source=job["source"]).X
+        test = load(cell["params"]["test"], source=job["source"])
+        inputs["test"], record["dataset"]["test"] = test.X, test.content_hash
     loading = time.perf_counter() - start
     base.resolve(method["estimator"])
-    modules = provenance.imported_modules(*own)
-    record["provenance"]["modules"] = modules
+    modules = fingerprint(job)
     tell(modules=modules)
 
     artifacts = Path(job["artifacts"])
     # A checkpoint of other code, inputs or software must not be taken up.
-    tag = short_hash({"modules": modules, "inputs": record["inputs"], "device": job["device"],
-                      "threads": job["threads"], "versions": provenance.versions()}, 12)
+    tag = short_hash({"modules": modules, "inputs": record["inputs"], "data": record["dataset"],
+                      "threads": job["threads"], "software": provenance.software(job["device"])},
+                     12)
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
     result = kind.run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
-    if result.labels is not None:
-        from benchmarks.records.metrics import all_metrics  # part of the fingerprint
-    # Imported late joins; what was imported before counts as it was then, not as edited since.
-    record["provenance"]["modules"] = {**provenance.imported_modules(*own), **modules}
+    # Once more, for what was imported late; before the scores, which are no part of it.
+    record["provenance"]["modules"] = fingerprint(job)
     record["phases"] = {"load": loading, **result.phases}
     if progress.resumed:
         record["phases"]["before_resume"] = progress.before
@@ -181,7 +202,7 @@ def compute(job: dict, record: dict) -> dict:
         save_array(artifacts / "labels.npy", result.labels)
         record["outputs"]["labels"] = array_hash(result.labels)
         arrays["labels"] = small_int(result.labels)
-        record["metrics"] = jsonable(all_metrics(dataset.y, result.labels))
+        record["metrics"] = jsonable(scores(dataset.y, result.labels))
     if result.log_likelihood is not None:
         record["outputs"]["log_likelihood"] = array_hash(result.log_likelihood)
         arrays["log_likelihood"] = result.log_likelihood
@@ -195,9 +216,22 @@ def compute(job: dict, record: dict) -> dict:
     return arrays
 
 
+def scores(y, labels) -> dict[str, float]:
+    """Metrics of labels, a convenience: `benchmarks.records.scores` computes them at any time."""
+    try:
+        from benchmarks.records.metrics import all_metrics
+
+        return all_metrics(y, labels)
+    except Exception as error:
+        raise NotScored(f"the metrics: {type(error).__name__}: {error}") from error
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the job file given on the command line; 0 when its record is written."""
     job = json.loads(Path((argv or sys.argv[1:])[0]).read_text())
+    if job["root"] != str(provenance.ROOT):
+        tell(lost=f"this worker's code lies in {provenance.ROOT}, its harness's in {job['root']}")
+        return 1
     die_with(job["parent"])
     start_guard()
     # While this is held a next harness does not take the cell as unfinished: the last write of a
@@ -219,7 +253,7 @@ def run(job: dict) -> None:
         "estimator": job["method"]["estimator"], "kind": job["method"]["kind"],
         "inputs": job["inputs"], "outputs": {}, "variant": None, "dataset": None,
         "metrics": {}, "values": {}, "phases": {}, "seconds": None, "timeout_s": job["timeout_s"],
-        "provenance": {**provenance.machine(job["device"], job["threads"]), **job["commit"],
+        "provenance": {**provenance.machine(job["device"], job["threads"]), **provenance.commit(),
                        "modules": {},
                        "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")},
     }
@@ -230,9 +264,12 @@ def run(job: dict) -> None:
         arrays = {}
         reason = reason_of(error)
         tell(failure=reason)
+        if not isinstance(error, provenance.ForeignCode):
+            record["provenance"]["modules"] = fingerprint(job, error)
         record.update(status=status_of(error), outputs={}, metrics={}, error={
             "reason": provenance.clean(reason)[:2000],
             "traceback": provenance.clean(traceback.format_exc())[-8000:]})
+    record["provenance"]["blas"] = provenance.blas()
     record["provenance"]["wall_s"] = round(time.perf_counter() - start, 3)
     record["provenance"]["cpu_s"] = round(time.process_time(), 3)
     record["provenance"]["peak_rss_mb"] = provenance.peak_rss_mb()
@@ -240,10 +277,3 @@ def run(job: dict) -> None:
     if record["status"] == "done":
         for left in Path(job["artifacts"]).glob("checkpoint-*"):
             left.unlink(missing_ok=True)
-
-
-if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # the record is written; a library's clean-up at exit could still hang

@@ -115,7 +115,7 @@ class Cells:
         if machine not in self.environments:
             self.environments.append(machine)
         cell = record["cell"]
-        verified = made.get("restamped", {}).get("commit") if record.get("restamped_from") else None
+        verified = self.store.ledger.verified(record["key"], made.get("modules") or {})
         return found | {
             "status": record["status"], "key": record["key"], "attempt": record["attempt"],
             "path": f"{cell['dataset']}/{cell['method']}/{record['key']}-{record['attempt']}.json",

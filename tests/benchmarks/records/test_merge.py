@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli.main import main
+from benchmarks.records import ledger
 from benchmarks.records import merge as merging
 from benchmarks.records import store as recording
 from benchmarks.records.store import Store
@@ -138,28 +139,55 @@ def test_an_older_attempt_that_is_fresh_stands_before_a_newer_one_that_is_not(pa
     assert (state.name, state.record["attempt"]) == ("done", 1)
 
 
-def test_restamped_records_find_their_arrays_and_origin(pair):
+def test_verifications_are_joined_and_name_the_same_witness(pair, capsys):
     pair.there(["flat"], ["kmeans"], "0-2")
     pair.edit("helper", "x + 0.0", "x - 0.0")
     assert main(["verify", "small", "--results", str(pair.away)]) == 0
     pair.edit("helper", "x - 0.0", "x + 0.0")
     assert pair.run().complete  # so that every number moves
     pair.edit("helper", "x + 0.0", "x - 0.0")
+    (theirs,) = Store(pair.away).ledger.lines()
     assert merge(pair, pair.away) == 0
-    here = pair.store.all()
-    assert sorted(map(said, Store(pair.away).all())) == \
-        sorted(said(r) for r in here if r["attempt"] > 1)
-    stamped = [r for r in here if r.get("restamped_from")]
-    by_number = {(r["key"], r["attempt"]): r for r in here}
-    assert len(stamped) == 2
-    for record in stamped:
-        origin = by_number[record["key"], record["restamped_from"]]
-        assert origin["provenance"]["started"] == record["provenance"]["started"]
-        assert (record["restamped_from"], record["attempt"]) == (2, 3)
-        verifier = by_number[record["verified_by"]["key"], record["verified_by"]["attempt"]]
-        assert verifier["provenance"]["modules"] == record["provenance"]["modules"]
-        assert pair.store.intact(record) and set(pair.store.arrays(record)) == {"labels"}
+    assert "1 verifications joined" in capsys.readouterr().out
+    (ours,) = pair.store.ledger.lines()
+    assert {**ours, "witness": 0, "id": 0} == {**theirs, "witness": 0, "id": 0}
+    by_number = {(r["key"], r["attempt"]): r for r in pair.store.all()}
+    witness = by_number[ours["witness"]["key"], ours["witness"]["attempt"]]
+    there = {(r["key"], r["attempt"]): r for r in Store(pair.away).all()}
+    assert said(witness) == said(there[theirs["witness"]["key"], theirs["witness"]["attempt"]])
+    assert (theirs["witness"]["attempt"], ours["witness"]["attempt"]) == (2, 3)
     assert forecast(pair.plan(), pair.store) == {}
+    before = pair.store.ledger.path.read_bytes()
+    assert merge(pair, pair.away) == 0 and pair.store.ledger.path.read_bytes() == before
+
+
+def test_a_verification_whose_witness_is_broken_is_left_out(pair, capsys):
+    pair.there(["flat"], ["kmeans"], "0-1")
+    pair.edit("helper", "x + 0.0", "x - 0.0")
+    assert main(["verify", "small", "--results", str(pair.away)]) == 0
+    (line,) = Store(pair.away).ledger.lines()
+    (path,) = pair.away.rglob(f"{line['witness']['key']}-2.json")
+    path.write_text("{}")
+    assert merge(pair, pair.away) == 1
+    assert "verified.jsonl" in (err := capsys.readouterr().err) and "its witness" in err
+    assert pair.store.ledger.lines() == []
+
+
+def test_a_record_that_names_a_copy_names_the_attempt_that_was_copied(pair):
+    pair.there(["blobs"], ["mixnet"], "0")
+    away = Store(pair.away)
+    (embedding,) = (r for r in away.all() if r["kind"] == "embedding")
+    away.ledger.append([ledger.line(
+        old={}, new={}, keys=[embedding["key"]], copies={embedding["key"]: [1, 2]},
+        witness={"key": embedding["key"], "attempt": 1})])
+    for path in (pair.away / "records").rglob("*.json"):
+        record = json.loads(path.read_text())
+        for used in record["inputs"].values():
+            used["attempt"] += used["key"] == embedding["key"]
+        path.write_text(json.dumps(record))
+    assert merge(pair, pair.away) == 0
+    named = [used for r in pair.store.all() for used in r["inputs"].values()]
+    assert named and {used["attempt"] for used in named} == {1}
 
 
 def test_broken_records_are_reported_and_left_out(pair, capsys):

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -75,12 +76,23 @@ def test_changed_modules_names_them(box):
 
 
 def test_readers_count_only_where_no_content_hash_pins_what_they_read():
-    modules = {f"benchmarks.datasets.{name}": "other" for name in ("formats", "mat5", "cache")}
+    names = ("formats", "mat5", "rawfile", "prepare", "fetch", "cache", "core")
+    modules = {f"benchmarks.datasets.{name}": "other" for name in names}
     record = {"cell": {"content_hash": "00ff"}, "provenance": {"modules": modules}}
     # the cache and what compares the hash must be trusted, so their code counts always
-    assert provenance.changed_modules(record) == ["benchmarks.datasets.cache"]
+    assert provenance.changed_modules(record) == ["benchmarks.datasets.cache",
+                                                  "benchmarks.datasets.core"]
     record["cell"]["content_hash"] = "variant:dec"
     assert provenance.changed_modules(record) == sorted(modules)
+
+
+def test_plumbing_and_metrics_do_not_count_and_the_purity_of_exhibits_does():
+    names = ("metrics", "records.metrics", "records.store", "run.worker", "registry", "kinds.base",
+             "records.purity")
+    record = {"cell": {"content_hash": "00ff"}, "metrics": {"purity": 1.0},
+              "provenance": {"modules": {f"benchmarks.{name}": "other" for name in names}}}
+    assert provenance.changed_modules(record) == ["benchmarks.kinds.base",
+                                                  "benchmarks.records.purity"]
 
 
 def test_only_modules_really_imported_count(box):
@@ -88,7 +100,112 @@ def test_only_modules_really_imported_count(box):
             "print(json.dumps(provenance.imported_modules('fakepkg.cluster')))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert set(json.loads(done.stdout)) == {
-        "fakepkg", "fakepkg.cluster", "fakepkg.helper", "fakepkg.moments"}
+        "benchmarks", "fakepkg", "fakepkg.cluster", "fakepkg.helper", "fakepkg.moments"}
+
+
+@pytest.mark.parametrize("source", [b"x = (", b"x = 1\0", b"# -*- coding: latin-1 -*-\nx = '\xe9'",
+                                    b"\xef\xbb\xbfx = 1", b"x = '\xe9'"])
+def test_every_file_has_a_hash_and_a_change_of_it_shows(box, source):
+    path = box.package / "odd.py"
+    path.write_bytes(source)
+    first = provenance.module_hash("fakepkg.odd")
+    path.write_bytes(source + b"\ny = 2")
+    assert len(first) == 16 and provenance.module_hash("fakepkg.odd") not in (None, first)
+
+
+def test_modules_are_located_as_python_finds_them(tmp_path, monkeypatch):
+    """Against importlib itself, in packages with and without ``__init__`` over two folders."""
+    for name in ("a/plain.py", "b/plain.py", "a/pack/__init__.py", "b/pack/lost.py", "a/pack.py",
+                 "a/space/one.py", "b/space/two.py", "b/both.py", "b/both/__init__.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(tmp_path / x) for x in "ab"))
+    code = ("import importlib.util, json, sys\n"
+            "def origin(n):\n"
+            "    try: return importlib.util.find_spec(n).origin\n"
+            "    except (ModuleNotFoundError, AttributeError): return None\n"
+            "print(json.dumps({n: origin(n) for n in sys.argv[1:]}))")
+    names = ["plain", "pack", "pack.lost", "space.one", "space.two", "both", "nowhere", "space"]
+    done = subprocess.run([sys.executable, "-P", "-c", code, *names], capture_output=True,
+                          text=True)
+    assert {name: provenance.locate(name) for name in names} == json.loads(done.stdout)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder that stands for this checkout, and git in it."""
+    root = tmp_path / "outer" / "root"
+    (root / "baselines").mkdir(parents=True)
+    (root / "baselines" / "a.py").write_text("a = 1")
+    (root / "notes.txt").write_text("")
+    monkeypatch.setattr(provenance, "ROOT", root)
+
+    def git(folder, *words):
+        subprocess.run(["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b",
+                        *words], check=True, capture_output=True)
+        return subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"],
+                              capture_output=True, text=True).stdout.strip()
+
+    def repository(folder):
+        git(folder, "init", "-q")
+        git(folder, "add", ".")
+        return git(folder, "commit", "-q", "-m", "first")
+
+    return root, git, repository
+
+
+def test_the_commit_is_the_checkouts_own(checkout, monkeypatch):
+    root, _, repository = checkout
+    ours = repository(root)
+    theirs = repository(root.parent)
+    assert provenance.commit() == {"commit": ours, "dirty": False} and ours != theirs
+    monkeypatch.setenv("GIT_DIR", str(root.parent / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(root.parent))
+    assert provenance.commit() == {"commit": ours, "dirty": False}
+
+
+def test_an_enclosing_repository_is_none(checkout):
+    root, _, repository = checkout
+    repository(root.parent)
+    found = provenance.commit()
+    assert found == {"commit": None, "dirty": None, "no_commit": "no repository of its own"}
+    (root / ".git").mkdir()  # broken: git itself would look further up
+    found = provenance.commit()
+    assert found["commit"] is None and "not a git repository" in found["no_commit"]
+
+
+def test_a_checkout_of_another_owner_has_no_commit_and_says_why(checkout, monkeypatch):
+    root, _, repository = checkout
+    repository(root)
+    run = subprocess.run
+
+    def foreign(words, **options):
+        env = {**options.pop("env"), "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+        return run(words, env=env, **options)
+
+    monkeypatch.setattr(provenance.subprocess, "run", foreign)
+    found = provenance.commit()
+    assert found["commit"] is None and "dubious ownership" in found["no_commit"]
+    assert str(root) not in found["no_commit"]
+
+
+@pytest.mark.parametrize("change, dirty", [
+    ("baselines/a.py", True), ("baselines/new.py", True), ("notes.txt", True),
+    ("scribble.txt", False), ("results/records/a.json", False)])
+def test_what_makes_a_checkout_dirty(checkout, change, dirty):
+    root, _, repository = checkout
+    repository(root)
+    (root / change).parent.mkdir(parents=True, exist_ok=True)
+    (root / change).write_text("changed = 2")
+    assert provenance.commit()["dirty"] is dirty
+
+
+def test_no_git_is_said(checkout, monkeypatch):
+    root, _, repository = checkout
+    repository(root)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "No such file" in provenance.commit()["no_commit"]
 
 
 @pytest.mark.parametrize("text, cleaned", [

@@ -1,4 +1,4 @@
-"""`mixnet verify`: what is run again of what is stale, and what is re-stamped by it."""
+"""`mixnet verify`: what is run again of what is stale, and what the ledger says of the rest."""
 
 import json
 import shutil
@@ -14,27 +14,65 @@ def run(box, *words):
     return main(["run", "small", "--jobs", "2", *words])
 
 
-def test_verify_restamps_where_the_bits_are_the_same(quick, capsys):
+def test_verify_notes_in_the_ledger_where_the_bits_are_the_same(quick, capsys):
     run(quick)
-    before = len(quick.store.all())
+    before = {path: path.read_bytes() for path in quick.results.rglob("*.json")}
     quick.edit("helper", "x + 0.0", "x - 0.0")
     quick.clear()
     assert main(["verify", "small", "--jobs", "2"]) == 0
     # one seed of each group, whichever was cheapest
     assert [line.split()[0] for line in quick.ran()] == ["embed"] + ["good"] * 5 + ["mix"] * 2
-    records = quick.store.all()
-    stamped = [r for r in records if r.get("restamped_from")]
-    assert len(records) == before + 16 and len(stamped) == 8
-    old = {(r["key"], r["attempt"]): r for r in records}
-    for new in stamped:
-        first = old[new["key"], new["restamped_from"]]
-        assert new["outputs"] == first["outputs"] and new["arrays"] == first["arrays"]
-        assert new["provenance"]["started"] == first["provenance"]["started"]
-        assert new["provenance"]["modules"] != first["provenance"]["modules"]
-        assert (new["verified_by"]["key"], new["verified_by"]["attempt"]) in old
+    records = {(r["key"], r["attempt"]): r for r in quick.store.all()}
+    assert len(records) == len(before) + 8 and all(p.read_bytes() == before[p] for p in before)
+    lines = quick.store.ledger.lines()
+    assert len(lines) == 8 and sum(len(one["keys"]) for one in lines) == 8
+    for one in lines:
+        witness = records[one["witness"]["key"], one["witness"]["attempt"]]
+        assert witness["attempt"] == 2 and set(one["old"]) == {"fakepkg.helper"}
+        assert one["new"]["fakepkg.helper"] == witness["provenance"]["modules"]["fakepkg.helper"]
+        for key in one["keys"]:
+            assert (key, 2) not in records
+            assert records[key, 1]["cell"]["method"] == witness["cell"]["method"] == one["method"]
     assert main(["status", "small"]) == 0
     quick.clear()
     assert run(quick) == 0 and quick.ran() == []
+
+
+def test_two_verifications_make_a_chain_and_an_edit_back_needs_none(quick, capsys):
+    quick.suite(["flat"], ["kmeans"], "0-2")
+    run(quick)
+    for old, new in (("x + 0.0", "x - 0.0"), ("x - 0.0", "x * 1.0")):
+        quick.edit("helper", old, new)
+        assert main(["verify", "small"]) == 0
+    assert len(quick.store.ledger.lines()) == 2 and main(["status", "small"]) == 0
+    quick.clear()
+    quick.edit("helper", "x * 1.0", "x + 0.0")
+    assert run(quick) == 0 and quick.ran() == []
+    quick.edit("helper", "x + 0.0", "x + 1.0")
+    assert main(["status", "small"]) == 1
+    assert "3 stale" in (out := capsys.readouterr().out) and "code changed: fakepkg.helper" in out
+
+
+def test_without_the_ledger_or_with_a_damaged_line_cells_are_stale(quick, capsys):
+    quick.suite(["flat"], ["kmeans"], "0-2")
+    run(quick)
+    quick.edit("helper", "x + 0.0", "x - 0.0")
+    assert main(["verify", "small"]) == 0
+    path = quick.store.ledger.path
+    path.write_text(path.read_text().replace('"old":{"f', '"old":{"g'))
+    assert main(["status", "small"]) == 1
+    text = capsys.readouterr()
+    assert "2 stale" in text.out and "verified.jsonl line 1" in text.err
+
+
+def test_a_new_metric_makes_nothing_stale(quick, capsys):
+    """Nor does a changed one: what is compared is what was computed, not how it was scored."""
+    quick.suite(["flat"], ["kmeans"])
+    run(quick)
+    path = next(quick.results.rglob("*.json"))
+    record = json.loads(path.read_text())
+    assert "benchmarks.records.metrics" not in record["provenance"]["modules"]
+    assert "benchmarks.records.purity" not in record["provenance"]["modules"]
 
 
 def test_verify_leaves_what_differs_stale(quick, capsys):
@@ -44,7 +82,7 @@ def test_verify_leaves_what_differs_stale(quick, capsys):
     assert main(["verify", "small"]) == 1
     text = capsys.readouterr()
     assert "differs" in text.err and "stale: flat kmeans raw" in text.err
-    assert not any(r.get("restamped_from") for r in quick.store.all())
+    assert quick.store.ledger.lines() == []
     assert main(["status", "small"]) == 1
     assert "1 done" in (out := capsys.readouterr().out) and "2 stale" in out
 
@@ -68,8 +106,9 @@ def two(quick):
 
 
 def stamps(box):
-    return sorted((r["cell"]["dataset"], r["cell"]["seed"]) for r in box.store.all()
-                  if r.get("restamped_from"))
+    cells = {r["key"]: r["cell"] for r in box.store.all()}
+    return sorted((cells[key]["dataset"], cells[key]["seed"])
+                  for one in box.store.ledger.lines() for key in one["keys"])
 
 
 def test_by_method_one_cell_stands_for_all_datasets(two, capsys):
@@ -100,8 +139,9 @@ def test_by_method_a_short_schedule_stands_for_the_long(quick, capsys):
     quick.clear()
     assert main(["verify", "small", "--by", "method"]) == 0
     new = [r for r in quick.store.all() if r["attempt"] == 2]
-    assert len(new) == 2 and len(quick.ran()) == 1
-    assert [r["key"] for r in new if not r.get("restamped_from")] == [shorter]
+    assert len(quick.ran()) == 1 and [r["key"] for r in new] == [shorter]
+    (line,) = quick.store.ledger.lines()
+    assert line["witness"] == {"key": shorter, "attempt": 2} and shorter not in line["keys"]
     assert main(["status", "small"]) == main(["status", "small", "--fast"]) == 0
 
 

@@ -74,6 +74,34 @@ def test_a_spectral_embedding_is_computed_once(box):
     assert len({r["phases"]["spectral"] for r in records}) == 1
 
 
+def test_the_cache_of_embeddings_has_code_software_parameters_and_data_in_its_key(
+        box, monkeypatch):
+    from fakepkg.spectral import Spectral
+
+    from benchmarks.kinds import clustering
+    from benchmarks.records import provenance
+
+    cell = {"params": {"space": "raw", "n_clusters": 2, "q": 1}}
+    method, X = {"estimator": "fakepkg.spectral:Spectral"}, np.eye(3, dtype=np.float32)
+
+    def reused(cell=cell, X=X):
+        return clustering._spectral(Spectral(2, 0), cell, method, X)[2]
+
+    assert [reused(), reused()] == [False, True]
+    assert not reused(X=X * 2) and not reused({"params": {**cell["params"], "q": 2}})
+    versions = provenance.versions()
+    for change in ({**versions, "scipy": "0.1"}, {**versions, "torch": None}):
+        with monkeypatch.context() as patch:
+            patch.setattr(provenance, "versions", lambda change=change: change)
+            assert not reused()
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "blas", lambda: [{"kernel": "Zen"}])
+        assert not reused()
+    (box.package.parent / "outside.py").write_text("x = 1")  # a helper of another package
+    __import__("outside")
+    assert not reused() and reused()
+
+
 def test_the_cache_mends_itself(box):
     results = [shared_arrays({"k": 1}, lambda: np.arange(3)) for _ in range(2)]
     assert [r[2] for r in results] == [False, True] and results[1][0].tolist() == [0, 1, 2]
