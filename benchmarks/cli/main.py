@@ -80,6 +80,10 @@ def parser() -> argparse.ArgumentParser:
                         help="method: one cell, --fast ones too, stands for all datasets; for "
                              "changes that no data can tell apart (default: dataset)")
     command("table", _table, "write a suite's tables from the records", "any", True)
+    rescore = command("rescore", _rescore, "compute metrics from the labels on record; tables then "
+                      "show them, and nothing is run again or stale", "any", True)
+    rescore.add_argument("--metric", metavar="M,N", type=_names, help="names, or "
+                         "package.module:function of (y, labels) (default: those of the tables)")
     merge = command("merge", _merge, "join the records of other results folders to these")
     merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
                        help="a results folder, as another machine left it")
@@ -350,6 +354,16 @@ def _table(args) -> int:
             _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
     _warn(store)
     return 0
+
+
+def _rescore(args) -> int:
+    from benchmarks.cli.rescore import rescore
+
+    store = Store(args.results)
+    plans = [_plan(args, suite, store, recorded=True) for suite in _chosen_suites(args)]
+    status = rescore(plans, store, args.metric, args.data_source)
+    _warn(store)
+    return status
 
 
 def _merge(args) -> int:

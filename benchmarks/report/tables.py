@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 
 from benchmarks import registry
+from benchmarks.records.scores import rescored
 from benchmarks.records.store import Store
 from benchmarks.run.plan import Plan, Standing, State
 
@@ -52,7 +53,7 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     A partial or shortened run writes to ``partial/`` and never touches the full tables.
     """
     place = store.results / "partial" if partial else store.results
-    suite, records = selected_suite(name, plan), current(plan, store)
+    suite, records = selected_suite(name, plan), rescored(current(plan, store), store)
     if partial:
         suite["title"] = suite.get("title", name) + " (" + (
             "shortened schedules: no results" if plan.fast else "part of it") + ")"

@@ -1,0 +1,61 @@
+"""``mixnet rescore``: metrics of the labels on record, without running anything again."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+
+from benchmarks.datasets import DatasetError
+from benchmarks.kinds.base import load_dataset
+from benchmarks.records import metrics
+from benchmarks.records.scores import Scores, scorable, scorer
+from benchmarks.report import stats
+from benchmarks.report.tables import current
+
+
+def rescore(plans: list, store, names: list[str] | None, source: str | None) -> int:
+    """Score what the cells of some plans stand on; print means, and what differs from the records.
+
+    Returns 0, or 1 where data that are needed are not here; 2 for an unknown metric.
+    """
+    names = names or list(metrics.METRICS)
+    try:
+        for name in names:
+            scorer(name)
+    except ValueError as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    nodes = {key: node for plan in plans for key, node in plan.nodes.items()}
+    records = {record["key"]: record for plan in plans for record in current(plan, store)
+               if scorable(record) and store.intact(record)}
+    of_dataset, scores, missing = defaultdict(list), Scores(store), []
+    for record in records.values():
+        of_dataset[record["cell"]["dataset"], record.get("variant"),
+                   record["dataset"]["content_hash"]].append(record)
+    for (name, variant, content), group in sorted(of_dataset.items(), key=str):
+        node = nodes[group[0]["key"]]
+        try:
+            data = load_dataset(name, node.data, content, source,
+                                variant if "loader" not in node.data else None)
+        except (DatasetError, ValueError) as error:
+            missing.append(f"{name}: {error}")
+            continue
+        rows = defaultdict(list)
+        for record in group:
+            found = scores.compute(record, data.y, names)
+            cell = record["cell"]
+            rows[cell["method"], cell["params"]["space"]].append((found, record["metrics"]))
+        for (method, space), pairs in rows.items():
+            words = []
+            for metric in names:
+                values = [found[metric] for found, _ in pairs]
+                other = sum(metric in then and abs(then[metric] - found[metric]) > 1e-9
+                            for found, then in pairs)
+                words.append(f"{metric} {stats.mean(values):.2f}"
+                             + (f" ± {stats.std(values):.2f}" if len(values) > 1 else "")
+                             + (f" ({other} differ from the records)" if other else ""))
+            print(f"{name:<12} {method:<12} {space:<5} n {len(pairs):<3} {', '.join(words)}")
+    scores.save()
+    for words in missing:
+        print(f"not scored: {words}", file=sys.stderr)
+    return 1 if missing else 0
