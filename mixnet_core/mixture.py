@@ -186,7 +186,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
     def __init__(
         self,
         n_components=10,
-        structure="10-64-256-256-512-x",
+        structure="10-16-64-64-x",
         recipe="mixnet+",
         objective=None,
         init=None,
