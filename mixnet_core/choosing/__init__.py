@@ -1,1 +1,0 @@
-"""Choices before the training: how many components, and which start."""
