@@ -7,12 +7,9 @@ Nothing here imports an estimator, so listing is instant and needs neither torch
 from __future__ import annotations
 
 import difflib
-import os
-import tomllib
-from functools import lru_cache
-from pathlib import Path
 
 from benchmarks import kinds
+from benchmarks.stanzas import RegistryError, datasets, folder, read, stanzas
 
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
@@ -31,49 +28,6 @@ class UnknownName(LookupError):
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         super().__init__(f"unknown {what} {name!r}; {hint}")
-
-
-class RegistryError(ValueError):
-    """A stanza that breaks the rules of the registry, named with file and key."""
-
-
-def folder() -> Path:
-    """Folder of the TOML files: ``MIXNET_REGISTRY`` or this package's own."""
-    return Path(os.environ.get("MIXNET_REGISTRY") or Path(__file__).parent)
-
-
-def _read(path: Path) -> dict:
-    """Content of a file, which is parsed once while it stays as it is; a copy for each caller."""
-    if not path.is_file():
-        return {}
-    stat = path.stat()
-    return _copy(_parse(path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
-
-
-def _copy(value):
-    """A copy of TOML's containers all the way down."""
-    if isinstance(value, dict):
-        return {name: _copy(item) for name, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-@lru_cache(maxsize=64)
-def _parse(path: Path, *version: int) -> dict:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
-        raise RegistryError(f"{path.name}: {error}") from error
-    except RecursionError as error:
-        raise RegistryError(f"{path.name}: nested too deeply") from error
-
-
-def _stanzas(path: Path) -> dict[str, dict]:
-    """A file of stanzas, and nothing else at its top."""
-    found = _read(path)
-    for name, stanza in found.items():
-        if not isinstance(stanza, dict):
-            raise RegistryError(f"{path.name}: {name} is {stanza!r:.60}, needs a stanza [{name}]")
-    return found
 
 
 def _check(where: str, stanza: dict, types: dict[str, type], lists: tuple[str, ...] = ()) -> None:
@@ -97,7 +51,7 @@ def methods() -> dict[str, dict]:
         On an unknown kind or space, a missing estimator, a parameter or default without source, or
         one that is both, needs that do not fit the kind, or a stanza like one that is not there.
     """
-    found = _stanzas(folder() / "methods.toml")
+    found = stanzas(folder() / "methods.toml")
     for name, stanza in found.items():
         _check(f"methods.toml [{name}]", stanza,
                {"label": str, "kind": str, "estimator": str, "like": str, "params": dict,
@@ -142,14 +96,9 @@ def _inherit(name: str, stanzas: dict[str, dict]) -> dict:
             "params": {**kept, **own.get("params", {})}}
 
 
-def datasets() -> dict[str, dict]:
-    """Stanzas of datasets.toml by name (no data is read)."""
-    return _stanzas(folder() / "datasets.toml")
-
-
 def suites() -> dict[str, dict]:
     """Stanzas of suites/*.toml by file name, with ``name`` and ``seeds`` as a list of ints."""
-    found = {path.stem: _read(path) for path in sorted((folder() / "suites").glob("*.toml"))}
+    found = {path.stem: read(path) for path in sorted((folder() / "suites").glob("*.toml"))}
     return {name: _suite(name, stanza) for name, stanza in found.items()}
 
 
@@ -165,12 +114,12 @@ def _suite(name: str, stanza: dict) -> dict:
 
 def gate() -> dict:
     """The grid and the rule of the purity gate (gate.toml)."""
-    return _read(folder() / "gate.toml")
+    return read(folder() / "gate.toml")
 
 
 def paper() -> dict:
     """The figures as the paper prints them (paper.toml)."""
-    return _read(folder() / "paper.toml")
+    return read(folder() / "paper.toml")
 
 
 def get(table: dict, name: str, what: str) -> dict:

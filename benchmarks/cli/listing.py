@@ -17,8 +17,8 @@ def show(what: str) -> int:
             print(f"{name:<12} {stanza['kind']:<11} {spaces:<9} {stanza.get('label', name)}")
     elif what == "datasets":
         for name, stanza in registry.datasets().items():
-            print(f"{name:<12} n {stanza.get('n', '?'):>6}  d {stanza.get('d', '?'):>5}  "
-                  f"classes {stanza.get('n_classes', '?'):>3}  {stanza.get('title', name)}")
+            print(f"{name:<16} n {stanza['n']:>6}  d {stanza['d']:>5}  "
+                  f"classes {stanza['n_classes']:>3}  {stanza['title']}")
     else:
         for name, suite in registry.suites().items():
             seeds = suite["seeds"]
@@ -28,27 +28,35 @@ def show(what: str) -> int:
 
 
 def data(name: str | None, source: str | None, fetch: bool) -> int:
-    """Print which datasets are present and what to do about the others; 1 if one is missing."""
+    """Print how the files of datasets stand, verified, and what to do; 1 unless all are right.
+
+    With `fetch`, what is missing is downloaded, and what was downloaded and is not right replaced;
+    a folder of one's own is never touched.
+    """
     if name is not None:
         registry.get(registry.datasets(), name, "dataset")
     from benchmarks.datasets import DatasetError, load, status
+    from benchmarks.datasets.core import renew
 
-    missing = 0
-    for row in status(name, source=source):
+    wrong = 0
+    for key in registry.datasets() if name is None else [name]:
+        (row,) = status(key, source=source, verify=True)
         if row["state"] != "present" and fetch:
-            print(f"{row['name']}: fetching …", flush=True)
+            print(f"{key}: fetching …", flush=True)
             try:
-                loaded = load(row["name"], source=source)
-                row = {**row, "state": "present", "source": loaded.source, "todo": "",
-                       "variant": loaded.variant}
+                if row["state"] == "missing" or renew(key):
+                    loaded = load(key, source=source)
+                    row = {**row, "state": "present", "source": loaded.source, "todo": "",
+                           "variant": loaded.variant}
             except DatasetError as error:
                 row = {**row, "todo": str(error)}
-        missing += row["state"] != "present"
-        print(f"{row['name']:<12} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
-              f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']}")
+        wrong += row["state"] != "present"
+        print(f"{row['name']:<16} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
+              f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']:<15} "
+              f"scaling {row['scaling'] or '-'}")
         if row["todo"]:
             print(f"    {row['todo']}")
-    return 1 if missing else 0
+    return 1 if wrong else 0
 
 
 def sgemm_rate(size: int = 1024, seconds: float = 0.5) -> float:
@@ -81,7 +89,8 @@ def doctor(source: str | None) -> int:
         trouble.append("locks and process groups need Linux or macOS")
     print()
     if data(None, source, False):
-        trouble.append("some datasets are missing: their cells read `no data`, the rest runs")
+        trouble.append("some datasets are missing or altered: their cells read `no data`, the rest "
+                       "runs")
     for problem in trouble:
         print(f"note: {problem}")
     return 1 if trouble else 0

@@ -106,9 +106,10 @@ def parser() -> argparse.ArgumentParser:
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
-    data = command("data", _data, "which datasets are present, and how to get the others")
+    data = command("data", _data, "whether the data are here and right, and how to get them")
     data.add_argument("name", nargs="?")
-    data.add_argument("--fetch", action="store_true", help="download and check what is missing")
+    data.add_argument("--fetch", action="store_true",
+                      help="download what is missing, or was downloaded and is not right")
     return top
 
 

@@ -1,8 +1,22 @@
 """What can go wrong with a dataset, each with one clear sentence."""
 
 
+def printable(text):
+    """Text that any file and terminal takes: bytes of a path that are not UTF-8 as ``\\xff``."""
+    try:
+        return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a pair that no path has
+        return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class DatasetError(RuntimeError):
-    """A raw file, a download or a parsed dataset is not what it must be."""
+    """A raw file, a download or a parsed dataset is not what it must be.
+
+    Its message can be printed and stored, whatever bytes the names of folders have.
+    """
+
+    def __init__(self, message):
+        super().__init__(printable(message))
 
 
 class DatasetMissing(DatasetError):

@@ -4,7 +4,6 @@ The file appears in its folder whole and verified, or not at all, however the co
 process or a second process doing the same behaves.
 """
 
-import hashlib
 import http.client
 import io
 import logging
@@ -17,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 from benchmarks.datasets.errors import DatasetError, DownloadError
-from benchmarks.datasets.rawfile import SUFFIXES, find, read
+from benchmarks.datasets.rawfile import OF_CONTENT, OF_FILE, SUFFIXES, find, mismatch, read
 
 log = logging.getLogger(__name__)
 BLOCK = 1 << 16
@@ -41,9 +40,10 @@ def fetch(entry, folder, *, tries=3, wait=1.0, timeout=30.0, sleep=time.sleep):
     ----------
     entry : dict
         ``name``; ``urls``, tried in order (``archive.zip#member`` takes one member of an archive);
-        any of ``md5``, ``sha256`` (of the file as published) and ``content_md5`` (decompressed):
-        one that agrees is enough, because mirrors recompress. Where none is known the file must
-        decompress whole and not be a web page; the content hash of the dataset judges it later.
+        any of ``md5``, ``sha256`` (of the file as published), ``content_md5`` and
+        ``content_sha256`` (decompressed): one that agrees is enough, because mirrors recompress.
+        Where none is known, or they are of a ``copy`` and not of the publisher's bytes, the file
+        must decompress whole and not be a web page; the content hash of the dataset judges it.
     folder : path-like
         Created if need be. The temporary file lies in it, so that the move is atomic.
     tries : int
@@ -66,17 +66,17 @@ def fetch(entry, folder, *, tries=3, wait=1.0, timeout=30.0, sleep=time.sleep):
     DatasetError
         The folder cannot be written.
     """
-    folder = Path(folder)
+    folder, wanted = Path(folder), Path(folder) / entry["name"]
     present = find(folder, entry["name"])
     if present is not None:
         return present
     failures = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        wanted.parent.mkdir(parents=True, exist_ok=True)
         for url in entry.get("urls", ()):
             log.info("downloading %s from %s", entry["name"], url)
             try:
-                return _from_mirror(url, entry, folder, tries, wait, timeout, sleep)
+                return _from_mirror(url, entry, wanted, tries, wait, timeout, sleep)
             except _Refused as reason:
                 failures.append(f"  {url}: {reason}")
     except OSError as error:  # network errors were turned into _Refused: this is the local disk
@@ -89,10 +89,10 @@ def fetch(entry, folder, *, tries=3, wait=1.0, timeout=30.0, sleep=time.sleep):
     )
 
 
-def _from_mirror(url, entry, folder, tries, wait, timeout, sleep):
+def _from_mirror(url, entry, wanted, tries, wait, timeout, sleep):
     for attempt in range(1, tries + 1):
-        prefix = f".{entry['name']}."
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=wanted.parent, prefix=f".{wanted.name}.",
+                                             suffix=".part")
         try:
             with os.fdopen(handle, "wb") as stream:
                 _stream(url.partition("#")[0], stream, timeout)
@@ -102,7 +102,7 @@ def _from_mirror(url, entry, folder, tries, wait, timeout, sleep):
             if member:
                 _unpack(temporary, member)
             verify(temporary, entry)
-            target = folder / _published_name(entry["name"], temporary)
+            target = wanted.parent / _published_name(wanted.name, temporary)
             os.chmod(temporary, 0o644)  # mkstemp makes it private; a shared cache is not
             os.replace(temporary, target)
             return target
@@ -171,21 +171,15 @@ def _unpack(path, member):
 
 def verify(path, entry):
     """Raise unless the file at `path` is the one that `entry` describes (see `fetch`)."""
-    data = Path(path).read_bytes()
-    for kind in ("sha256", "md5"):
-        if kind in entry and _digest(kind, data) == entry[kind]:
-            return
     try:
+        why = mismatch(path, entry)
         content = read(path)
     except DatasetError as error:
         raise _Refused(f"wrong or damaged file ({error.__cause__ or error})") from error
-    if "content_md5" in entry and _digest("md5", content) == entry["content_md5"]:
-        return
-    known = [k for k in ("sha256", "md5", "content_md5") if k in entry]
-    if known:
-        got = _digest("md5", content) if known[0] == "content_md5" else _digest(known[0], data)
-        raise _Refused(f"wrong hash: {known[0]} is {got}, expected {entry[known[0]]}")
-    if content.lstrip()[:1] == b"<":
+    known = [kind for kind in (*OF_FILE, *OF_CONTENT) if kind in entry]
+    if why and not entry.get("copy"):
+        raise _Refused(f"wrong hash: {why}")
+    if (why or not known) and content.lstrip()[:1] == b"<":
         raise _Refused("a web page instead of the file")
 
 
@@ -201,6 +195,3 @@ def _published_name(name, path):
             return stem + suffix
     return stem
 
-
-def _digest(kind, data):
-    return hashlib.new(kind, data, usedforsecurity=False).hexdigest()

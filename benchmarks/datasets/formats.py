@@ -1,7 +1,7 @@
-"""One parser for each raw format: path(s) in, arrays in their published scale out.
+"""One reader for each raw format: path in, arrays in their published scale and order out.
 
 Each returns ``(X, y)`` or one array, labels as published; scaling, label offsets and the checks of
-n, d, classes and content are done once for all in `benchmarks.datasets.core`. A file that is not
+n, d, classes and content are done once for all in `benchmarks.datasets.check`. A file that is not
 what it should be raises `DatasetError` naming the file; never a traceback from a library.
 """
 
@@ -60,8 +60,14 @@ def libsvm(path, n_features):
     return X.toarray(), y
 
 
-def mat(path):
-    """MATLAB 5 file with numeric variables ``fea`` (n x d) and ``gnd`` (n x 1).
+def mat(path, features="fea", labels="gnd"):
+    """MATLAB 5 file with numeric variables for features (n x d) and labels (n x 1).
+
+    Parameters
+    ----------
+    path : path-like
+    features, labels : str
+        Names of the variables; the defaults are those of Deng Cai's files.
 
     Returns
     -------
@@ -70,20 +76,35 @@ def mat(path):
     """
     data = read(path)
     try:
-        stored = mat5.matrices(data, ("fea", "gnd"))
+        stored = mat5.matrices(data, (features, labels))
     except (ValueError, struct.error, zlib.error) as error:
-        raise DatasetError(f"{path}: truncated or not a MATLAB 5 file ({error})") from error
-    for key in ("fea", "gnd"):
+        raise DatasetError(
+            f"{path}: truncated or not a MATLAB 5 file ({error})") from error
+    for key in (features, labels):
         if key not in stored:
-            raise DatasetError(f"{path}: has no numeric matrix '{key}'")
-    X, y = stored["fea"], stored["gnd"].ravel()
+            raise DatasetError(f"{path}: has no numeric matrix {key!r}")
+    X, y = stored[features], stored[labels].ravel()
     if len(X) != len(y):
-        raise DatasetError(f"{path}: 'fea' has {len(X)} rows, 'gnd' {len(y)}")
+        raise DatasetError(f"{path}: {features!r} has {len(X)} rows, {labels!r} {len(y)}")
     return X, y
 
 
-def csv(path):
-    """UCI text (Isolet): comma-separated features and the label, ``1.``, at the end of each line.
+def csv(path, delimiter=",", skip_rows=0, skip_columns=0, label_first=False, classes=None):
+    """Text, one point a line: features and the label, such as UCI's Isolet (``…, 1.``).
+
+    Parameters
+    ----------
+    path : path-like
+    delimiter : str
+        One character, or "" for any white space. Fields may be quoted (").
+    skip_rows : int
+        Lines of a head.
+    skip_columns : int
+        Columns before the first feature, such as row numbers.
+    label_first : bool
+        The label stands before the features, not after them.
+    classes : sequence of str, optional
+        Labels are names: theirs, in this order, become 0, 1, …
 
     Returns
     -------
@@ -93,13 +114,23 @@ def csv(path):
     data = read(path)
     if not data.endswith(b"\n"):
         raise DatasetError(f"{path}: the last line is truncated")
+    at = skip_columns if label_first else -1
+    numbers = {name: float(i) for i, name in enumerate(classes or ())}
     try:
-        table = np.loadtxt(io.BytesIO(data), delimiter=",", ndmin=2, encoding="ascii")
+        table = np.loadtxt(io.BytesIO(data), delimiter=delimiter or None, ndmin=2,
+                           encoding="ascii", comments=None, quotechar='"', skiprows=skip_rows,
+                           converters={at: lambda word: numbers[word.strip()]} if classes else None)
+    except KeyError as error:
+        raise DatasetError(
+            f"{path}: {error.args[0]!r:.40} is none of the {len(numbers)} classes") from error
     except (ValueError, IndexError) as error:  # bad number, ragged rows, not ASCII
-        raise DatasetError(f"{path}: not a table of comma-separated numbers ({error})") from error
-    if table.shape[0] == 0 or table.shape[1] < 2:
+        if isinstance(error.__cause__, KeyError):
+            error = f"a label is none of the {len(numbers)} classes: {error}"
+        raise DatasetError(f"{path}: not a table of numbers ({error})") from None
+    if table.shape[0] == 0 or table.shape[1] < skip_columns + 2:
         raise DatasetError(f"{path}: holds no rows of features and a label")
-    return table[:, :-1], table[:, -1]
+    features = table[:, skip_columns + 1:] if label_first else table[:, skip_columns:-1]
+    return features, table[:, at]
 
 
 def csr_npz(path):

@@ -6,6 +6,7 @@ name, and a file ``usps.bz2`` may lie in the folder as ``usps``, ``usps.gz`` or 
 
 import bz2
 import gzip
+import hashlib
 import io
 import zlib
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from benchmarks.datasets.errors import DatasetError
 
 SUFFIXES = (".gz", ".bz2", ".Z")
+#: Hashes of a file as it is, and of what is in it, since mirrors and users recompress.
+OF_FILE, OF_CONTENT = ("sha256", "md5"), ("content_sha256", "content_md5")
 LIMIT = 1 << 31  # bytes that a raw file may have when it is decompressed
 BLOCK = 1 << 20
 TABLE_LIMIT = 1 << 27  # bytes of the table of a .Z file; that of Isolet has less than one MiB
@@ -47,18 +50,65 @@ def read(path):
     DatasetError
         Unreadable, empty, truncated or corrupt file.
     """
+    return decompressed(path, content_of(path))
+
+
+def content_of(path):
+    """Bytes of a file as it lies there.
+
+    Raises
+    ------
+    DatasetError
+        Unreadable or empty file.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not data:
         raise DatasetError(f"{path}: the file is empty")
+    return data
+
+
+def decompressed(path, data):
+    """What is behind the bytes of a file; `path` is named where they are damaged."""
     try:
         return decompress(data)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DatasetError(
             f"{path}: truncated or corrupt compressed file ({error}); delete it and get it again"
         ) from error
+
+
+def digest(kind, data):
+    """Hexadecimal digest; `kind` is a key of `OF_FILE` or `OF_CONTENT`."""
+    return hashlib.new(kind.removeprefix("content_"), data, usedforsecurity=False).hexdigest()
+
+
+def mismatch(path, file):
+    """Why a file is not the one that its stanza pins; "" where a hash agrees or none is known.
+
+    Parameters
+    ----------
+    path : path-like
+    file : dict
+        A stanza of ``files``. One hash that agrees is enough.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read or decompressed.
+    """
+    known = [kind for kind in (*OF_FILE, *OF_CONTENT) if kind in file]
+    data = content_of(path)
+    if any(digest(kind, data) == file[kind] for kind in OF_FILE if kind in file):
+        return ""
+    content = decompressed(path, data)
+    if not known or any(digest(k, content) == file[k] for k in OF_CONTENT if k in file):
+        return ""
+    kind = next((kind for kind in known if kind in OF_CONTENT), known[0])
+    got = digest(kind, content if kind in OF_CONTENT else data)
+    return f"{kind} is {got}, expected {file[kind]}"
 
 
 def decompress(data):

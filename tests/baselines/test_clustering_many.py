@@ -72,7 +72,7 @@ def test_usps_as_by_the_direct_solver(name, request):
     try:
         X = datasets.load("usps").X
     except datasets.DatasetMissing as error:
-        pytest.skip(str(error))
+        pytest.skip(f"needs {', '.join(error.files)} in the folder of raw files, MIXNET_DATA")
     check(name, X, request)
 
 

@@ -244,7 +244,7 @@ def mnist(tmp_path_factory):
     try:
         return [load(name, source=FOLDER, cache_dir=cache).X for name in ("mnist", "mnist-test")]
     except DatasetMissing as reason:
-        pytest.skip(str(reason))
+        pytest.skip(f"needs {', '.join(reason.files)} in the folder of raw files, MIXNET_DATA")
 
 
 @pytest.mark.data

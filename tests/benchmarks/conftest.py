@@ -260,6 +260,7 @@ class Shelf:
         (self.registry / "datasets.toml").write_text("\n".join(
             f'[{name}]\ntitle = "{title}"\nn = {n}\nd = 256\nn_classes = 10\nn_clusters = 10\n'
             f'code_dim = 32\nstructure = "10-16-32"\ncontent_hash = "{name}"\n'
+            f'loader = "nowhere:load"\n'
             f'embedding = "autoencoder"\ntest = "{name}-test"\n'
             for name, title, n in (("coil20", "COIL-20", 1440), ("usps", "USPS & co", 9298),
                                    ("mnist", "MNIST (training)", 60000))))

@@ -145,7 +145,8 @@ def test_a_selection_takes_the_labels_of_other_cells(box):
 def test_the_variant_comes_from_the_data_at_hand_and_for_tables_from_the_records(
         box, monkeypatch):
     with open(box.registry / "datasets.toml", "a") as stanzas:
-        stanzas.write('[news]\nn_clusters = 2\ncontent_hash = ""\nvariants = ["full", "subset"]\n'
+        stanzas.write('[news]\nn = 4\nd = 2\nn_classes = 2\nn_clusters = 2\ncontent_hash = ""\n'
+                      'loader = "nowhere:load"\nvariants = ["full", "subset"]\n'
                       '[news.variant.subset]\ncontent_hash = "5b5"\n')
     state = {"variant": "subset", "state": "present"}
     monkeypatch.setattr("benchmarks.datasets.status", lambda name, source=None: [state])

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import registry
-from benchmarks.datasets import DatasetError, cache, fetch, formats, lyrl2004, rawfile
-from benchmarks.datasets.prepare import PARSERS, checked
+from benchmarks.datasets import DatasetError, cache, fetch, formats, lyrl2004, prepare, rawfile
+from benchmarks.datasets.check import finished
 from benchmarks.records.files import load_array
 from benchmarks.records.store import Store
 from benchmarks.report.page import facts
@@ -102,6 +102,17 @@ def _csv(_=None):
     return ("\n".join(rows) + "\n").encode()
 
 
+def _named_csv(_=None):
+    """With a head, row numbers and quoted classes."""
+    rows = (f'"{i}",' + ",".join(map(str, row)) + f',"{"ABC"[label]}"'
+            for i, (label, row) in enumerate(zip(LABELS, IMAGES.reshape(12, 16), strict=True)))
+    return ("\n".join(['"","a","class"', *rows]) + "\n").encode()
+
+
+def _read_named_csv(path):
+    return formats.csv(path, skip_rows=1, skip_columns=1, classes=["A", "B", "C"])
+
+
 def _mat(compressed):
     def good(folder):
         from scipy.io import savemat
@@ -149,7 +160,8 @@ def _dec(which):
 def _dataset(form, n=12):
     """From the raw file to checked arrays, as `benchmarks.datasets.load` goes."""
     entry = {"name": "small", "format": form, "n": n, "d": 16, "n_classes": 3, "first_label": 1,
-             "content_hash": "", "scaling": "of a test", "files": [{"name": "raw", "rows": n}]}
+             "content_hash": "", "files": [{"name": "raw", "rows": n}],
+             "scaling": "0..255 to 0..1" if form == "idx" else "0..1 to 0..1"}
 
     def parse(path):
         paths = [path]
@@ -157,7 +169,7 @@ def _dataset(form, n=12):
             paths.append(path.with_name("labels"))
             paths[1].write_bytes(idx_bytes(LABELS.astype(np.uint8)))
             entry["first_label"] = 0
-        checked(entry, *PARSERS[form](entry, paths), paths)
+        finished(entry, *prepare.read(entry, paths), paths)
     return parse
 
 
@@ -276,6 +288,7 @@ FILES = [
     Target("idx", lambda _: idx_bytes(IMAGES), formats.idx, (DatasetError,), forms=PACKINGS),
     Target("libsvm", _libsvm, lambda p: formats.libsvm(p, 16), (DatasetError,), forms=PACKINGS),
     Target("csv", _csv, formats.csv, (DatasetError,), forms=(*PACKINGS, pack_z)),
+    Target("csv with names", _named_csv, _read_named_csv, (DatasetError,), forms=PACKINGS),
     Target("mat", _mat(False), formats.mat, (DatasetError,), forms=PACKINGS),
     Target("mat, compressed", _mat(True), formats.mat, (DatasetError,)),
     Target("csr_npz", _csr, formats.csr_npz, (DatasetError,), members=True),

@@ -43,6 +43,32 @@ def test_csv(tmp_path):
     assert np.array_equal(X, [[-0.5, 1, 0], [0.25, 0, -1]]) and np.array_equal(y, [1, 26])
 
 
+@pytest.mark.parametrize("text, how, y", [
+    (b"0\t16\t3\n1\t2\t4\n", {"delimiter": ""}, [3, 4]),
+    (b"3 0 16 \n4 1 2 \n", {"delimiter": "", "label_first": True}, [3, 4]),
+    (b'"","d1","d2","class"\n"1",0,16,"T"\n"2",1,2,"I"\n',
+     {"skip_rows": 1, "skip_columns": 1, "classes": ["I", "T"]}, [1, 0]),
+    (b"T,0,16\nI,1,2\n", {"label_first": True, "classes": ["I", "T"]}, [1, 0]),
+], ids=["tabs", "label first", "a table with names", "names first"])
+def test_text_in_the_forms_that_publishers_chose(tmp_path, text, how, y):
+    X, found = formats.csv(write(tmp_path / "a", text), **how)
+    assert np.array_equal(X, [[0, 16], [1, 2]]) and np.array_equal(found, y)
+
+
+def test_a_class_that_is_not_among_the_names(tmp_path):
+    path = write(tmp_path / "letters", b"T,0,16\nJ,1,2\n")
+    with pytest.raises(DatasetError, match="letters"):
+        formats.csv(path, label_first=True, classes=["I", "T"])
+
+
+def test_mat_whose_variables_have_other_names(tmp_path):
+    savemat(tmp_path / "a.mat", {"X": IMAGES.reshape(5, 12), "Y": np.arange(5)[:, None] + 1})
+    X, y = formats.mat(tmp_path / "a.mat", "X", "Y")
+    assert np.array_equal(X, IMAGES.reshape(5, 12)) and np.array_equal(y, [1, 2, 3, 4, 5])
+    with pytest.raises(DatasetError, match="no numeric matrix 'fea'"):
+        formats.mat(tmp_path / "a.mat")
+
+
 def test_mat(tmp_path):
     savemat(tmp_path / "a.mat", {"fea": IMAGES.reshape(5, 12), "gnd": np.arange(5)[:, None] + 1})
     X, y = formats.mat(tmp_path / "a.mat")
@@ -275,7 +301,7 @@ def test_published_mat_as_scipy_reads_it(name):
     data_folder = Path(os.environ.get("MIXNET_DATA")
                        or Path(__file__).resolve().parents[4] / "shared/data")
     if not (data_folder / name).is_file():
-        pytest.skip(f"no {name} in {data_folder}")
+        pytest.skip(f"needs {name} in the folder of raw files, MIXNET_DATA")
     found = mat5.matrices((data_folder / name).read_bytes(), ("fea", "gnd"))
     for key, array in found.items():
         wanted = loadmat(data_folder / name)[key]

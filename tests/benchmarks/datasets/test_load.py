@@ -1,6 +1,10 @@
 """Loading by name: places, cache, assertions, messages, on a small made-up dataset."""
 
 import bz2
+import gzip
+import hashlib
+import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.cli import listing
 from benchmarks.datasets import (
     DatasetError,
     DatasetMissing,
     DownloadError,
     content_hash,
-    core,
     load,
     names,
+    prepare,
     stanza,
     status,
 )
@@ -35,10 +40,11 @@ def digest():
 def write_stanza(path, **change):
     fields = {
         "name": "small", "title": "Small", "n": 3, "d": 2, "n_classes": 2, "n_clusters": 2,
-        "content_hash": digest(), "first_label": 1, "scaling": "x", "format": "libsvm",
-        "variants": ["v"], **change,
+        "content_hash": digest(), "first_label": 1, "scaling": "-1..1 to 0..1",
+        "format": "libsvm", "row_order": "sorted", "decimals": 3, "variants": ["v"], **change,
     }
-    text = "[small]\n" + "".join(f"{k} = {v!r}\n" for k, v in fields.items())
+    text = "[small]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in fields.items()
+                                 if v is not None)
     for name, rows in (("small.bz2", 2), ("small.t.bz2", 1)):
         text += f'[[small.files]]\nname = "{name}"\nrows = {rows}\nurls = ["http://a.invalid/{name}"]\n'
     path.write_text(text)
@@ -49,9 +55,8 @@ def small(tmp_path, monkeypatch):
     """A registered dataset with its files in an offline folder; returns a way to change it."""
     def register(**change):
         write_stanza(tmp_path / "datasets.toml", **change)
-        core._catalogue.cache_clear()
 
-    monkeypatch.setattr(core, "STANZAS", tmp_path / "datasets.toml")
+    monkeypatch.setenv("MIXNET_REGISTRY", str(tmp_path))
     monkeypatch.setenv("MIXNET_DATA", str(tmp_path / "raw"))
     monkeypatch.setenv("MIXNET_CACHE", str(tmp_path / "cache"))
     (tmp_path / "raw").mkdir()
@@ -59,8 +64,7 @@ def small(tmp_path, monkeypatch):
         (tmp_path / "raw" / name).write_bytes(bz2.compress(text))
     register()
     register.folder, register.cache = tmp_path / "raw", tmp_path / "cache"
-    yield register
-    core._catalogue.cache_clear()
+    return register
 
 
 def cached(small):
@@ -92,6 +96,7 @@ def test_content_hash_tells_shape_order_and_labels():
     ({"content_hash": "0" * 64}, "content is not that of small"),
     ({"n": 4}, r"\(4, 2\)"), ({"n_classes": 3}, "3 consecutive classes"),
     ({"first_label": 0}, "consecutive classes"), ({"format": "csv"}, "truncated|numbers"),
+    ({"scaling": "0..1 to 0..1"}, r"values from -1 to 1, must lie in \[0, 1\]"),
 ])
 def test_assertions(small, change, message):
     small(**change)
@@ -109,7 +114,7 @@ def test_row_counts_name_the_file(small):
 def test_cache_serves_the_second_load(small, monkeypatch):
     first = load("small")
     path, = cached(small)
-    monkeypatch.setattr(core, "PARSERS", {})  # parsing again would fail
+    monkeypatch.setattr(prepare, "PARSERS", {})  # parsing again would fail
     assert np.array_equal(load("small").X, first.X) and cached(small) == [path]
 
 
@@ -213,18 +218,18 @@ def test_variant_unknown(small):
 # --- the registered stanzas ----------------------------------------------------------------------
 
 def test_stanzas_are_complete():
-    assert len(names()) == 13
     for name in names():
         for variant in stanza(name)["variants"]:
             entry = stanza(name, variant)
             for key in ("title", "n", "d", "n_classes", "n_clusters", "scaling", "code_dim",
-                        "structure", "embedding", "format", "files", "licence", "citation"):
+                        "structure", "embedding", "format", "licence", "citation"):
                 assert key in entry, (name, key)
             assert entry["name"] == name
             assert len(entry["content_hash"]) == (0 if variant == "dec" else 64)
             assert entry["structure"].split("-")[-1] == str(entry["code_dim"])
-            assert entry["embedding"] == ("none" if entry["format"] == "toy" else "autoencoder")
-            for file in entry["files"]:
+            coded = entry["d"] > 32  # fewer features are their own codes
+            assert entry["embedding"] == ("autoencoder" if coded else "none")
+            for file in entry.get("files", ()):
                 assert all(u.startswith(("http://", "https://")) for u in file["urls"])
     assert (stanza("yaleb")["n_classes"], stanza("yaleb")["n_clusters"]) == (38, 4)
 
@@ -248,3 +253,131 @@ def test_importing_and_listing_needs_no_torch():
     code = ("import sys, benchmarks.datasets as d; d.status(source='.');"
             "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'scipy')))")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["two-moon", "wine"])
+def test_points_without_files_load_without_readers(name):
+    """So that no reader of files is in the fingerprint of a cell on them."""
+    readers = ("prepare", "formats", "lyrl2004", "mat5", "rawfile", "fetch", "verify")
+    code = (f"import sys; from benchmarks.datasets import load; load({name!r});"
+            f"print([m for m in {readers} if f'benchmarks.datasets.{{m}}' in sys.modules])")
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+# --- what the stanza says is done, and nothing else ----------------------------------------------
+
+@pytest.mark.parametrize("form, texts", [
+    ("libsvm", (b"1 1:0.0 2:0.5\n2 1:1 2:0.123456\n", b"2 1:0.25 2:1\n")),
+    ("csv", (b"0.0,0.5,1\n1,0.123456,2\n", b"0.25,1,2\n")),
+])
+@pytest.mark.parametrize("scaling, expected", [
+    ("0..1 to 0..1", [[0, 0.5], [1, 0.123456], [0.25, 1]]),
+    ("none", [[0, 0.5], [1, 0.123456], [0.25, 1]]),
+    ("0..4 to 0..1", [[0, 0.125], [0.25, 0.030864], [0.0625, 0.25]]),
+    ("-1..1 to 0..1", [[0.5, 0.75], [1, 0.561728], [0.625, 1]]),
+    ("min-max", [[0, (0.5 - 0.123456) / 0.876544], [1, 0], [0.25, 1]]),
+])
+def test_scaling_is_what_the_stanza_says_in_every_format(small, form, texts, scaling, expected):
+    """Features in [0, 1] came as [0.5, 1] from these formats, rounded to 3 decimals and sorted."""
+    for name, text in zip(("small.bz2", "small.t.bz2"), texts, strict=True):
+        (small.folder / name).write_bytes(bz2.compress(text))
+    small(format=form, scaling=scaling, content_hash="", row_order=None, decimals=None)
+    ds = load("small")
+    assert np.allclose(ds.X, expected, rtol=0, atol=1e-7) and np.array_equal(ds.y, [0, 1, 1])
+    assert ds.scaling == scaling and status("small")[0]["scaling"] == scaling
+
+
+def test_another_scaling_is_not_served_from_the_cache(small):
+    small(content_hash="")
+    assert load("small").X.max() == 1
+    small(content_hash="", scaling="none")
+    assert load("small").X.min() == -1
+
+
+# --- files that are not what they should be ------------------------------------------------------
+
+def alter(small):
+    (small.folder / "small.t.bz2").write_bytes(bz2.compress(b"2 1:0.25 2:0.99\n"))
+
+
+def test_an_altered_file_is_found_with_and_without_a_hash_of_it(small):
+    assert status("small", verify=True)[0]["state"] == "present"
+    alter(small)
+    assert status("small")[0]["state"] == "present"  # a plan looks, and does not verify
+    row, = status("small", verify=True)
+    assert row["state"] == "altered" and "small.t.bz2" in row["files"]
+    assert "Replace" in row["todo"] and "http://a.invalid/small.t.bz2" in row["todo"]
+    with pytest.raises(DatasetError, match="`mixnet data small` says which file"):
+        load("small")
+
+
+def test_another_packing_of_the_same_content_is_no_alteration(small):
+    text = (small.folder / "small.bz2").read_bytes()
+    (small.folder / "small.bz2").write_bytes(gzip.compress(bz2.decompress(text)))
+    assert status("small", verify=True)[0]["state"] == "present"
+
+
+@pytest.mark.parametrize("key", ["sha256", "md5", "content_sha256", "content_md5"])
+def test_a_hash_of_the_file_names_it_alone(small, tmp_path, key):
+    packed, kind = (small.folder / "small.t.bz2").read_bytes(), key.removeprefix("content_")
+    data = bz2.decompress(packed) if key != kind else packed
+    path = tmp_path / "datasets.toml"
+    path.write_text(path.read_text() + f'{key} = "{hashlib.new(kind, data).hexdigest()}"\n')
+    assert status("small", verify=True)[0]["state"] == "present"
+    alter(small)
+    row, = status("small", verify=True)
+    assert row["state"] == "altered" and row["files"] == ["small.t.bz2"]
+    assert f"{key} is" in row["todo"]
+
+
+def test_a_download_that_was_altered_is_fetched_again(small, monkeypatch, capsys):
+    monkeypatch.delenv("MIXNET_DATA")
+    good = {path.name: path.read_bytes() for path in small.folder.iterdir()}
+
+    def deliver(entry, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / entry["name"]
+        if not target.exists():
+            target.write_bytes(good[entry["name"]])
+        return target
+
+    monkeypatch.setattr(fetching, "fetch", deliver)
+    load("small")
+    for path in (small.cache / "parsed").iterdir():
+        path.unlink()
+    (small.cache / "raw" / "small.t.bz2").write_bytes(bz2.compress(b"2 1:0.25 2:0.99\n"))
+    assert listing.data("small", None, False) == 1
+    assert "altered" in (said := capsys.readouterr().out) and "data small --fetch" in said
+    assert listing.data("small", None, True) == 0
+    assert load("small").content_hash == digest()
+
+
+def test_the_command_fails_on_an_altered_file_and_leaves_it_alone(small, capsys):
+    assert listing.data("small", None, False) == 0
+    assert "present" in capsys.readouterr().out
+    alter(small)
+    before = (small.folder / "small.t.bz2").read_bytes()
+    for fetch in (False, True):
+        assert listing.data("small", None, fetch) == 1
+        said = capsys.readouterr().out
+        assert "altered" in said and "Replace" in said and "present" not in said
+    assert (small.folder / "small.t.bz2").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+def test_a_folder_whose_name_is_not_utf8(small, tmp_path):
+    folder = os.fsencode(tmp_path) + b"/d\xffta"
+    os.rename(small.folder, folder)
+    environment = {**os.environb, b"MIXNET_DATA": folder, b"PYTHONPATH": os.fsencode(ROOT)}
+
+    def command(*words):
+        return subprocess.run([sys.executable, "-m", "benchmarks", *words], env=environment,
+                              cwd=tmp_path, capture_output=True)
+
+    done = command("data", "small")
+    assert done.returncode == 0 and b"present" in done.stdout, done.stderr
+    os.unlink(folder + b"/small.t.bz2")
+    done = command("data", "small")
+    assert done.returncode == 1 and rb"d\xffta" in done.stdout, done.stderr
+    assert b"Traceback" not in done.stderr

@@ -56,7 +56,7 @@ def test_real_digits_and_faces_are_upright():
     try:
         mnist, yale = load("mnist", download=False), load("yaleb", download=False)
     except DatasetMissing as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"needs {', '.join(missing.files)} in the folder of raw files, MIXNET_DATA")
     ones = images.as_images(mnist.X[mnist.y == 1], mnist.image).mean(0)
     y, x = np.indices(ones.shape)
     centre = [np.average(axis, weights=ones) for axis in (y, x)]
