@@ -161,14 +161,14 @@ def _dataset(form, n=12):
     """From the raw file to checked arrays, as `benchmarks.datasets.load` goes."""
     entry = {"name": "small", "format": form, "n": n, "d": 16, "n_classes": 3, "first_label": 1,
              "content_hash": "", "files": [{"name": "raw", "rows": n}],
-             "scaling": "0..255 to 0..1" if form == "idx" else "0..1 to 0..1"}
+             "scaling": "0..255 to 0..1" if form in ("idx", "mat") else "0..1 to 0..1"}
 
     def parse(path):
         paths = [path]
         if form == "idx":
             paths.append(path.with_name("labels"))
             paths[1].write_bytes(idx_bytes(LABELS.astype(np.uint8)))
-            entry["first_label"] = 0
+        entry["first_label"] = 0 if form in ("idx", "csr_npz") else 1
         finished(entry, *prepare.read(entry, paths), paths)
     return parse
 
