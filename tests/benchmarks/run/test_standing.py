@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import registry
+from benchmarks import registry, stanzas
 from benchmarks.cli.main import main
 from benchmarks.run.plan import Standing, cell_state
 
@@ -16,7 +16,8 @@ def counted(monkeypatch):
     from benchmarks.records import provenance
 
     found = {"parsed": Counter(), "judged": Counter(), "hashed": Counter()}
-    registry._parse.cache_clear()
+    stanzas._parse.cache_clear()
+    stanzas._datasets.cache_clear()
 
     def counting(what, function, name):
         def count(*args):
@@ -24,7 +25,7 @@ def counted(monkeypatch):
             return function(*args)
         return count
 
-    monkeypatch.setattr(registry.tomllib, "loads",
+    monkeypatch.setattr(stanzas.tomllib, "loads",
                         counting("parsed", tomllib.loads, lambda text: text))
     monkeypatch.setattr(Standing, "_judge",
                         counting("judged", Standing._judge, lambda self, node: node.key))
@@ -35,10 +36,10 @@ def counted(monkeypatch):
 
 def chain(box, n):
     """Mixtures of which each starts from the one before: what is stale below is stale above."""
-    stanzas = [f'[chain{i}]\nkind = "mixture"\nestimator = "fakepkg.mix:Mix"\nspaces = ["code"]\n'
-               f'needs.start = "{f"chain{i - 1}" if i else "kmeans10"}/code"\n' for i in range(n)]
+    added = [f'[chain{i}]\nkind = "mixture"\nestimator = "fakepkg.mix:Mix"\nspaces = ["code"]\n'
+             f'needs.start = "{f"chain{i - 1}" if i else "kmeans10"}/code"\n' for i in range(n)]
     methods = box.registry / "methods.toml"
-    methods.write_text(methods.read_text() + "\n".join(stanzas))
+    methods.write_text(methods.read_text() + "\n".join(added))
     box.suite(["blobs"], [f"chain{i}" for i in range(n)])
 
 
@@ -49,7 +50,8 @@ def test_status_of_all_suites_does_each_thing_once(box, counted, capsys):
     box.edit("embed", "import", "import sys\nimport")  # all on codes is stale, cell by cell
     for counts in counted.values():
         counts.clear()
-    registry._parse.cache_clear()
+    stanzas._parse.cache_clear()
+    stanzas._datasets.cache_clear()
     assert main(["status"]) == 1
     said = capsys.readouterr().out
     assert "chain3 is stale" not in said and "chain2 is stale" in said
