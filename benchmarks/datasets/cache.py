@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.datasets.errors import DatasetError
 from benchmarks.records.wellformed import load_arrays
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,25 @@ def content_hash(X, y):
     digest.update(memoryview(X).cast("B"))
     digest.update(memoryview(y).cast("B"))
     return digest.hexdigest()
+
+
+def pinned(entry, X, y, paths=()):
+    """Content hash of arrays, asserted to be the one that a stanza pins, if it does.
+
+    Raises
+    ------
+    DatasetError
+        For another content; `paths`, the raw files, are named.
+    """
+    digest = content_hash(X, y)
+    if entry["content_hash"] and digest != entry["content_hash"]:
+        where = ", ".join(str(p) for p in paths) or entry["name"]
+        raise DatasetError(
+            f"{where}: the content is not that of {entry['name']} (content hash {digest[:16]}…, "
+            f"expected {entry['content_hash'][:16]}…): another version, or a damaged or altered "
+            f"file; `mixnet data {entry['name']}` says which file, and where to get it"
+        )
+    return digest
 
 
 def load(path, expected=None):

@@ -313,7 +313,8 @@ def _from_files(entry, paths, store, where):
     if arrays is None:
         from benchmarks.datasets import prepare
 
-        arrays = check.finished(entry, *prepare.read(entry, paths), paths)
+        X, y = check.finished(entry, *prepare.read(entry, paths), paths)
+        arrays = X, y, cache.pinned(entry, X, y, paths)
         log.info("%s: scaling %s", entry["name"], entry["scaling"])
         cache.store(path, *arrays)
     return _dataset(entry, *arrays, where)
@@ -329,7 +330,8 @@ def _made(entry):
 
         X, y = (made.digits() if entry["format"] == "digits"
                 else made.generate(entry["made"], entry.get("params", {})))
-    return _dataset(entry, *check.finished(entry, X, y), MADE[entry["format"]])
+    X, y = check.finished(entry, X, y)
+    return _dataset(entry, X, y, cache.pinned(entry, X, y), MADE[entry["format"]])
 
 
 def _dataset(entry, X, y, digest, where):

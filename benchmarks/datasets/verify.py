@@ -1,6 +1,6 @@
 """Whether the raw files of a dataset are what they should be: by hash, else by what is in them."""
 
-from benchmarks.datasets import prepare
+from benchmarks.datasets import cache, prepare
 from benchmarks.datasets.check import finished
 from benchmarks.datasets.errors import DatasetError
 from benchmarks.datasets.rawfile import OF_CONTENT, OF_FILE, mismatch
@@ -38,7 +38,8 @@ def altered(entry, paths):
         return wrong
     if doubts:
         try:
-            finished(entry, *prepare.read(entry, paths), paths)
+            X, y = finished(entry, *prepare.read(entry, paths), paths)
+            cache.pinned(entry, X, y, paths)
         except DatasetError as error:
             return wrong or dict.fromkeys(doubts, str(error))
     return {}
