@@ -6,18 +6,42 @@ reconstruction alone, and the same for every dataset.
 
 import copy
 import math
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from mixnet_core.checkpoints import fingerprint, load_checkpoint, plain_params, save_checkpoint
-from mixnet_core.validation import check_points, check_share
+from mixnet_core.data import checks
+from mixnet_core.data.loaders import as_matrix
+from mixnet_core.data.points import Units
+
+KIND, VERSION = "autoencoder", 2
+BLOCK_ROWS = 4096
 
 
-class Autoencoder(TransformerMixin, BaseEstimator):
+@dataclass(frozen=True, eq=False)
+class FittedAutoencoder:
+    """A trained autoencoder: set once, at the end of a fit, and what files hold.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        ``encode`` and ``decode``.
+    units : Units
+        Mean 0 and variance 1 a feature on average.
+    history, values : dict
+    """
+
+    network: nn.Module
+    units: Units
+    history: dict
+    values: dict
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Autoencoder d-hidden-p-hidden-d: ReLU hidden layers, sigmoid code, linear output.
 
     Features are shifted to mean zero and divided by one number, so that they have unit variance on
@@ -28,7 +52,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
     ----------
     code_dim : int
         p, the size of the code.
-    hidden : tuple of int
+    hidden : sequence of int
         Sizes of the encoder's hidden layers; the decoder mirrors them.
     input_noise : float
         Share of the input features set to their mean in training (denoising).
@@ -39,15 +63,20 @@ class Autoencoder(TransformerMixin, BaseEstimator):
     validation_fraction : float
         Share of the points held out of the training; the weights with the smallest
         reconstruction error on them are kept.
-    random_state : int
-        Seeds the weights, the held-out points, the batches and the noise.
+    random_state : int, RandomState or None
+        Seeds the weights, the held-out points, the batches and the noise; None: others every time.
+    device : str
 
     Attributes
     ----------
+    fitted_ : FittedAutoencoder
+        All of the fitted state; those below are parts of it.
+    network_ : torch.nn.Module
     history_ : dict of list
         Training and held-out error (mean squared error ÷ mean variance) at each evaluation.
     values_ : dict
-        ``heldout_error``, ``code_std``, ``updates``.
+        ``heldout_error``, ``train_error``, ``code_std``, ``updates``.
+    n_features_in_ : int
     """
 
     def __init__(
@@ -61,6 +90,7 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         min_updates=2000,
         validation_fraction=0.1,
         random_state=0,
+        device="cpu",
     ):
         self.code_dim = code_dim
         self.hidden = hidden
@@ -71,6 +101,20 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         self.min_updates = min_updates
         self.validation_fraction = validation_fraction
         self.random_state = random_state
+        self.device = device
+
+    network_ = property(lambda self: self.fitted_.network, doc="The trained network.")
+    history_ = property(lambda self: self.fitted_.history, doc="Errors during the training.")
+    values_ = property(lambda self: self.fitted_.values, doc="Scalars worth recording.")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.network_.encoder[-1].out_features
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     def fit(self, X, y=None, checkpoint=None, progress=None):
         """Train on X, shape (n, d).
@@ -88,147 +132,252 @@ class Autoencoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X is not a finite matrix of at least two rows.
+            If X is not a finite matrix of at least two rows, or a parameter is out of range.
+        FloatingPointError
+            If the held-out error was never finite.
         """
-        X = check_points(X)
-        check_share("validation_fraction", self.validation_fraction)
-        self.n_features_in_ = X.shape[1]
-        self.mean_ = X.mean(0)
-        variance = float(X.var(0).mean())
-        self.scale_ = math.sqrt(variance) if variance > 0 else 1.0
-        data = torch.from_numpy((X - self.mean_) / np.float32(self.scale_))
-        generator = torch.Generator().manual_seed(int(self.random_state))
-        order = torch.randperm(len(data), generator=generator)
-        n_held_out = min(max(1, round(self.validation_fraction * len(data))), len(data) - 1)
-        held_out, train = data[order[:n_held_out]], data[order[n_held_out:]]
-        self.network_ = _Network(X.shape[1], tuple(self.hidden), self.code_dim, generator)
-        signature = fingerprint(self, X)
-        self._train(train, held_out, generator, checkpoint, signature, progress)
+        self._check_settings()
+        checked = copy.copy(self)  # a fit that fails leaves no trace
+        X = checked._checked(X, minimum=2, reset=True)
+        units, seed = Units.spread(X), checks.check_seed(self.random_state)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(X), generator=generator)
+        n_held_out = min(max(1, round(self.validation_fraction * len(X))), len(X) - 1)
+        with checks.own_torch_modes():
+            network = _Network(X.shape[1], tuple(self.hidden), self.code_dim, generator)
+            network.to(self.device)
+            data = units.put(X).to(self.device)
+            order = order.to(data.device)
+            training = _Training(self, network, generator, checkpoint, (seed, X))
+            training.run(data[order[n_held_out:]], data[order[:n_held_out]], progress)
+        vars(self).update({name: v for name, v in vars(checked).items() if name.endswith("_in_")})
+        self.fitted_ = FittedAutoencoder(network, units, training.history, {})
         codes = self.transform(X)
-        self.values_ = {
-            "heldout_error": min(self.history_["heldout"]),
-            "train_error": self.history_["train"][-1],
-            "code_std": float(codes.std(0).mean()),
-            "updates": self.history_["update"][-1],
-        }
+        self.fitted_.values.update(
+            heldout_error=min(training.history["heldout"]),
+            train_error=training.history["train"][-1],
+            code_std=float(codes.std(0).mean()),
+            updates=training.history["update"][-1],
+        )
         return self
 
-    def _train(self, train, held_out, generator, checkpoint, signature, progress):
-        network = self.network_
-        batch = min(self.batch_size, len(train))
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.lr, fused=True)
+    def transform(self, X) -> np.ndarray:
+        """Codes, shape (n, code_dim), float32."""
+        check_is_fitted(self)
+        data = self.fitted_.units.put(self._checked(X, minimum=1, reset=False))
+        return self._by_blocks(self.network_.encode, data)
+
+    def inverse_transform(self, codes) -> np.ndarray:
+        """Points of the original space, shape (n, d), of codes of shape (n, code_dim).
+
+        In float32 where the training data were, else float64.
+        """
+        check_is_fitted(self)
+        codes = np.asarray(as_matrix(codes, "codes"))
+        p = self._n_features_out
+        if codes.ndim != 2 or codes.shape[1] != p or codes.dtype.kind not in "fiu":
+            raise ValueError(
+                f"codes must be numbers of shape (n, {p}), {p} features; got "
+                f"{codes.shape[-1] if codes.ndim else 0} in shape {codes.shape}, {codes.dtype}"
+            )
+        if not np.isfinite(codes).all():
+            raise ValueError("codes must be finite; they have NaN or infinite values")
+        data = torch.from_numpy(np.ascontiguousarray(codes, dtype=np.float32))
+        return self.fitted_.units.back(self._by_blocks(self.network_.decode, data))
+
+    def save(self, path) -> None:
+        """Write settings and weights to one file that :meth:`load` reads without pickle."""
+        from mixnet_core.files.storage import plain, save_model
+
+        check_is_fitted(self)
+        fitted, weights = self.fitted_, self.network_.state_dict()
+        units = fitted.units
+        header = {
+            "params": {name: plain(v) for name, v in self.get_params().items()},
+            "sizes": fitted.network.sizes,
+            "units": {"scale": units.scale, "dtype": units.dtype.name},
+            "history": fitted.history,
+            "values": fitted.values,
+        }
+        if hasattr(self, "feature_names_in_"):
+            header["feature_names"] = list(self.feature_names_in_)
+        arrays = {"origin": units.origin, "shift": units.shift}
+        arrays |= {f"network_{name}": t.cpu().numpy() for name, t in weights.items()}
+        save_model(path, KIND, VERSION, header, arrays)
+
+    @classmethod
+    def load(cls, path, **given):
+        """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        **given
+            Settings that replace those of the file, such as ``device``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no file.
+        ValueError
+            For a foreign or damaged file.
+        """
+        from mixnet_core.files.storage import load_model
+
+        header, arrays = load_model(path, KIND, VERSION, VERSION)
+        try:
+            params = header["params"]
+            self = cls(**params | {"hidden": tuple(params["hidden"])} | given)
+            d, *hidden, code_dim = header["sizes"]
+            network = _Network(d, tuple(hidden), code_dim, torch.Generator())
+            names = network.state_dict()
+            network.load_state_dict({n: torch.from_numpy(arrays[f"network_{n}"]) for n in names})
+            scale, dtype = header["units"]["scale"], np.dtype(header["units"]["dtype"])
+            units = Units(arrays["origin"], arrays["shift"], scale, 0.0, dtype)
+            self.fitted_ = FittedAutoencoder(
+                network.to(self.device), units, header["history"], header["values"]
+            )
+            self.n_features_in_ = d
+            if "feature_names" in header:
+                self.feature_names_in_ = np.array(header["feature_names"], dtype=object)
+        except Exception as error:  # a header of other types stops any line of it
+            raise ValueError(f"{path} is a damaged {KIND}: {error!r}") from error
+        return self
+
+    def _check_settings(self) -> None:
+        for name, least in (("code_dim", 1), ("batch_size", 1), ("epochs", 0), ("min_updates", 0)):
+            checks.whole(name, getattr(self, name), least)
+        listed = isinstance(self.hidden, tuple | list) and len(self.hidden) > 0
+        checks.require(listed, "hidden", self.hidden, "one or more sizes")
+        for size in self.hidden:
+            checks.whole("every size in hidden", size, 1)
+        checks.number("lr", self.lr, "positive", lambda v: v > 0)
+        share = "0 or more and below 1"
+        checks.number("input_noise", self.input_noise, share, lambda v: 0 <= v < 1)
+        share = "above 0 and below 1"
+        checks.number("validation_fraction", self.validation_fraction, share, lambda v: 0 < v < 1)
+        checks.check_device(self.device)
+
+    def _checked(self, X, minimum: int, reset: bool) -> np.ndarray:
+        kinds = ["float64", "float32"]
+        X = as_matrix(X)
+        return validate_data(self, X, dtype=kinds, ensure_min_samples=minimum, reset=reset)
+
+    def _by_blocks(self, function, data: Tensor) -> np.ndarray:
+        device = next(self.network_.parameters()).device
+        with checks.own_torch_modes(), torch.no_grad():
+            parts = [function(part.to(device)).cpu() for part in data.split(BLOCK_ROWS)]
+            return torch.cat(parts).numpy()
+
+
+class _Training:
+    """Adam on the mean squared error; the weights best on held-out points are left."""
+
+    def __init__(self, model: Autoencoder, network, generator, checkpoint, key: tuple):
+        self.model, self.network, self.generator = model, network, generator
+        self.checkpoint, self.signature = checkpoint, None
+        if checkpoint is not None:
+            from mixnet_core.files.describe import fingerprint
+
+            seed, X = key
+            params = model.get_params() | {"random_state": seed}
+            self.signature = fingerprint(params, X)
+        self.history = {"update": [], "train": [], "heldout": []}
+        self.best, self.best_weights, self.epoch = math.inf, None, 0
+
+    def run(self, train: Tensor, held_out: Tensor, progress) -> None:
+        model, network = self.model, self.network
+        batch = min(model.batch_size, len(train))
         per_epoch = len(train) // batch
-        n_epochs = max(1, self.epochs, math.ceil(self.min_updates / per_epoch))
+        n_epochs = max(1, model.epochs, math.ceil(model.min_updates / per_epoch))
         total = n_epochs * per_epoch
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=model.lr, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
         )
-        self.history_ = {"update": [], "train": [], "heldout": []}
-        best, best_weights, first = math.inf, None, 0
-        state = load_checkpoint(checkpoint)
-        if state is not None and state.get("signature") == signature:
-            network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-            generator.set_state(state["generator"])
-            self.history_, best = state["history"], state["best"]
-            best_weights, first = state["best_weights"], state["epoch"]
+        self._resume()
         every = max(1, n_epochs // 50)
-        for epoch in range(first, n_epochs):
-            running = 0.0
-            order = torch.randperm(len(train), generator=generator)
-            for i in range(per_epoch):
-                x = train[order[i * batch : (i + 1) * batch]]
-                seen = x
-                if self.input_noise:
-                    seen = x * (torch.rand(x.shape, generator=generator) >= self.input_noise)
-                loss = (network(seen) - x).square().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                running += float(loss.detach())
+        for epoch in range(self.epoch, n_epochs):
+            loss = self._one_epoch(train, batch, per_epoch)
             if (epoch + 1) % every and epoch + 1 < n_epochs:
                 continue
             with torch.no_grad():
                 error = float((network(held_out) - held_out).square().mean())
-            self.history_["update"].append((epoch + 1) * per_epoch)
-            self.history_["train"].append(running / per_epoch)
-            self.history_["heldout"].append(error)
-            if error < best:
-                best, best_weights = error, copy.deepcopy(network.state_dict())
-            save_checkpoint(
-                checkpoint,
-                {
-                    "signature": signature,
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "generator": generator.get_state(),
-                    "history": self.history_,
-                    "best": best,
-                    "best_weights": best_weights,
-                    "epoch": epoch + 1,
-                },
-            )
+            self.history["update"].append((epoch + 1) * per_epoch)
+            self.history["train"].append(float(loss) / per_epoch)
+            self.history["heldout"].append(error)
+            if error < self.best:
+                self.best, self.best_weights = error, copy.deepcopy(network.state_dict())
+            self._save(epoch + 1)
             if progress is not None:
                 progress(epoch + 1, n_epochs, f"held-out error {error:.4f}")
-        network.load_state_dict(best_weights)
+        if self.best_weights is None:
+            raise FloatingPointError(
+                f"the training diverged: the held-out error was never finite; a smaller lr may "
+                f"help (lr={model.lr:g})"
+            )
+        network.load_state_dict(self.best_weights)
 
-    @torch.no_grad()
-    def transform(self, X) -> np.ndarray:
-        """Codes, shape (n, code_dim), float32."""
-        X = check_points(X, n_features=self.n_features_in_, minimum=1)
-        data = torch.from_numpy((X - self.mean_) / np.float32(self.scale_))
-        return torch.cat([self.network_.encode(part) for part in data.split(4096)]).numpy()
+    def _one_epoch(self, train: Tensor, batch: int, per_epoch: int) -> Tensor:
+        running = torch.zeros((), device=train.device, dtype=torch.float64)
+        noise = self.model.input_noise
+        order = torch.randperm(len(train), generator=self.generator).to(train.device)
+        for i in range(per_epoch):
+            x = train[order[i * batch : (i + 1) * batch]]
+            seen = x
+            if noise:
+                kept = torch.rand(x.shape, generator=self.generator, dtype=torch.float32) >= noise
+                seen = x * kept.to(x.device)
+            loss = (self.network(seen) - x).square().mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            running += loss.detach()
+        return running
 
-    @torch.no_grad()
-    def inverse_transform(self, codes) -> np.ndarray:
-        """Points of the original space, shape (n, d), float32, of codes of shape (n, code_dim)."""
-        codes = check_points(codes, n_features=self.code_dim, minimum=1)
-        parts = torch.from_numpy(codes).split(4096)
-        out = torch.cat([self.network_.decode(part) for part in parts]).numpy()
-        return out * np.float32(self.scale_) + self.mean_
+    def _resume(self) -> None:
+        if self.checkpoint is None:
+            return
+        from mixnet_core.files.checkpoints import load_checkpoint
 
-    def save(self, path) -> None:
-        """Write settings and weights to one file that :meth:`load` reads without pickle."""
+        state = load_checkpoint(self.checkpoint)
+        if state is None or state.get("signature") != self.signature:
+            return
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"])
+        self.history, self.best = state["history"], state["best"]
+        self.best_weights, self.epoch = state["best_weights"], state["epoch"]
+
+    def _save(self, epoch: int) -> None:
+        if self.checkpoint is None:
+            return
+        from mixnet_core.files.checkpoints import save_checkpoint
+
         save_checkpoint(
-            Path(path),
+            self.checkpoint,
             {
-                "kind": "mixnet autoencoder",
-                "version": 1,
-                "params": plain_params(self),
-                "mean": torch.from_numpy(self.mean_),
-                "scale": self.scale_,
-                "network": self.network_.state_dict(),
+                "signature": self.signature,
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "generator": self.generator.get_state(),
+                "history": self.history,
+                "best": self.best,
+                "best_weights": self.best_weights,
+                "epoch": epoch,
             },
         )
-
-    @classmethod
-    def load(cls, path):
-        """Read what :meth:`save` wrote. Raises ValueError for other files."""
-        state = load_checkpoint(Path(path))
-        if not isinstance(state, dict) or state.get("kind") != "mixnet autoencoder":
-            raise ValueError(f"{path} is not an autoencoder that mixnet saved")
-        try:
-            self = cls(**state["params"])
-            self.mean_, self.scale_ = state["mean"].numpy(), state["scale"]
-            self.n_features_in_ = len(self.mean_)
-            self.network_ = _Network(
-                self.n_features_in_, tuple(self.hidden), self.code_dim, torch.Generator()
-            )
-            self.network_.load_state_dict(state["network"])
-        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-            raise ValueError(f"{path} is a damaged autoencoder: {error}") from error
-        return self
 
 
 class _Network(nn.Module):
     def __init__(self, d: int, hidden: tuple, code_dim: int, generator):
         super().__init__()
-        sizes = [d, *hidden, code_dim]
-        self.encoder = _mlp(sizes, generator)
-        self.decoder = _mlp(sizes[::-1], generator)
+        self.sizes = [int(size) for size in (d, *hidden, code_dim)]
+        self.encoder = _mlp(self.sizes, generator)
+        self.decoder = _mlp(self.sizes[::-1], generator)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x).sigmoid()
@@ -244,7 +393,7 @@ def _mlp(sizes: list[int], generator: torch.Generator) -> nn.Sequential:
     layers = []
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
         # skip_init: the usual constructor would draw from the global random state.
-        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=torch.float32)
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(layer.bias)
         layers += [layer, nn.ReLU()]

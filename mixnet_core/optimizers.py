@@ -1,23 +1,31 @@
-"""Update rules for a bank of networks, with a learning-rate factor for each network.
+"""Steps of eqs. 3 and 7 for all networks side by side.
 
-The membership of a mini-batch multiplies the *update* (eq. 7). Scaling the loss instead would be
-undone by Adam's normalisation. All state is stacked like the weights, so that a network that sits
-out a step keeps its momentum, its step count and its weights untouched.
+Within an epoch the networks do not depend on each other: Algorithm 1 trains each on its own
+cluster, and Algorithm 2 fixes all memberships before its loop over networks. So step t of an epoch
+trains, in one batched product, every network that still has a t-th mini-batch. A network that sits
+out a step keeps its weights, momentum and step count untouched.
 """
 
 import torch
 from torch import Tensor
 from torch.optim.sgd import sgd
 
+from mixnet_core.objectives.base import FunctionObjective, Objective
+
+PADDING = -1
+
 
 class SGD:
-    """Stochastic gradient descent with heavy-ball momentum and L2 weight decay.
+    """Stochastic gradient descent: w ← w - m α ∂C/∂w (eqs. 3 and 7).
 
-    v ← μ v + g + λ w,  w ← w - m · lr · v, with m the factor of the network.
+    With momentum μ, which the paper has not, v ← μ v + m (g + λ w), w ← w - α v: the membership m
+    multiplies the gradient, so that a batch which counts little leaves little behind in v. (Were it
+    on the step alone, v would keep the gradient in full and the next batch would make the step.)
 
     Parameters
     ----------
     lr, momentum, weight_decay : float
+        α (or β), μ and λ.
     """
 
     n_slots = 1
@@ -25,7 +33,7 @@ class SGD:
     def __init__(self, lr: float, momentum: float = 0.0, weight_decay: float = 0.0):
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
 
-    def step(self, weights, gradients, slots, counts: Tensor, factors: Tensor) -> None:
+    def step(self, weights, gradients, slots, counts: Tensor, factors: Tensor | None) -> None:
         """Update in place.
 
         Parameters
@@ -34,34 +42,34 @@ class SGD:
         slots : list of `n_slots` lists of Tensor like the weights
         counts : Tensor, shape (A,)
             Steps made by each network, this one included.
-        factors : Tensor, shape (A,)
-            Multiplies the update of each network.
+        factors : Tensor, shape (A,), or None
+            m of each network; None where all are one.
         """
-        (velocity,) = slots
-        if bool((factors == 1).all()):  # the usual case, in one pass over the memory
-            sgd(
-                weights,
-                [g.contiguous() for g in gradients],  # it goes by memory, whatever the strides
-                velocity,
-                fused=True,
-                weight_decay=self.weight_decay,
-                momentum=self.momentum,
-                lr=self.lr,
-                dampening=0.0,
-                nesterov=False,
-                maximize=False,
-            )
-            return
-        if self.weight_decay:
-            torch._foreach_add_(gradients, weights, alpha=self.weight_decay)
-        torch._foreach_mul_(velocity, self.momentum)
-        torch._foreach_add_(velocity, gradients)
-        for weight, v in zip(weights, velocity, strict=True):
-            weight.addcmul_(v, _like(factors, v), value=-self.lr)
+        decay = self.weight_decay
+        if factors is not None:
+            if decay:
+                torch._foreach_add_(gradients, weights, alpha=decay)
+            for gradient in gradients:
+                gradient.mul_(_like(factors, gradient))
+            decay = 0.0
+        sgd(
+            weights,
+            [g.contiguous() for g in gradients],  # it goes by memory, whatever the strides
+            slots[0],
+            fused=True,
+            weight_decay=decay,
+            momentum=self.momentum,
+            lr=self.lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
 
 
 class Adam:
-    """Adam with decoupled weight decay, and the membership scaling the whole update.
+    """Adam with decoupled weight decay; the membership scales the whole step.
+
+    On the gradient it would be undone by the normalisation.
 
     Parameters
     ----------
@@ -75,23 +83,146 @@ class Adam:
     def __init__(self, lr: float, weight_decay: float = 0.0, betas=(0.9, 0.999), eps: float = 1e-8):
         self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
 
-    def step(self, weights, gradients, slots, counts: Tensor, factors: Tensor) -> None:
+    def step(self, weights, gradients, slots, counts: Tensor, factors: Tensor | None) -> None:
         """Update in place; parameters as in :meth:`SGD.step`."""
         first, second = slots
         beta1, beta2 = self.betas
         torch._foreach_lerp_(first, gradients, 1 - beta1)
         torch._foreach_mul_(second, beta2)
         torch._foreach_addcmul_(second, gradients, gradients, value=1 - beta2)
-        size = factors * self.lr / (1 - beta1**counts)
+        rate = self.lr if factors is None else factors * self.lr
+        size = rate / (1 - beta1**counts)
         correction = (1 - beta2**counts).sqrt()
         for weight, m, v in zip(weights, first, second, strict=True):
             denominator = v.sqrt().div_(_like(correction, v)).add_(self.eps)
             if self.weight_decay:
-                weight.mul_(1 - _like(factors, v) * (self.lr * self.weight_decay))
+                kept = 1 - rate * self.weight_decay
+                weight.mul_(kept if factors is None else _like(kept, v))
             weight.sub_(denominator.reciprocal_().mul_(m).mul_(_like(size, v)))
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+
+
+class BankTrainer:
+    """Trains the networks of a bank, each on its own queue of mini-batches.
+
+    Networks are sorted by the length of their queues, so those that take part in a step are always
+    the first A of the stacked tensors: a view, not a copy. On a GPU nothing waits for a value of
+    it within an epoch.
+
+    Parameters
+    ----------
+    bank : GeneratorBank
+    objective : Objective or callable
+        What the networks minimise, prepared for them; or a function ``f(x, y, mask) -> (A,)``.
+    optimizer : SGD or Adam
+    generators : list of K torch.Generator
+        Random inputs of each network come from its own generator, so that they do not depend on
+        what the other networks do.
+    n_generated : int, optional
+        Samples that a network generates for each mini-batch; B as in the paper by default.
+    """
+
+    def __init__(self, bank, objective, optimizer, generators, n_generated: int | None = None):
+        if not isinstance(objective, Objective):
+            objective = FunctionObjective(objective)
+        self.bank, self.objective, self.optimizer = bank, objective, optimizer
+        self.generators, self.n_generated = generators, n_generated
+        tensors = bank.tensors()
+        self.slots = [[torch.zeros_like(t) for t in tensors] for _ in range(optimizer.n_slots)]
+        self.counts = torch.zeros(
+            bank.n_components, device=tensors[0].device, dtype=torch.float32
+        )
+
+    def run(self, x, queues: list[Tensor], factors: list[Tensor]) -> None:
+        """One epoch: every network works through its queue.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, p), or Points
+        queues : list of K Tensor of int64, each (n_batches_j, B)
+            Row numbers of the points of each batch; `PADDING` fills up a ragged one.
+        factors : list of K Tensor, each (n_batches_j,)
+            m of each batch (eq. 7).
+        """
+        lengths = torch.tensor([len(queue) for queue in queues])
+        if int(lengths.max()) == 0:
+            return
+        order = lengths.argsort(descending=True, stable=True)
+        active = (lengths.unsqueeze(0) > torch.arange(int(lengths.max())).unsqueeze(1)).sum(1)
+        starts = active.cumsum(0) - active
+        rows, factor, z = self._laid_out(queues, factors, order, starts)
+        weighted = [bool((part != 1).any()) for part in factor.split(active.tolist())]
+        device = self.counts.device
+        mask = rows != PADDING
+        mask = None if bool(mask.all()) else mask.to(device)
+        rows, factor, z = rows.clamp_min(0), factor.to(device), z.to(device)
+        x = x if (whole := getattr(x, "x", None)) is None else whole
+        if isinstance(x, Tensor):
+            rows = rows.to(device)
+        order = order.to(device)
+
+        stacks = [self.bank.tensors(), *self.slots]
+        ordered = [[t[order] for t in stack] for stack in stacks]
+        counts = self.counts[order]
+        steps = zip(active.tolist(), starts.tolist(), weighted, strict=True)
+        for a, start, by_membership in steps:
+            now = slice(start, start + a)
+            weights, *slots = [[t[:a] for t in stack] for stack in ordered]
+            leaves = [w.detach().requires_grad_() for w in weights]
+            y = self.bank.run(leaves, z[now], order[:a])
+            padding = None if mask is None else mask[now]
+            # The samples' gradient first: a closed form where the objective has one.
+            slope = self.objective.gradient(x[rows[now]], y.detach(), padding, order[:a])
+            gradients = list(torch.autograd.grad(y, leaves, slope))
+            counts[:a] += 1
+            with torch.no_grad():
+                m = factor[now] if by_membership else None
+                self.optimizer.step(weights, gradients, slots, counts[:a], m)
+        for stack, new in zip(stacks, ordered, strict=True):
+            for t, values in zip(stack, new, strict=True):
+                t[order] = values
+        self.counts[order] = counts
+
+    def _laid_out(self, queues, factors, order, starts):
+        """Rows, memberships and inputs of all batches, those of one step side by side."""
+        total, batch = sum(map(len, queues)), queues[0].shape[1]
+        rows = torch.empty(total, batch, dtype=torch.int64)
+        factor = torch.empty(total, dtype=torch.float32)
+        drawn = self.n_generated or batch
+        z = torch.empty(total, drawn, self.bank.n_inputs, dtype=torch.float32)
+        for position, j in enumerate(order.tolist()):
+            n = len(queues[j])
+            if n:
+                at = starts[:n] + position
+                rows[at], factor[at] = queues[j], factors[j].to(factor)
+                z[at] = self.bank.draw_inputs(n, drawn, generator=self.generators[j])
+        return rows, factor, z
+
+    def state(self) -> dict:
+        """Everything that decides the further course, as copies of tensors."""
+        return {
+            "weights": [t.clone() for t in self.bank.tensors()],
+            "slots": [[t.clone() for t in slot] for slot in self.slots],
+            "counts": self.counts.clone(),
+            "lr": self.optimizer.lr,
+            "generators": [g.get_state() for g in self.generators],
+            "objective": self.objective.state(),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from what :meth:`state` returned."""
+        for t, values in zip(self.bank.tensors(), state["weights"], strict=True):
+            t.copy_(values)
+        for slot, values in zip(self.slots, state["slots"], strict=True):
+            for t, value in zip(slot, values, strict=True):
+                t.copy_(value)
+        self.counts.copy_(state["counts"])
+        self.optimizer.lr = state["lr"]
+        for generator, value in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(value)
+        self.objective.restore(state["objective"])
 
 
 def _like(per_network: Tensor, tensor: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ for the time of one fit instead: a cell is a process of its own.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from unittest.mock import patch
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from mixnet_core.memberships import batch_memberships
 from mixnet_core.mixture import MixtureOfNetworks
+from mixnet_core.recipes import resolve
 
 
 class _Replaced(MixtureOfNetworks):
@@ -33,21 +35,23 @@ class Unsorted(_Replaced):
     """Without the rearrangement of §3.1: mini-batches of Algorithm 2 are drawn from all points."""
 
     def replacements(self):
-        def in_any_order(log_lik, generator):
+        def in_any_order(log_lik, generator, order):
             return torch.randperm(len(log_lik), generator=generator)
 
-        return {"mixnet_core.training.rearrange": in_any_order}
+        return {"mixnet_core.em.rearrange": in_any_order}
 
 
 class Unscaled(_Replaced):
     """Without the factor m_{b,j} of eq. 7: a batch that is not skipped counts in full."""
 
     def replacements(self):
+        threshold = resolve(self.get_params(deep=False)).threshold
+
         def all_or_nothing(log_lik, priors, batches):
             m = batch_memberships(log_lik, priors, batches)
-            return (m >= self.threshold).to(m)
+            return (m >= threshold).to(m)
 
-        return {"mixnet_core.training.batch_memberships": all_or_nothing}
+        return {"mixnet_core.em.batch_memberships": all_or_nothing}
 
 
 class OneNetwork(MixtureOfNetworks):
@@ -61,9 +65,10 @@ class OneNetwork(MixtureOfNetworks):
         settings = self.get_params() | {"n_components": 1, "structure": wide}
         self.one_ = MixtureOfNetworks(**settings)
         self.one_.fit(X, init_labels=np.zeros(len(X), dtype=np.int64), **options)
-        fitted = {name: value for name, value in vars(self.one_).items() if name.endswith("_")}
-        vars(self).update(fitted)
-        self.values_ = {**fitted["values_"], "n_weights": n_weights(wide)}
+        fitted = self.one_.fitted_
+        values = fitted.values | {"n_weights": n_weights(wide)}
+        self.fitted_ = dataclasses.replace(fitted, values=values)
+        self.n_features_in_ = self.one_.n_features_in_
         return self
 
     def save(self, path) -> None:

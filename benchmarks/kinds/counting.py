@@ -17,7 +17,7 @@ class Counting(Kind):
 
     def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
             progress=None) -> Result:
-        from mixnet_core.components import iterated_l_method
+        from mixnet_core.choosing.components import iterated_l_method
 
         X, result = features(cell, dataset, inputs), Result()
         clock, evaluation_graph = Clock(result.phases), resolve(method["estimator"])

@@ -25,8 +25,8 @@ from benchmarks.perf import measure, workloads
 from benchmarks.perf.workloads import BATCH, THRESHOLD, WIDTH
 from benchmarks.report import plot
 from benchmarks.report.figures.growth import LINES, MARKERS, exponent
-from mixnet_core.kernels import log_likelihood
-from mixnet_core.training import algorithm_1_epoch, algorithm_2_iteration
+from mixnet_core.em import algorithm_1_epoch, algorithm_2_iteration
+from mixnet_core.likelihood import log_likelihood
 
 N, K, S, CODE, NEIGHBOURS, CENTRES = 10_000, 10, 1000, 32, 10, 1000
 SIZES = {

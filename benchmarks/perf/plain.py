@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mixnet_core.objectives import mmd2_gradient_part
+from mixnet_core.mmd import mmd2_gradient_part
 
 ROWS = 1024  # points a block
 
@@ -42,7 +42,7 @@ class PlainLoop:
         ]
 
     def run(self, x: Tensor, queues, factors) -> None:
-        """One epoch; `queues` and `factors` as of `mixnet_core.training.BankTrainer.run`."""
+        """One epoch; `queues` and `factors` as of `mixnet_core.optimizers.BankTrainer.run`."""
         work = zip(self.networks, self.optimizers, queues, factors, strict=True)
         for network, optimizer, queue, factor in work:
             for rows, m in zip(queue, factor.tolist(), strict=True):
@@ -50,8 +50,7 @@ class PlainLoop:
                 y = network(z)
                 loss = mmd2_gradient_part(x[rows].unsqueeze(0), y.unsqueeze(0), self.widths)
                 optimizer.zero_grad()
-                loss.sum().backward()
-                optimizer.param_groups[0]["lr"] = self.lr * m
+                (m * loss.sum()).backward()
                 optimizer.step()
 
 

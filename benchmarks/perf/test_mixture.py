@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.perf import plain, workloads
 from benchmarks.perf.workloads import BATCH, STRUCTURE, THRESHOLD, WIDTH
-from mixnet_core.kernels import log_likelihood
-from mixnet_core.training import algorithm_1_epoch, algorithm_2_iteration
+from mixnet_core.em import algorithm_1_epoch, algorithm_2_iteration
+from mixnet_core.likelihood import log_likelihood
 
 K, CODE = 10, 32
 

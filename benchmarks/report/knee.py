@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import registry
 from benchmarks.report import plot, words
 from benchmarks.report.plot import COLOURS
-from mixnet_core.components import judge_graphs
+from mixnet_core.choosing.components import judge_graphs
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
 GREY = "#999999"
@@ -21,7 +21,7 @@ def knee_frame(suggestion, paper=None) -> pd.DataFrame:
 
     Parameters
     ----------
-    suggestion : mixnet_core.components.Suggestion
+    suggestion : mixnet_core.choosing.components.Suggestion
     paper : int, optional
         The number that the paper reports.
 
@@ -58,7 +58,7 @@ def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
 
     Parameters
     ----------
-    suggestion : mixnet_core.components.Suggestion
+    suggestion : mixnet_core.choosing.components.Suggestion
     path : path
         Files to write, without suffix; the folder is made.
     title : str
@@ -78,7 +78,7 @@ def judge(records, suite, name):
 
     Returns
     -------
-    suggestion : mixnet_core.components.Suggestion, or None where there is no graph
+    suggestion : mixnet_core.choosing.components.Suggestion, or None where there is no graph
     row : dict
         ``dataset, n, n_asked, paper, suggested, stability, found, stale``.
     """

@@ -1,11 +1,14 @@
 """The autoencoder: what it reconstructs, and that an interruption changes nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 import torch
+from sklearn.exceptions import NotFittedError
 
-from mixnet_core import autoencoder
 from mixnet_core.autoencoder import Autoencoder
+from mixnet_core.files import checkpoints
 
 SMALL = dict(code_dim=3, hidden=(24,), batch_size=32, epochs=4, min_updates=0, random_state=1)
 
@@ -54,7 +57,7 @@ def test_heldout_error_is_relative_to_predicting_the_mean(X):
     # 20 of 200 points are held out: no subset of the rest reproduces that error, they do.
     order = torch.randperm(200, generator=torch.Generator().manual_seed(1))[:20].numpy()
     rest = model.inverse_transform(model.transform(X[order])) - X[order]
-    assert float((rest**2).mean()) / model.scale_**2 == pytest.approx(
+    assert float((rest**2).mean()) * model.fitted_.units.scale**2 == pytest.approx(
         model.values_["heldout_error"], rel=1e-3
     )
 
@@ -70,7 +73,8 @@ def test_the_weights_best_on_held_out_points_are_kept(rng, tmp_path):
     assert min(curve) < 0.95 * curve[-1]
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))[:10].numpy()
     rest = model.inverse_transform(model.transform(X[order])) - X[order]
-    assert float((rest**2).mean()) / model.scale_**2 == pytest.approx(min(curve), rel=1e-3)
+    error = float((rest**2).mean()) * model.fitted_.units.scale**2
+    assert error == pytest.approx(min(curve), rel=1e-3)
 
     def kill(done, total, text):
         if done == 48:  # long past the best
@@ -123,13 +127,13 @@ def test_a_killed_training_goes_on_to_the_same_result(X, noise, tmp_path):
 def test_a_training_killed_at_every_save_gets_there(X, tmp_path, monkeypatch):
     whole = Autoencoder(**SMALL).fit(X)
     path, kills = tmp_path / "state", 0
-    save = autoencoder.save_checkpoint
+    save = checkpoints.save_checkpoint
 
     def save_and_die(*args):
         save(*args)
         raise Killed
 
-    monkeypatch.setattr(autoencoder, "save_checkpoint", save_and_die)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save_and_die)
     while True:
         try:
             resumed = Autoencoder(**SMALL).fit(X, checkpoint=path)
@@ -160,11 +164,11 @@ def test_save_and_load(X, tmp_path):
     assert loaded.hidden in ((24,), [24]) and loaded.code_dim == 3
 
 
-@pytest.mark.parametrize("content", [None, b"nonsense"])
-def test_load_refuses_other_files(tmp_path, content):
-    if content is not None:
-        (tmp_path / "f").write_bytes(content)
-    with pytest.raises(ValueError, match="is not an autoencoder"):
+def test_load_refuses_other_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist; it should be an? autoencoder"):
+        Autoencoder.load(tmp_path / "absent")
+    (tmp_path / "f").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="is not an? autoencoder"):
         Autoencoder.load(tmp_path / "f")
 
 
@@ -184,18 +188,102 @@ def test_constant_data_and_two_points():
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(np.zeros(5), "X must be a matrix"), (np.zeros((1, 5)), "at least 2 rows"),
-     (np.full((5, 2), np.nan), "X must be finite"), (np.full((5, 2), -np.inf), "10 entries"),
-     (np.array([["a", "b"]] * 3), "X must hold numbers"), (np.zeros((5, 0)), "1 feature")],
+    [(np.zeros(5), "Expected 2D array"), (np.zeros((1, 5)), "minimum of 2 is required"),
+     (np.full((5, 2), np.nan), "NaN"), (np.full((5, 2), -np.inf), "infinity"),
+     (np.array([["a", "b"]] * 3), "could not convert string"), (np.zeros((5, 0)), "0 feature"),
+     (scipy.sparse.eye(5), "Sparse data was passed"),
+     (np.ma.masked_less(np.arange(10.0).reshape(5, 2), 3), "X must not have masked entries; got 3"),
+     (pd.DataFrame({"a": [1.0, None, 2.0]}).astype("Float64"), "NaN")],
 )
 def test_bad_data(bad, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         Autoencoder(**SMALL).fit(bad)
 
 
 def test_wrong_number_of_features(X):
     model = Autoencoder(**SMALL).fit(X)
-    with pytest.raises(ValueError, match="12 features; got 5"):
+    with pytest.raises(ValueError, match="X has 5 features, but Autoencoder is expecting 12"):
         model.transform(X[:, :5])
     with pytest.raises(ValueError, match="3 features; got 12"):
         model.inverse_transform(X)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be a whole number of 1 or more; got 0"),
+        ({"batch_size": 20.0}, "batch_size must be a whole number"),
+        ({"code_dim": 2.5}, "code_dim must be a whole number"),
+        ({"hidden": ()}, "hidden must be one or more sizes"),
+        ({"lr": float("inf")}, "lr must be positive; got inf"),
+        ({"input_noise": 1.0}, "input_noise must be 0 or more and below 1"),
+        ({"validation_fraction": 1.5}, "validation_fraction must be above 0 and below 1"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"device": "nowhere"}, "device must be one that torch can use here; got 'nowhere'"),
+    ],
+)
+def test_bad_settings_are_named(X, changes, message):
+    with pytest.raises(ValueError, match=message):
+        Autoencoder(**SMALL | changes).fit(X)
+
+
+def test_not_fitted_is_said(X):
+    for call in (Autoencoder().transform, Autoencoder().inverse_transform, Autoencoder().save):
+        with pytest.raises(NotFittedError):
+            call(X)
+
+
+@pytest.mark.parametrize("place", [1e8, -1e12])
+@pytest.mark.parametrize("unit", [1.0, 1e18, 1e-25])
+def test_data_far_from_zero_and_in_any_units_have_the_same_codes(X, place, unit):
+    """Shifted in float64 before anything is rounded (X was cut to float32 first, and lost)."""
+    X = np.round(X.astype(np.float64) * 64) / 64  # so that the shift is exact
+    here = Autoencoder(**SMALL | {"epochs": 30}).fit(X)
+    there = Autoencoder(**SMALL | {"epochs": 30}).fit((X + place) * unit)
+    assert there.values_["heldout_error"] == pytest.approx(here.values_["heldout_error"], rel=1e-3)
+    np.testing.assert_allclose(there.transform((X + place) * unit), here.transform(X), atol=1e-3)
+    back = there.inverse_transform(there.transform((X + place) * unit)) / unit - place
+    np.testing.assert_allclose(back, here.inverse_transform(here.transform(X)), atol=0.05)
+
+
+def test_a_diverged_training_is_an_error(X):
+    with pytest.raises(FloatingPointError, match="the training diverged.*smaller lr"):
+        Autoencoder(**SMALL | {"lr": 1e30}).fit(X)
+
+
+def test_columns_are_known_by_name(X):
+    frame = pd.DataFrame(X, columns=[f"c{i}" for i in range(12)])
+    model = Autoencoder(**SMALL).fit(frame)
+    with pytest.raises(ValueError, match="feature names"):
+        model.transform(frame[frame.columns[::-1]])
+    assert list(model.get_feature_names_out()) == ["autoencoder0", "autoencoder1", "autoencoder2"]
+
+
+def test_what_is_fitted_does_not_follow_the_settings(X, tmp_path):
+    model = Autoencoder(**SMALL).fit(X)
+    codes = model.transform(X)
+    model.set_params(code_dim=5, hidden=(3,), random_state=9)
+    assert np.array_equal(model.transform(X), codes)
+    model.save(tmp_path / "ae")
+    assert np.array_equal(Autoencoder.load(tmp_path / "ae").transform(X), codes)
+    with pytest.raises(ValueError):
+        model.fit(np.full((5, 3), np.nan))
+    assert np.array_equal(model.transform(X), codes)  # a fit that fails leaves no trace
+
+
+def test_modes_of_torch_around_it_change_nothing(X):
+    expected = Autoencoder(**SMALL).fit(X).transform(X)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert np.array_equal(Autoencoder(**SMALL).fit(X).transform(X), expected)
+    finally:
+        torch.set_default_dtype(before)
+    for mode in (torch.no_grad(), torch.inference_mode(), torch.autocast("cpu", torch.bfloat16)):
+        with mode:
+            assert np.array_equal(Autoencoder(**SMALL).fit(X).transform(X), expected)
+
+
+def test_random_state_none_draws_anew(X):
+    one, other = (Autoencoder(**SMALL | {"random_state": None}).fit(X) for _ in range(2))
+    assert not np.array_equal(one.transform(X), other.transform(X))

@@ -13,8 +13,8 @@ from mixnet_core.memberships import (
     memberships,
     mixture_log_likelihood,
     rearrange,
+    update_priors,
 )
-from mixnet_core.training import update_priors
 
 getcontext().prec = 40  # its exponents reach 10^±999999: products of likelihoods do not underflow
 
@@ -100,13 +100,15 @@ def test_no_prior_falls_below_the_share_of_one_point(g):
     priors = update_priors(log_lik, torch.tensor([0.5, 0.5, 0.0]))
     assert float(priors[2]) == pytest.approx(1 / 50 / (1 + 1 / 50), rel=1e-5)
     assert float(priors.sum()) == pytest.approx(1, abs=1e-6)
+    assert float(update_priors(log_lik, torch.tensor([0.5, 0.5, 0.0]), floor=0)[2]) == 0  # paper
     log_lik[:10, 2] += 2000  # ten points come back to it, from that floor
     assert float(update_priors(log_lik, priors)[2]) == pytest.approx(10 / 50, rel=1e-4)
 
 
-def test_rearrange_puts_argmax_groups_together(g):
+@pytest.mark.parametrize("order_of_networks", ["columns", "random"])
+def test_rearrange_puts_argmax_groups_together(g, order_of_networks):
     log_lik = likelihoods(g, n=503, k=5)
-    order = rearrange(log_lik, g)
+    order = rearrange(log_lik, g, order_of_networks)
     assert sorted(order.tolist()) == list(range(503))
     groups = log_lik.argmax(1)[order]
     changes = int((groups[1:] != groups[:-1]).sum())
@@ -130,10 +132,17 @@ def test_rearrange_ignores_the_order_of_the_file(g):
     assert max(counts.values()) < 2 * min(counts.values())
 
 
-def test_the_last_group_is_not_always_the_same(g):
+def test_networks_come_in_the_order_of_the_columns(g):
+    """§3.1: the first N_1 rows have their maximum in the first column, and so on."""
+    log_lik = likelihoods(g, n=200, k=4)
+    groups = log_lik.argmax(1)[rearrange(log_lik, g)]
+    assert torch.equal(groups, groups.sort().values)
+
+
+def test_at_random_the_last_group_is_not_always_the_same(g):
     """Otherwise one network would always get the incomplete batch that is left out."""
     log_lik = torch.eye(3).repeat(20, 1)
-    last = Counter(int(rearrange(log_lik, g)[-1]) % 3 for _ in range(300))
+    last = Counter(int(rearrange(log_lik, g, "random")[-1]) % 3 for _ in range(300))
     assert set(last) == {0, 1, 2} and min(last.values()) > 60
 
 

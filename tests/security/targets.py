@@ -333,7 +333,7 @@ def _checkpoint(_=None):
 
 
 def _core_checkpoint(path):
-    from mixnet_core.checkpoints import load_checkpoint
+    from mixnet_core.files.checkpoints import load_checkpoint
 
     found = load_checkpoint(path)
     assert found is None or isinstance(found, dict), type(found)
@@ -365,7 +365,7 @@ def _points(d=4):
 def _mixture():
     from mixnet_core.mixture import MixtureOfNetworks
 
-    return MixtureOfNetworks(n_components=2, structure="2-3-4", t1=1, t2=1, min_updates=0,
+    return MixtureOfNetworks(n_components=2, structure="2-3-4", recipe="mixnet", t1=1, t2=1,
                              batch_size=10, n_samples=20, n_final_samples=20, validation_size=0.2,
                              random_state=0).fit(_points(), init_labels=np.arange(40) % 2)
 
@@ -396,7 +396,7 @@ def _plain_model(_=None):
 
 
 def _load_plain(path):
-    from mixnet_core.storage import load_model
+    from mixnet_core.files.storage import load_model
 
     load_model(path, "of a test", 1)
 

@@ -6,10 +6,10 @@ import torch
 from sklearn.datasets import make_blobs
 
 from benchmarks.exhibits.ablations import OneNetwork, Unscaled, Unsorted, n_weights, widened
-from mixnet_core import memberships, training
+from mixnet_core import em, memberships, optimizers
 from mixnet_core.mixture import MixtureOfNetworks
 
-SMALL = dict(n_components=3, structure="2-8-12-2", t1=3, t2=4, min_updates=0, batch_size=10,
+SMALL = dict(n_components=3, structure="2-8-12-2", recipe="mixnet", t1=3, t2=4, batch_size=10,
              n_samples=40, n_final_samples=60, random_state=1)
 
 
@@ -22,14 +22,14 @@ def points():
 def batches_of(estimator, X, y, monkeypatch):
     """Points (n, B, p) and update factors (n,) of all batches of each iteration of Algorithm 2."""
     seen = []
-    run = training.BankTrainer.run
+    run = optimizers.BankTrainer.run
 
     def spy(self, x, queues, factors):
         seen.append((x[torch.cat(queues)], torch.cat(factors)))
         return run(self, x, queues, factors)
 
     with monkeypatch.context() as context:
-        context.setattr(training.BankTrainer, "run", spy)
+        context.setattr(optimizers.BankTrainer, "run", spy)
         estimator.fit(X, init_labels=y)
     return seen[estimator.values_["t1"]:]
 
@@ -41,7 +41,7 @@ def test_unsorted_batches_mix_the_clusters(points, monkeypatch):
         batches = torch.cat([x for x, _ in batches_of(cls(**SMALL), X, y, monkeypatch)])
         spread[cls] = float(batches.var(1).mean() / batches.flatten(0, 1).var(0).mean())
     assert spread[MixtureOfNetworks] < 0.6 < 0.8 < spread[Unsorted]
-    assert training.rearrange is memberships.rearrange  # back in its place
+    assert em.rearrange is memberships.rearrange  # back in its place
 
 
 def test_unscaled_updates_count_in_full(points, monkeypatch):
@@ -51,7 +51,7 @@ def test_unscaled_updates_count_in_full(points, monkeypatch):
     full = torch.cat([f for _, f in batches_of(Unscaled(**settings), X, y, monkeypatch)])
     assert bool((full == 1).all()) and bool((plain < 1).any())
     assert float(plain.min()) >= 0.001  # the threshold holds in both
-    assert training.batch_memberships is memberships.batch_memberships
+    assert em.batch_memberships is memberships.batch_memberships
 
 
 def test_without_algorithm_2_nothing_is_ablated(points):

@@ -17,15 +17,15 @@ ROOT = Path(benchmarks.__file__).parent.parent
 # name -> (file, text there, text in its stead)
 PLANTS = {
     "wrong sign of the MMD": (
-        "mixnet_core/objectives.py",
-        "return (yy - n * diagonal) / (n * (n - 1)) - 2 * xy / n",
-        "return 2 * xy / n - (yy - n * diagonal) / (n * (n - 1))"),
+        "mixnet_core/mmd.py",
+        "return torch.bmm(total, u).sub_(total.sum(2, keepdim=True) * y)",
+        "return -torch.bmm(total, u).sub_(total.sum(2, keepdim=True) * y)"),
     "width not in units of the clusters": (
-        "mixnet_core/objectives.py",
-        "_gaussian(a, b, [m * self.scale for m in self.widths])",
-        "_gaussian(a, b, list(self.widths))"),
+        "mixnet_core/mmd.py",
+        "return [((m * scale) ** 2, (m * scale) ** 2, 1.0) for m in self.widths]",
+        "return [(m**2, m**2, 1.0) for m in self.widths]"),
     "memberships ignored": (
-        "mixnet_core/training.py",
+        "mixnet_core/em.py",
         "m = batch_memberships(log_lik, priors, batches.to(log_lik.device)).cpu()",
         "m = torch.ones(n_batches, trainer.bank.n_components)"),
 }

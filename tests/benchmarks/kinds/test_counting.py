@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from benchmarks.kinds import counting
 from benchmarks.report import knee
 
-METHOD = {"estimator": "mixnet_core.components:evaluation_graph"}
+METHOD = {"estimator": "mixnet_core.choosing.components:evaluation_graph"}
 
 
 def cell(seed):

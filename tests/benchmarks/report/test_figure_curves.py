@@ -26,7 +26,7 @@ def trained():
     X, y = make_blobs(200, 2, centers=3, cluster_std=2.5, random_state=1)
     start = np.random.default_rng(0).permutation(y)
     start[:150] = y[:150]
-    model = MixtureOfNetworks(3, "2-8-12-2", t1=2, t2=21, min_updates=0, batch_size=10,
+    model = MixtureOfNetworks(3, "2-8-12-2", "mixnet", t1=2, t2=21, min_updates=0, batch_size=10,
                               n_samples=40, n_final_samples=50, patience=99, random_state=0)
     model.fit(X.astype(np.float32), init_labels=start)
     return y, start, model

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.report import knee
-from mixnet_core.components import Knee, Suggestion
+from mixnet_core.choosing.components import Knee, Suggestion
 
 K = np.arange(2, 13)
 GRAPHS = np.stack([100 / K + r for r in range(3)])

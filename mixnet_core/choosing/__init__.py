@@ -1,0 +1,1 @@
+"""Choices before the training: how many components, and which start."""

@@ -1,0 +1,1 @@
+"""Files of models and trainings: written whole or not at all, read without pickle."""

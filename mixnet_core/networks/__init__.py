@@ -1,0 +1,1 @@
+"""Networks besides the paper's dense ones: convolutional ones, and any torch module."""
