@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mixnet_core import recipes
 from mixnet_core.bank import make_bank
 from mixnet_core.data import checks
 from mixnet_core.data.labels import (
@@ -20,6 +19,7 @@ from mixnet_core.data.labels import (
 )
 from mixnet_core.data.loaders import Spool, as_matrix, in_order, is_loader
 from mixnet_core.data.points import LIMITS, Points, Units, blocks, on_disk
+from mixnet_core.training import recipes
 from mixnet_core.training.fitted import streams
 from mixnet_core.training.session import Session
 from mixnet_core.widths import cluster_scale

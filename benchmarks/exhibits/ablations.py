@@ -15,7 +15,7 @@ import torch
 
 from mixnet_core.memberships import batch_memberships
 from mixnet_core.mixture import MixtureOfNetworks
-from mixnet_core.recipes import resolve
+from mixnet_core.training.recipes import resolve
 
 
 class _Replaced(MixtureOfNetworks):

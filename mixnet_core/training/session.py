@@ -2,29 +2,27 @@
 
 import math
 import time
-import warnings
 from dataclasses import dataclass
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from mixnet_core.bank import GeneratorBank
 from mixnet_core.data.labels import UNLABELLED, hold
 from mixnet_core.data.points import Points
-from mixnet_core.em import Watch, dead_components, taken_over, train
+from mixnet_core.em import train
 from mixnet_core.likelihood import KernelLikelihood, Noise, log_likelihood
-from mixnet_core.linear import KernelSums, estimate, frames, linear_stage
-from mixnet_core.memberships import memberships, mixture_log_likelihood
 from mixnet_core.mmd import GaussianMMD, SmoothedMMD
 from mixnet_core.optimizers import OPTIMIZERS, BankTrainer
 from mixnet_core.training.curves import Curves
-from mixnet_core.training.fitted import Fitted, final_samples, streams
-from mixnet_core.widths import Clusters, choose_batch_size, choose_widths
+from mixnet_core.training.fitted import Fitted, streams
+from mixnet_core.training.kernels import KernelSums
+from mixnet_core.training.result import result
+from mixnet_core.training.start import Start, start_at_clusters
+from mixnet_core.training.watch import Watch
+from mixnet_core.widths import choose_batch_size, choose_widths
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
-LINEAR_SHARE = 0.3  # of a standard deviation that linear paths start with; the kernel has the rest
-MOST_POINTS = 50_000  # that the linear stage sees
 
 
 @dataclass(frozen=True)
@@ -110,26 +108,24 @@ class Session:
         n_train = len(self.train_rows)
         self.batch_size_1 = choose_batch_size(n_train, k, settings.batch_size, 1.0)
         self.batch_size_2 = choose_batch_size(n_train, k, settings.batch_size, settings.batch_share)
-        self.scale, self.strength = scale, 0.0
+        self.scale = scale
         if earlier is None:
             batches = max(1.0, n_train / k / self.batch_size_1)
             self.t1 = max(settings.t1, math.ceil(settings.min_updates / batches))
-            shares = torch.nn.functional.one_hot(self.labels, k).double()
-            if settings.linear_stage or settings.kernel == "covariance":
-                shares = self._gaussians(shares)
-            counts = shares.sum(0).float().clamp_min(settings.prior_floor)
-            self.priors = (counts / counts.sum()).to(points.device)
-            self._start_networks()
+            begin = start_at_clusters(self, self.labels)
         else:
-            self.t1, self.strength = 0, earlier.strength
-            self.noise = self.base = self.first_noise = earlier.noise.to(points.device)
-            self.priors = priors.to(points.device)
+            self.t1, noise = 0, earlier.noise.to(points.device)
+            begin = Start(
+                self.labels, priors.to(points.device), noise, noise, earlier.strength
+            )
+        self.labels, self.priors, self.strength = begin.labels, begin.priors, begin.strength
+        self.noise = self.base_noise = begin.noise
         self.start_counts = torch.bincount(self.labels, minlength=k)
         self.hard = torch.nn.functional.one_hot(self.labels, k).float().to(points.device)
         self.trainer = BankTrainer(
             bank, self._objective(extra), self._optimizer(), inputs, settings.n_generated
         )
-        self.trainer.objective.noise = self.first_noise
+        self.trainer.objective.noise = begin.objective_noise
         volume = bank.n_outputs * math.log(points.units.scale)
         self.curves = Curves(volume, [m * self.scale for m in settings.mmd_widths])
         self.watch = Watch(
@@ -155,7 +151,7 @@ class Session:
             if state is not None and state.get("signature") == self.signature:
                 self._restore(state)
         train(self)
-        return self._finished()
+        return result(self)
 
     # --- the steps of em.train ----------------------------------------------------------------
 
@@ -200,7 +196,12 @@ class Session:
 
     def likelihood(self, samples: Tensor) -> Tensor:
         """Log-likelihood matrix (n, K); labelled points are held by their component."""
-        return hold(self._log_likelihood(samples), self.known, self.y)
+        return hold(self.plain_likelihood(samples), self.known, self.y)
+
+    def plain_likelihood(self, samples: Tensor) -> Tensor:
+        """Log-likelihood matrix (n, K) as eq. 4 has it, whatever the labels."""
+        parts = [log_likelihood(x, samples, self.noise) for x in self.points.blocks()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def training_rows(self, log_lik: Tensor) -> Tensor:
         """The rows of the points that are trained on."""
@@ -211,8 +212,8 @@ class Session:
         if self.earlier is None and self.settings.kernel != "covariance":
             x = self.points[self.held_out]
             factors = self.settings.likelihood_widths
-            factor, _ = choose_widths(x, samples, self.priors, self.base, factors)
-            self.noise = self.base * factor
+            factor, _ = choose_widths(x, samples, self.priors, self.base_noise, factors)
+            self.noise = self.base_noise * factor
         self.trainer.objective.noise = self.noise
 
     def record(self, samples: Tensor) -> None:
@@ -273,60 +274,6 @@ class Session:
 
     # --- parts ----------------------------------------------------------------------------------
 
-    def _gaussians(self, shares: Tensor) -> Tensor:
-        """Memberships (N, K) of the training points; the linear stage moves the hard clusters.
-
-        Sets the Gaussians at which networks and kernels start. Labelled points stay.
-        """
-        settings, k = self.settings, self.settings.n_components
-        n, held = len(self.trained), self.held_out[:MOST_POINTS]
-        some = torch.arange(0, n, max(1, -(-n // MOST_POINTS)))
-        x = self.trained[some].to("cpu", torch.float64)
-        self.strength = x.shape[1] + 2.0
-        if settings.linear_stage:
-            held_out = self.points[held].to("cpu", torch.float64)
-            model = linear_stage(x, held_out, self.labels[some], k)
-            self.strength = model.strength
-            blocks = [b.to("cpu", torch.float64) for b in self.trained.blocks()]
-            shares = torch.cat([model.log_joint(b).softmax(1) for b in blocks])
-            is_known = torch.zeros(len(self.points), dtype=torch.bool)
-            is_known[self.known] = True
-            fixed = is_known[self.train_rows]
-            shares[fixed] = torch.nn.functional.one_hot(self.labels[fixed], k).double()
-            self.labels = shares.argmax(1)
-        self.gaussians = estimate(x, shares[some], self.strength)
-        return shares
-
-    def _start_networks(self) -> None:
-        """Where networks and kernels start, from the initial clusters."""
-        settings, bank, device = self.settings, self.bank, self.points.device
-        k, full = settings.n_components, settings.kernel == "covariance"
-        if full:
-            directions = frames(self.gaussians)
-            share = LINEAR_SHARE if bank.framed else math.sqrt(0.5)
-            left = torch.ones(bank.n_outputs, dtype=torch.float64)
-            left[: bank.n_inputs if bank.framed else None] -= share**2
-            roots = torch.linalg.cholesky((directions * left) @ directions.mT)
-            self.noise = self.base = self.first_noise = Noise(roots).to(device)
-            if bank.framed:
-                bank.set_frames(self.gaussians.means, directions, share)
-        clusters = Clusters.of(self.trained, self.labels, k, bank.n_inputs)
-        if not full:
-            self.noise = self.base = Noise(clusters.noise(settings.kernel, self.scale)).to(device)
-            self.first_noise = self.noise
-            if settings.kernel == "shared":
-                residual = self._mean_residual(clusters)
-                self.first_noise = Noise(torch.full((k,), residual, dtype=torch.float64)).to(device)
-        if bank.output == "linear" and settings.last_layer == "cluster":
-            spreads = clusters.spreads * (math.sqrt(0.5) if full else 1.0)
-            bank.start_at(clusters.centres, spreads, streams(self.seed, 7 + k)[-1])
-
-    def _mean_residual(self, clusters: Clusters) -> float:
-        """One σ for the objective before that of eq. 4 is chosen: root mean square residual."""
-        counts = torch.bincount(self.labels, minlength=self.settings.n_components).double()
-        weights = counts / counts.sum()
-        return float((weights * clusters.residuals.square()).sum().sqrt())
-
     def _objective(self, generator):
         settings, named = self.settings, self.settings.objective
         if named == "mmd":
@@ -353,10 +300,6 @@ class Session:
         if settings.optimizer == "sgd":
             return OPTIMIZERS["sgd"](settings.lr, settings.momentum, settings.weight_decay)
         return OPTIMIZERS["adam"](settings.lr, settings.weight_decay)
-
-    def _log_likelihood(self, samples: Tensor) -> Tensor:
-        parts = [log_likelihood(x, samples, self.noise) for x in self.points.blocks()]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _signature(self, start: Tensor, y: Tensor) -> str:
         from mixnet_core.files.describe import fingerprint
@@ -402,121 +345,3 @@ class Session:
         self.noise = self.trainer.objective.noise = Noise(state["noise"].to(device))
         if state["log_lik"] is not None:
             self.log_lik = state["log_lik"].to(device)
-
-    # --- the end --------------------------------------------------------------------------------
-
-    def _finished(self) -> Fitted:
-        """The state to be kept, by held-out likelihood; warnings where something is wrong."""
-        kept, samples = self._best_state()
-        log_lik = self._log_likelihood(samples)
-        density = mixture_log_likelihood(log_lik, self.priors).double().cpu().numpy()
-        density += self.curves.volume
-        hold(log_lik, self.known, self.y)
-        labels = memberships(log_lik, self.priors).argmax(1).cpu()
-        labels[self.known] = self.y.cpu()
-        counts = torch.bincount(labels[self.train_rows], minlength=self.settings.n_components)
-        self._warn(counts)
-        history, snapshots = self.history, self.curves.snapshots
-        n_iter = self.iteration
-        if self.earlier is not None:
-            history, snapshots = self.curves.after(
-                self.earlier.history, self.earlier.snapshots, self.earlier.n_iter
-            )
-            n_iter += self.earlier.n_iter
-        p = self.points.n_features
-        shared = (self.noise.log_det(p).mean() / p).exp()
-        values = {
-            "heldout_log_likelihood": float(density[self.held_out.numpy()].mean()),
-            "n_held_out": len(self.held_out),
-            "batch_size": int(self.batch_size_1),
-            "batch_size_2": int(self.batch_size_2),
-            "t1": int(self.epoch),
-            "iterations": self.iteration,
-            "kept_iteration": int(kept),
-            "ended_by": self._ended_by(),
-            "cuts": self.watch.cuts_made,
-            "scale": self.scale / self.points.units.scale,
-            "width_ratio": float(shared) / self.scale,
-            "min_prior": float(self.priors.min()),
-            "empty_components": int((torch.bincount(labels, minlength=len(counts)) == 0).sum()),
-            "dead_components": len(dead_components(counts, self.start_counts)),
-        }
-        return Fitted(
-            bank=self.bank,
-            priors=self.priors,
-            noise=self.noise,
-            units=self.points.units,
-            scale=self.scale,
-            samples=samples,
-            seed=self.seed,
-            strength=self.strength,
-            settings=vars(self.settings),
-            history=history,
-            snapshots=snapshots,
-            values=values,
-            n_iter=n_iter,
-            converged=self.watch.saturated,
-            labels=labels.numpy(),
-            log_likelihood=density,
-        )
-
-    def _best_state(self) -> tuple[int, Tensor]:
-        """Go to the state that is kept; its iteration, and samples of its networks.
-
-        The best by smoothed held-out likelihood is kept; the one after Algorithm 1, or before it
-        where it is a linear mixture (-1), instead where held-out points are likelier under it by
-        as many samples.
-        """
-        watch = self.watch
-        if self.settings.keep == "last" or watch.first is None:
-            return self.iteration, self._final_samples()
-        x, found, states = self.points[self.held_out], [], {}
-        for state in (watch.start, watch.first, watch.best):
-            if state is not None:
-                states[state["iteration"]] = state
-        for state in states.values():
-            self.return_to(state)
-            samples = self._final_samples()
-            log_lik = log_likelihood(x, samples, self.noise)
-            value = float(mixture_log_likelihood(log_lik, self.priors).double().mean())
-            found.append((value, state, samples))
-        _, state, samples = max(found, key=lambda entry: entry[0])
-        self.return_to(state)
-        return state["iteration"], samples
-
-    def _final_samples(self) -> Tensor:
-        settings = self.settings
-        return final_samples(self.bank, settings.n_final_samples, self.seed, settings.draws)
-
-    def _ended_by(self) -> str:
-        if self.watch.saturated:
-            return "saturation"
-        return "callback" if self.stopped else "cap"
-
-    def _warn(self, counts: Tensor) -> None:
-        """A ConvergenceWarning with the numbers where T2 ended the fit, or components died."""
-        settings, words = self.settings, []
-        if settings.t2 and self._ended_by() == "cap":
-            words.append(
-                f"Algorithm 2 was ended by t2={settings.t2} iterations before held-out likelihood "
-                f"had saturated (no rise for patience={settings.patience}); raise t2"
-            )
-        dead = dead_components(counts, self.start_counts)
-        if dead:
-            shown = ", ".join(
-                f"{j} ({int(counts[j])} of {int(self.start_counts[j])} points)" for j in dead[:5]
-            )
-            words.append(
-                f"{len(dead)} of {len(counts)} components are dead, with less than a twentieth of "
-                f"the training points that they started with: {shown}"
-                f"{', …' if len(dead) > 5 else ''}"
-            )
-        over = taken_over(counts, self.start_counts)
-        if over and len(counts) > 1:
-            j = over[0]
-            words.append(
-                f"component {j} took over: {int(counts[j])} of {int(counts.sum())} training "
-                f"points, {int(self.start_counts[j])} at the start"
-            )
-        if words:
-            warnings.warn("; ".join(words), ConvergenceWarning, stacklevel=5)

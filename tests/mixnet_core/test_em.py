@@ -8,7 +8,12 @@ import torch
 from torch import nn
 
 from mixnet_core.bank import DenseBank
-from mixnet_core.em import algorithm_1_epoch, algorithm_2_iteration, hard_batches
+from mixnet_core.em import (
+    algorithm_1_epoch,
+    algorithm_2_iteration,
+    hard_batches,
+    running_mean,
+)
 from mixnet_core.memberships import rearrange
 from mixnet_core.mmd import mmd2
 from mixnet_core.optimizers import PADDING, SGD, Adam, BankTrainer
@@ -323,3 +328,9 @@ def test_training_brings_the_samples_to_the_cluster(g):
     samples = trainer.bank.sample(500, g)
     for j in range(2):
         np.testing.assert_allclose(samples[j].mean(0), centres[j], atol=0.04)
+
+
+def test_the_running_mean_is_of_likelihoods(g):
+    old, new = torch.randn(5, 2, generator=g), torch.randn(5, 2, generator=g)
+    torch.testing.assert_close(running_mean(old, new, 0.8).exp(), 0.8 * old.exp() + 0.2 * new.exp())
+    assert running_mean(old, new, 0) is new

@@ -16,7 +16,7 @@ from mixnet_core.likelihood import log_likelihood
 from mixnet_core.memberships import memberships, mixture_log_likelihood
 from mixnet_core.mixture import MixtureOfNetworks
 from mixnet_core.optimizers import SGD, Adam
-from mixnet_core.training import curves, session
+from mixnet_core.training import curves, session, watch
 from mixnet_core.training import fitted as fitted_state
 
 # Everything that a result depends on is stated, so that tuned defaults leave the tests alone.
@@ -167,7 +167,7 @@ def test_a_training_killed_between_the_algorithms(blobs, tmp_path, monkeypatch):
 def test_resuming_keeps_the_patience(blobs, tmp_path, monkeypatch):
     """The stopping rule counts over the interruption."""
     monkeypatch.setattr(session, "SECONDS_BETWEEN_CHECKPOINTS", -1)
-    monkeypatch.setattr(em, "MIN_GAIN", 1e9)
+    monkeypatch.setattr(watch, "MIN_GAIN", 1e9)
     settings = dict(t2=40, patience=5, n_samples=10)
     whole = fitted(*blobs, **settings)
     assert whole.n_iter_ == 1 + 5  # the first value counts as a rise, then five without one
