@@ -8,9 +8,6 @@ import math
 import torch
 from torch import Tensor
 
-from mixnet_core.objectives.base import Objective
-from mixnet_core.objectives.base import shares as shares_of
-
 FLOOR = -87.0  # below, exp is denormal, and slow
 ROOM = 80.0  # exp of so much more than was guessed is still finite
 # A block of the kernel matrix this large stays in a core's second-level cache between the passes.
@@ -191,47 +188,3 @@ def exponents(x: Tensor, y: Tensor, log_scales: Tensor) -> tuple[Tensor, Tensor]
     left = torch.cat([x, x.square().sum(-1, keepdim=True), torch.ones_like(x[..., :1])], -1)
     right = torch.cat([weight * y, -0.5 * weight, constant], -1)
     return left, right.mT
-
-
-class KernelLikelihood(Objective):
-    """The network's own share of the log-likelihood: -mean log (1/S) Σ_r k(x_i, y_r) (ours).
-
-    The kernel is that of eq. 4. Where memberships weigh the points this is the M-step of EM, and
-    S samples stand for the network's distribution.
-    """
-
-    name = "likelihood"
-
-    def __call__(self, x, y, mask, networks) -> Tensor:
-        """Losses without the constants of the kernel, shape (A,)."""
-        self._check_prepared()
-        x, y, log_scales, _ = self._whitened(x, y, networks)
-        left, right = exponents(x, y, log_scales)
-        values = -(left @ right).logsumexp(2) + math.log(y.shape[1])
-        return (values * shares_of(x, mask)).sum(1)
-
-    @torch.no_grad()
-    def gradient(self, x, y, mask, networks) -> Tensor:
-        """Gradient by `y`, in closed form: each sample is pulled by the points that it explains."""
-        noise, p = self._noise(self.n_components), x.shape[2]
-        x, y, log_scales, weight = self._whitened(x, y, networks)
-        left, right = exponents(x, y, log_scales)
-        shares = (left @ right).softmax(2).mul_(shares_of(x, mask).unsqueeze(2)).mT  # (A, S, n)
-        mass, pulled = shares.sum(2, keepdim=True), shares @ x
-        slope = noise.slope((mass * y - pulled) * weight, networks)
-        if not log_scales.shape[2]:
-            return slope
-        distance = shares @ x.square().sum(2, keepdim=True) - 2 * (pulled * y).sum(2, keepdim=True)
-        distance = distance + mass * y.square().sum(2, keepdim=True)
-        return torch.cat([slope, mass * p - distance * weight], 2)
-
-    def _noise(self, n: int) -> Noise:
-        return Noise.of(self.noise, n)
-
-    def _whitened(self, x, y, networks):
-        noise, p = self._noise(self.n_components), x.shape[2]
-        log_scales, y = y[..., p:], y[..., :p]
-        centre = y.detach().mean(1, keepdim=True)
-        x, y = noise.whiten(x - centre, networks), noise.whiten(y - centre, networks)
-        weight = (-2 * log_scales).exp() if log_scales.shape[2] else torch.ones_like(y[..., :1])
-        return x, y, log_scales, weight

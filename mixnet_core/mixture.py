@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mixnet_core.bank import make_bank
 from mixnet_core.data import checks
 from mixnet_core.data.labels import (
     UNLABELLED,
@@ -19,6 +18,7 @@ from mixnet_core.data.labels import (
 )
 from mixnet_core.data.loaders import Spool, as_matrix, in_order, is_loader
 from mixnet_core.data.points import LIMITS, Points, Units, blocks, on_disk
+from mixnet_core.networks.registry import make_bank
 from mixnet_core.training import recipes
 from mixnet_core.training.fitted import streams
 from mixnet_core.training.session import Session
@@ -70,7 +70,7 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         Layer sizes such as ``"10-16-256-256-512-32"``, from random input to output; ``x`` as the
         last stands for the number of features, and ``HxWxC`` for a feature map, which makes the
         networks convolutional. A module is copied K times and drawn anew; a callable makes one
-        from a ``torch.Generator``. See :func:`mixnet_core.bank.make_bank`.
+        from a ``torch.Generator``. See :func:`mixnet_core.networks.registry.make_bank`.
     recipe : {"mixnet+", "mixnet"}
         Values of every parameter that is None.
     objective : str, Objective or callable

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from benchmarks import registry
-from mixnet_core.bank import DenseBank, parse_structure
+from mixnet_core.bank import DenseBank
 from mixnet_core.em import hard_batches
 from mixnet_core.mmd import GaussianMMD
+from mixnet_core.networks.structure import parse_structure
 from mixnet_core.optimizers import SGD, BankTrainer
 
 STRUCTURE = "12-64-256-256-512-32"  # of MNIST in datasets.toml

@@ -7,10 +7,10 @@ from sklearn.cluster import KMeans
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import validate_data
 
-from mixnet_core.bank import parse_structure
 from mixnet_core.data import checks
 from mixnet_core.data.loaders import as_matrix
 from mixnet_core.data.points import Units
+from mixnet_core.networks.structure import parse_structure
 
 N_RUNS = 5  # of k-means, where no candidates are given
 NOISE_FLOOR = 1e-3  # smallest noise variance, as a share of the mean variance of a feature

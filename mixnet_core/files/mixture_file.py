@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from mixnet_core.bank import make_bank
 from mixnet_core.data.points import Units
 from mixnet_core.files.storage import load_model, plain, save_model
 from mixnet_core.likelihood import Noise
+from mixnet_core.networks.registry import make_bank
 from mixnet_core.objectives.base import Objective
 from mixnet_core.training.fitted import Fitted, final_samples
 

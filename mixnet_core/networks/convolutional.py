@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mixnet_core.bank import GeneratorBank, he_normal, n_values, parse_structure, zeros
+from mixnet_core.bank import GeneratorBank, he_normal, zeros
+from mixnet_core.networks.structure import n_values, parse_structure
 
 
 class ConvolutionalBank(GeneratorBank):
@@ -27,7 +28,7 @@ class ConvolutionalBank(GeneratorBank):
     ----------
     structure : str
         Such as ``"10-256-4x4x64-8x8x32-16x16x16-32x32"``; see
-        :func:`~mixnet_core.bank.parse_structure`.
+        :func:`~mixnet_core.networks.structure.parse_structure`.
     n_components : int
         K, the number of networks.
     generator : torch.Generator

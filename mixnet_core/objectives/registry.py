@@ -3,11 +3,12 @@
 import copy
 import difflib
 
-from mixnet_core.mmd import GaussianMMD, SmoothedMMD
+from mixnet_core.mmd import GaussianMMD
 from mixnet_core.objectives.adversarial import Adversarial
 from mixnet_core.objectives.base import FunctionObjective, Objective
 from mixnet_core.objectives.kernels import EnergyDistance, RationalQuadraticMMD
 from mixnet_core.objectives.sliced import SlicedWasserstein
+from mixnet_core.objectives.smoothed import SmoothedMMD
 
 OBJECTIVES = {
     kind.name: kind

@@ -108,8 +108,18 @@ def streams(seed: int, n: int, more: tuple[int, ...] = ()) -> list[torch.Generat
     return [torch.Generator().manual_seed(int(s >> np.uint64(1))) for s in seeds]
 
 
+def even_inputs(bank: GeneratorBank, n: int, seed: int) -> Tensor:
+    """n inputs, the same for all networks, that cover [-1, 1] evenly: scrambled Sobol points.
+
+    With them the density of eq. 4 is not random (ours). Shape (K, n, n_inputs).
+    """
+    engine = torch.quasirandom.SobolEngine(bank.n_inputs, scramble=True, seed=seed)
+    z = engine.draw(n, dtype=torch.float32).mul_(2).sub_(1)
+    return z.expand(bank.n_components, n, bank.n_inputs)
+
+
 def final_samples(bank: GeneratorBank, n: int, seed: int, draws: str) -> Tensor:
     """The samples behind the final labels, the same at every call; `draws` "fresh" or "fixed"."""
     if draws == "fixed":
-        return bank.points(bank.even_inputs(n, seed))
+        return bank.points(even_inputs(bank, n, seed))
     return bank.sample(n, streams(seed, 5)[4])

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mixnet_core.bank import OUTPUTS, parse_structure
+from mixnet_core.bank import OUTPUTS
 from mixnet_core.data import checks
 from mixnet_core.data.points import UNITS
 from mixnet_core.memberships import ORDERS
+from mixnet_core.networks.structure import parse_structure
 from mixnet_core.optimizers import OPTIMIZERS
 from mixnet_core.widths import KERNELS
 

@@ -11,11 +11,11 @@ from mixnet_core.bank import GeneratorBank
 from mixnet_core.data.labels import UNLABELLED, hold
 from mixnet_core.data.points import Points
 from mixnet_core.em import train
-from mixnet_core.likelihood import KernelLikelihood, Noise, log_likelihood
-from mixnet_core.mmd import GaussianMMD, SmoothedMMD
+from mixnet_core.likelihood import Noise, log_likelihood
+from mixnet_core.mmd import GaussianMMD
 from mixnet_core.optimizers import OPTIMIZERS, BankTrainer
 from mixnet_core.training.curves import Curves
-from mixnet_core.training.fitted import Fitted, streams
+from mixnet_core.training.fitted import Fitted, even_inputs, streams
 from mixnet_core.training.kernels import KernelSums
 from mixnet_core.training.result import result
 from mixnet_core.training.start import Start, start_at_clusters
@@ -178,7 +178,7 @@ class Session:
         """S samples of every network, (K, S, p): fresh ones, or from inputs that never change."""
         n = self.settings.n_samples
         if self.settings.draws == "fixed":
-            return self.bank.points(self.bank.even_inputs(n, self.seed))
+            return self.bank.points(even_inputs(self.bank, n, self.seed))
         return self.bank.sample(n, self.draws)
 
     def fit_kernels(self, m: Tensor) -> None:
@@ -279,8 +279,12 @@ class Session:
         if named == "mmd":
             objective = GaussianMMD(settings.mmd_widths)
         elif named == "smoothed_mmd":
+            from mixnet_core.objectives.smoothed import SmoothedMMD
+
             objective = SmoothedMMD(settings.mmd_widths)
         elif named == "likelihood":
+            from mixnet_core.objectives.likelihood import KernelLikelihood
+
             objective = KernelLikelihood()
         else:
             from mixnet_core.objectives.registry import make_objective

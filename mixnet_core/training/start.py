@@ -14,6 +14,7 @@ from mixnet_core.widths import Clusters
 
 LINEAR_SHARE = 0.3  # of a standard deviation that linear paths start with; the kernel has the rest
 MOST_POINTS = 50_000  # that the linear stage sees
+N_SAMPLES = 1000  # outputs of a network that is put at a mean and a spread
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def start_at_clusters(session, labels: Tensor) -> Start:
         spreads = clusters.spreads
         if settings.kernel == "covariance":  # the kernel has the other half of the variance
             spreads = spreads * math.sqrt(0.5)
-        s.bank.start_at(clusters.centres, spreads, streams(s.seed, 7 + k)[-1])
+        start_at_moments(s.bank, clusters.centres, spreads, streams(s.seed, 7 + k)[-1])
     return Start(labels, priors, noise, objective_noise, strength)
 
 
@@ -104,6 +105,30 @@ def start_at_gaussians(bank, gaussians: Gaussians) -> Noise:
     if bank.framed:
         bank.set_frames(gaussians.means, directions, share)
     return Noise(torch.linalg.cholesky((directions * left) @ directions.mT))
+
+
+@torch.no_grad()
+def start_at_moments(bank, centres: Tensor, spreads: Tensor, generator: torch.Generator) -> None:
+    """Give the outputs of each linear network a mean and a spread.
+
+    Parameters
+    ----------
+    bank : GeneratorBank
+    centres : Tensor, shape (K, n_outputs)
+    spreads : Tensor, shape (K,)
+        Standard deviation of a feature, root of the mean over the features.
+    generator : torch.Generator
+        Draws the inputs on which the outputs as they are now are measured.
+    """
+    weight, offset = bank.last_layer()
+    now = bank.sample(N_SAMPLES, generator)[..., : bank.n_outputs]
+    factor = (spreads / now.var(1).mean(1).sqrt().clamp_min(1e-12)).to(now)
+    if weight is None:
+        factor = torch.ones_like(factor)
+    else:
+        weight.mul_(factor.view(-1, *[1] * (weight.dim() - 1)))
+    shift = centres.to(now) - factor.unsqueeze(1) * (now.mean(1) - offset[:, 0])
+    offset.copy_(shift.unsqueeze(1))
 
 
 def mean_residual(clusters: Clusters, counts: Tensor) -> float:

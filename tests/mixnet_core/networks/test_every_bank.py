@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from mixnet_core.bank import DenseBank, make_bank
+from mixnet_core.bank import DenseBank
 from mixnet_core.em import algorithm_1_epoch, algorithm_2_iteration, hard_batches
 from mixnet_core.mmd import mmd2
 from mixnet_core.networks.convolutional import ConvolutionalBank
 from mixnet_core.networks.modules import ModuleBank
+from mixnet_core.networks.registry import make_bank
 from mixnet_core.optimizers import PADDING, SGD, Adam, BankTrainer
 
 WIDTHS = [0.3, 0.9]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mixnet_core.mixture import MixtureOfNetworks
-from mixnet_core.mmd import GaussianMMD, SmoothedMMD
+from mixnet_core.mmd import GaussianMMD
+from mixnet_core.objectives.smoothed import SmoothedMMD
 
 NETWORKS = torch.arange(2)
 
