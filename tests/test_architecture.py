@@ -75,6 +75,14 @@ def test_kinds_are_asked_and_not_named_elsewhere():
     assert not found
 
 
+def test_one_module_writes_files_whole():
+    """Temporary files that take their final name in one step: `records/whole.py` alone has them."""
+    calls = re.compile(r"mkstemp|NamedTemporaryFile|os\.(replace|rename|link)\(|\.rename\(")
+    found = [name(path) for path in FILES if path.is_relative_to(ROOT / "benchmarks")
+             and calls.search(path.read_text(encoding="utf-8"))]
+    assert found == ["benchmarks/records/whole.py"]
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "baselines" / "clustering").rglob("*.py")), ids=name)
 def test_clustering_baselines_do_not_import_torch(path):

@@ -2,14 +2,13 @@
 
 import hashlib
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.datasets.errors import DatasetError
 from benchmarks.records.wellformed import load_arrays
+from benchmarks.records.whole import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -87,19 +86,8 @@ def store(path, X, y, digest):
 
     A cache that cannot be written is no reason to stop: it is logged.
     """
-    path = Path(path)
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.",
-                                             suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, X=X, y=y, content_hash=np.array(digest))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        write_atomic(Path(path), lambda handle: np.savez(handle, X=X, y=y,
+                                                         content_hash=np.array(digest)))
     except OSError as error:
         log.warning("%s: parsed arrays not cached (%s)", path, error)
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

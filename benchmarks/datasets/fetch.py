@@ -7,8 +7,6 @@ process or a second process doing the same behaves.
 import http.client
 import io
 import logging
-import os
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.datasets.errors import DatasetError, DownloadError
 from benchmarks.datasets.rawfile import OF_CONTENT, OF_FILE, SUFFIXES, find, mismatch, read
+from benchmarks.records.whole import draft
 
 log = logging.getLogger(__name__)
 BLOCK = 1 << 16
@@ -91,28 +90,22 @@ def fetch(entry, folder, *, tries=3, wait=1.0, timeout=30.0, sleep=time.sleep):
 
 def _from_mirror(url, entry, wanted, tries, wait, timeout, sleep):
     for attempt in range(1, tries + 1):
-        handle, temporary = tempfile.mkstemp(dir=wanted.parent, prefix=f".{wanted.name}.",
-                                             suffix=".part")
         try:
-            with os.fdopen(handle, "wb") as stream:
-                _stream(url.partition("#")[0], stream, timeout)
-                stream.flush()
-                os.fsync(stream.fileno())
-            member = url.partition("#")[2]
-            if member:
-                _unpack(temporary, member)
-            verify(temporary, entry)
-            target = wanted.parent / _published_name(wanted.name, temporary)
-            os.chmod(temporary, 0o644)  # mkstemp makes it private; a shared cache is not
-            os.replace(temporary, target)
-            return target
+            with draft(wanted.parent) as new:
+                _stream(url.partition("#")[0], new.handle, timeout)
+                new.finish()
+                member = url.partition("#")[2]
+                if member:
+                    _unpack(new.path, member)
+                verify(new.path, entry)
+                target = wanted.parent / _published_name(wanted.name, new.path)
+                new.replace(target)
+                return target
         except _Interrupted as reason:
             if attempt == tries:
                 raise _Refused(f"{reason} ({tries} attempts)") from reason
             log.info("%s: %s; trying again", url, reason)
             sleep(wait * 2 ** (attempt - 1))
-        finally:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _stream(url, stream, timeout):

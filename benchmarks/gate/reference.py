@@ -10,8 +10,8 @@ import csv
 import io
 from pathlib import Path
 
-from benchmarks.records.files import write_atomic
 from benchmarks.records.provenance import PACKAGES
+from benchmarks.records.whole import write_atomic
 
 MACHINE = ("cpu", "python", *PACKAGES)
 DIGITS = 6  # decimals that are kept, and that a run is rounded to before it is compared

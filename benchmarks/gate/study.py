@@ -21,7 +21,8 @@ from scipy.stats import t as student
 
 from benchmarks import registry
 from benchmarks.gate.rule import moderated_t, together
-from benchmarks.records.files import canonical_json, write_atomic
+from benchmarks.records.files import canonical_json
+from benchmarks.records.whole import write_atomic
 from benchmarks.report.plot import COLOURS, canvas, save
 
 REPEATS = 20_000  # simulated runs: the standard error of a power of 80% is 0.3%

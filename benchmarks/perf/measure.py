@@ -17,7 +17,7 @@ import psutil
 import torch
 
 from benchmarks.records import provenance
-from benchmarks.records.files import write_atomic
+from benchmarks.records.whole import write_atomic
 
 RESULTS = provenance.ROOT / "results" / "perf"
 SQUARE = 2048  # rows of the matrices whose product is the yardstick

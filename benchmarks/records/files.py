@@ -7,13 +7,13 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.records import wellformed
+from benchmarks.records.whole import write_atomic
 
 _SINGLE = "__array__"
 
@@ -55,22 +55,6 @@ def file_lock(path: Path, wait: bool = True):
             yield False
             return
         yield True
-
-
-def write_atomic(path: Path, write) -> None:
-    """Call ``write(binary_handle)`` on a temporary file, sync it and move it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            write(handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def save_array(path: Path, array) -> None:

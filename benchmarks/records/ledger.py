@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.records.files import canonical_json, short_hash
+from benchmarks.records.whole import sync_folder
 
 NAME = "verified.jsonl"
 
@@ -135,11 +136,7 @@ class Ledger:
             except OSError:
                 handle.truncate(size)
                 raise
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
     def reached(self, key: str, modules: dict[str, str]) -> Iterator[dict[str, str]]:
         """Fingerprints whose code gives the same bits for a cell: its own first, then onwards."""

@@ -30,6 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUMBING = ("benchmarks.records", "benchmarks.run", "benchmarks.report", "benchmarks.cli",
             "benchmarks.registry", "benchmarks.stanzas", "benchmarks.metrics")
 COUNTED = ("benchmarks.records.purity",)  # part of what exhibits compute
+# They only look up other modules by name, which are listed if a cell used them: another kind in the
+# list changes no cell.
+LOOKUPS = ("benchmarks.kinds",)
 # What turns files into arrays, which loading compares with the content hash that names the cell:
 # where there is one, another reader cannot change what a cell gets. What compares is trusted.
 READERS, TRUSTED = "benchmarks.datasets.", ("benchmarks.datasets.core", "benchmarks.datasets.cache")
@@ -208,6 +211,8 @@ def imported_modules(*also: str, pinned: bool = False) -> dict[str, str]:
         name = getattr(spec, "name", None) or name  # one module may stand under several
         if name in found or name == "__main__" or not isinstance(path, str):
             continue
+        if spec is None and not os.path.exists(path):  # made while running: torch's "_classes.py"
+            continue
         _check_home(name, path)
         if name.partition(".")[0] not in own and installed(path):
             continue
@@ -220,6 +225,8 @@ def counts(name: str, pinned: bool) -> bool:
     """Whether a module of a fingerprint can change a cell's numbers; `imported_modules`."""
     if name in COUNTED:
         return True
+    if name in LOOKUPS:
+        return False
     if pinned and name.startswith(READERS) and name not in TRUSTED:
         return False
     return not any(name == plumbing or name.startswith(plumbing + ".") for plumbing in PLUMBING)

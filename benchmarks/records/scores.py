@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.records import files, metrics, provenance
 from benchmarks.records.purity import contingency
 from benchmarks.records.store import Store
+from benchmarks.records.whole import write_atomic
 
 NAME = "scores.json"
 
@@ -96,7 +97,7 @@ class Scores:
     def save(self) -> None:
         """Write what is known, whole or not at all."""
         text = json.dumps(self._known, indent=0, sort_keys=True).encode()
-        files.write_atomic(self.path, lambda handle: handle.write(text))
+        write_atomic(self.path, lambda handle: handle.write(text))
 
 
 def scorable(record: dict) -> bool:

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from benchmarks.records import provenance
 from benchmarks.records.files import short_hash
 from benchmarks.records.ledger import Ledger
 from benchmarks.records.wellformed import DEFAULTS, flaw, load_arrays
+from benchmarks.records.whole import write_new
 
 SCHEMA = 1  # of the layout that is written; those before it are read
 STATUSES = ("done", "timeout", "killed", "diverged", "error", "skipped", "interrupted", "no data")
@@ -197,34 +197,12 @@ class Store:
             if payload is not None:
                 name = f"{key}-{attempt}.npz"
                 whole["arrays"] = {"file": name, "sha256": hashlib.sha256(payload).hexdigest()}
-                if not _link_new(folder / name, payload):
+                if not write_new(folder / name, payload):
                     continue
             whole.setdefault("arrays", None)
             text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-            if _link_new(folder / f"{key}-{attempt}.json", text.encode()):
+            if write_new(folder / f"{key}-{attempt}.json", text.encode()):
                 return whole
-
-
-def _link_new(path: Path, payload: bytes) -> bool:
-    """Create `path` with `payload` in one step; False if it exists already."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(payload)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.chmod(temporary, 0o644)
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        os.unlink(temporary)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True
 
 
 def _plain_json(data: bytes):

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks import kinds, registry
-from benchmarks.records.files import write_atomic
+from benchmarks.records.whole import write_atomic
 from benchmarks.report import notes, stats
 from benchmarks.report.summary import METRICS, spaces
 

@@ -20,8 +20,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from benchmarks.records.files import write_atomic
 from benchmarks.records.store import default_results
+from benchmarks.records.whole import write_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = {

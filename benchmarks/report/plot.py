@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.records.files import write_atomic
+from benchmarks.records.whole import write_atomic
 
 # Okabe and Ito's palette, told apart by all common forms of colour blindness; hatches tell the
 # bars apart in print as well.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.records.files import write_atomic
+from benchmarks.records.whole import write_atomic
 
 #: What a reader of seconds must know: cells may have run beside others.
 SHARED = ("A run that shared its machine took longer than its processor time, which its record has "

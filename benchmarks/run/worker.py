@@ -145,13 +145,8 @@ def compute(job: dict, record: dict) -> dict:
     """Run the job's cell; fills `record` and returns the arrays to keep beside it."""
     from benchmarks import kinds
     from benchmarks.kinds import base
-    from benchmarks.records.files import (
-        array_hash,
-        canonical_json,
-        save_array,
-        short_hash,
-        write_atomic,
-    )
+    from benchmarks.records.files import array_hash, canonical_json, save_array, short_hash
+    from benchmarks.records.whole import write_atomic
 
     cell, method, stanza = job["cell"], job["method"], job["data"]
     kind = kinds.of(method)

@@ -246,7 +246,7 @@ def test_a_wrong_folder_is_refused(box, capsys, name):
 def test_an_interrupted_merge_leaves_no_half_record(pair, monkeypatch):
     """Stopped before each of the eight files that four records are."""
     pair.there(["flat"], ["kmeans"], "0-3")
-    link = recording._link_new
+    link = recording.write_new
     for at in range(8):
         target, calls = pair.root / f"target{at}", []
 
@@ -256,10 +256,10 @@ def test_an_interrupted_merge_leaves_no_half_record(pair, monkeypatch):
                 raise KeyboardInterrupt
             return link(path, payload)
 
-        monkeypatch.setattr(recording, "_link_new", failing)
+        monkeypatch.setattr(recording, "write_new", failing)
         with pytest.raises(KeyboardInterrupt):
             merging.merge(Store(target), [pair.away])
-        monkeypatch.setattr(recording, "_link_new", link)
+        monkeypatch.setattr(recording, "write_new", link)
         store = Store(target)
         assert len(store.all()) == at // 2 and all(map(store.intact, store.all()))
         assert store.problems == {}
@@ -267,4 +267,4 @@ def test_an_interrupted_merge_leaves_no_half_record(pair, monkeypatch):
         assert (merged.added, merged.known) == (4 - at // 2, at // 2)
         assert sorted(map(said, Store(target).all())) == sorted(map(said, Store(pair.away).all()))
         assert len(list((target / "records").rglob("*.npz"))) == 4
-        assert not list(target.rglob("*.tmp"))
+        assert not list(target.rglob(".tmp-*"))

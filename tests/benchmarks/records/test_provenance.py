@@ -6,10 +6,14 @@ import os
 import platform
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import pytest
 
 from benchmarks.records import provenance
+
+ROOT = Path(provenance.ROOT)
 
 BASE = '''
 """Module."""
@@ -84,6 +88,37 @@ def test_readers_count_only_where_no_content_hash_pins_what_they_read():
                                                   "benchmarks.datasets.core"]
     record["cell"]["content_hash"] = "variant:dec"
     assert provenance.changed_modules(record) == sorted(modules)
+
+
+def test_another_kind_in_the_list_makes_no_record_stale_and_another_kind_of_its_own_does():
+    """The list of kinds only looks up a file by name; the file is listed where a cell used it."""
+    names = ("kinds", "kinds.base", "kinds.clustering")
+    record = {"cell": {"content_hash": "00ff"},
+              "provenance": {"modules": {f"benchmarks.{name}": "other" for name in names}}}
+    assert provenance.changed_modules(record) == ["benchmarks.kinds.base",
+                                                  "benchmarks.kinds.clustering"]
+    code = ("import json\nfrom benchmarks import kinds\nfrom benchmarks.records import provenance\n"
+            "kinds.get('counting')\nprint(json.dumps(provenance.imported_modules()))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    found = {name for name in json.loads(done.stdout) if name.startswith("benchmarks.kinds")}
+    assert found == {"benchmarks.kinds.base", "benchmarks.kinds.counting"}
+
+
+def test_modules_that_are_no_files_are_left_out(monkeypatch, tmp_path):
+    """torch makes modules while running whose ``__file__``, such as "_ops.py", is nowhere."""
+    monkeypatch.chdir(ROOT)  # where such a name would be taken for a file of the checkout
+    made, real = types.ModuleType("made.up"), types.ModuleType("helper_of_mine")
+    made.__file__ = "_ops.py"
+    (tmp_path / "helper_of_mine.py").write_text("x = 1")
+    real.__file__ = str(tmp_path / "helper_of_mine.py")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "made.up", made)
+    monkeypatch.setitem(sys.modules, "helper_of_mine", real)
+    found = provenance.imported_modules()
+    assert "helper_of_mine" in found and "_ops.py" not in found and "made.up" not in found
+    torch = pytest.importorskip("torch")
+    assert not os.path.exists(torch.ops.__file__)  # else this test has nothing to show
+    assert provenance.MISSING not in found.values()
 
 
 def test_plumbing_and_metrics_do_not_count_and_the_purity_of_exhibits_does():

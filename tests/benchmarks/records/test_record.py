@@ -37,13 +37,13 @@ def test_attempts_stand_beside_each_other(tmp_path):
     assert [r["status"] for r in found] == ["done", "error"]
     assert store.arrays(found[0])["labels"].tolist() == [0, 1, 1]
     assert store.arrays(found[1]) == {}
-    assert not list(tmp_path.rglob(".*.tmp"))
+    assert not list(tmp_path.rglob(".tmp-*"))
 
 
 def test_nothing_is_overwritten(tmp_path):
     path = tmp_path / "a.json"
-    assert module._link_new(path, b"one")
-    assert not module._link_new(path, b"two")
+    assert module.write_new(path, b"one")
+    assert not module.write_new(path, b"two")
     assert path.read_bytes() == b"one"
 
 

@@ -1,0 +1,98 @@
+"""Files that appear whole or not at all, however the process that writes them ends.
+
+The one place where the harness does so: the bytes go to a temporary file in the same folder, are
+synced, and take their final name in one step. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+class Draft:
+    """A temporary file on its way to a final name.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where the bytes are meanwhile.
+    handle : binary file
+        Open for writing; `place` and `create` close it.
+    """
+
+    def __init__(self, folder: Path):
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".tmp-")
+        self.path, self.handle = Path(name), os.fdopen(descriptor, "wb")
+
+    def finish(self) -> None:
+        """Have the disk take what was written; the file can be looked at, and not added to."""
+        if not self.handle.closed:
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
+            self.handle.close()
+
+    def replace(self, path: Path) -> None:
+        """Take the final name, in place of a file that has it."""
+        self._ready()
+        os.replace(self.path, path)
+
+    def create(self, path: Path) -> None:
+        """Take the final name; FileExistsError if a file has it, which stays as it is."""
+        self._ready()
+        os.link(self.path, path)
+        sync_folder(path.parent)
+
+    def _ready(self) -> None:
+        self.finish()
+        os.chmod(self.path, 0o644)  # mkstemp makes it private; what others read is not
+
+
+@contextlib.contextmanager
+def draft(folder: Path) -> Iterator[Draft]:
+    """A new `Draft` in a folder that is there; its temporary file is gone in the end."""
+    one = Draft(folder)
+    try:
+        yield one
+    finally:
+        with contextlib.suppress(OSError):  # a full disk refuses at closing what it did not take
+            one.handle.close()
+        one.path.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file by ``write(binary_handle)``, in place of one that has its name.
+
+    Raises
+    ------
+    OSError
+        When the disk does not take it; what was there is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with draft(path.parent) as new:
+        write(new.handle)
+        new.replace(path)
+
+
+def write_new(path: Path, payload: bytes) -> bool:
+    """Create a file with `payload` in a folder that is there; False if the name is taken."""
+    with draft(path.parent) as new:
+        new.handle.write(payload)
+        try:
+            new.create(path)
+        except FileExistsError:
+            return False
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk take the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
