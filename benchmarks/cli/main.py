@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         if suite or name in ("data", "doctor", "gate"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name in ("quickstart", "report", "runs", "merge", "gate"):
+        if suite or name in ("quickstart", "report", "runs", "merge", "retire", "gate"):
             sub.add_argument("--results", metavar="DIR",
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -87,6 +87,10 @@ def parser() -> argparse.ArgumentParser:
     merge = command("merge", _merge, "join the records of other results folders to these")
     merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
                        help="a results folder, as another machine left it")
+    retire = command("retire", _retire, "list the attempts that no table and no suite needs any "
+                     "more: superseded, replaced, unasked")
+    retire.add_argument("--delete", action="store_true",
+                        help="delete them; a line of retired.csv says for each where git has it")
     gate = command("gate", _gate, "run a small grid and compare it with the tracked reference")
     gate.add_argument("--update", action="store_true",
                       help="replace the reference by a new run; prints before and after")
@@ -383,6 +387,42 @@ def _merge(args) -> int:
           f"{len(merged.left_out)} left out"
           + (f"; {merged.verified} verifications joined" if merged.verified else ""))
     return 1 if merged.left_out else 0
+
+
+def _retire(args) -> int:
+    from benchmarks.run import retire
+
+    store = Store(args.results)
+    # Which variant of a dataset is meant hangs on records or on the data here: both count.
+    plans = [suite_plan(suite, fast=fast, store=store, recorded=recorded)
+             for suite in registry.suites() for fast in (False, True)
+             for recorded in (False, True)]
+    leaving = retire.choose(plans, store)
+    groups = defaultdict(list)
+    for one in leaving:
+        cell = one.record["cell"]
+        groups[one.why, cell["dataset"], cell["method"], cell["params"].get("space")].append(one)
+    for (why, dataset, method, space), group in sorted(groups.items(), key=str):
+        print(f"{why:<11} {dataset:<12} {method:<24} {space:<5} {len(group):>4} attempts "
+              f"{sum(one.size for one in group) / 1e6:7.2f} MB")
+    size = sum(one.size for one in leaving)
+    if args.delete:
+        try:
+            retire.retire(leaving, store)
+        except retire.NotInHistory as error:
+            print(f"mixnet: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"mixnet: {_near(store.results)}: {error.strerror}; the same command goes on",
+                  file=sys.stderr)
+            return 2
+    _warn(store)
+    for place, problem in store.retired.problems.items():
+        print(f"warning: {place}: {problem}", file=sys.stderr)
+    print(f"{len(leaving)} attempts, {size / 1e6:.1f} MB: "
+          + (f"deleted, and named in {_near(store.retired.path)}" if args.delete else
+             "`mixnet retire --delete` deletes them"))
+    return 0
 
 
 def _gate(args) -> int:

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.records.files import canonical_json, short_hash
-from benchmarks.records.whole import sync_folder
+from benchmarks.records.whole import append_whole
 
 NAME = "verified.jsonl"
 
@@ -120,23 +120,7 @@ class Ledger:
         OSError
             When the disk does not take them; the ledger is as it was.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        payload = "".join(canonical_json(one) + "\n" for one in lines).encode()
-        with open(self.path, "a+b", buffering=0) as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            size = handle.seek(0, os.SEEK_END)
-            if size:
-                handle.seek(size - 1)
-                if handle.read(1) != b"\n":  # what a process left that died while it wrote
-                    payload = b"\n" + payload
-            try:
-                while payload:
-                    payload = payload[handle.write(payload):]
-                os.fsync(handle.fileno())
-            except OSError:
-                handle.truncate(size)
-                raise
-        sync_folder(self.path.parent)
+        append_whole(self.path, "".join(canonical_json(one) + "\n" for one in lines).encode())
 
     def reached(self, key: str, modules: dict[str, str]) -> Iterator[dict[str, str]]:
         """Fingerprints whose code gives the same bits for a cell: its own first, then onwards."""

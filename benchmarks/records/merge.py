@@ -1,6 +1,7 @@
 """Records of other machines' results folders, joined to this one as further attempts.
 
-An attempt that both have is recognised by what it says and not doubled. Attempts are numbered anew;
+An attempt that both have is recognised by what it says and not doubled; one that was retired here
+stays so. Attempts are numbered anew;
 where a record, or a line of the ledger, names another by its number it names the same one as
 before; all else in it stays.
 """
@@ -138,6 +139,7 @@ class _Join:
         self._numbers: dict[tuple[str, int], int | None] = {}  # None: on its way, or left out
         self._here: dict[str, dict[str, list[int]]] = {}
         self._taken: Counter = Counter()
+        self._gone = store.retired.by_hash()
         self._attempts = defaultdict(list)
         for key, attempt in sorted(records):
             self._attempts[key].append(attempt)
@@ -154,6 +156,10 @@ class _Join:
         for earlier in self._attempts[key]:
             if earlier < attempt:
                 self.place(self.records[key, earlier])
+        if (gone := self._retired(record)) is not None:
+            self.known += 1
+            self._numbers[key, attempt] = gone
+            return gone
         whole = self._renumbered(record)
         if whole is None:
             name = f"{record['cell']['dataset']}/{record['cell']['method']}/{key}-{attempt}.json"
@@ -172,17 +178,27 @@ class _Join:
         here = {_said(one) for one in self.store.ledger.lines()}
         new = []
         for one in self.source.ledger.lines():
+            if _said(one) in here:
+                continue
             number = self._number(one["witness"])
             if number is None:
                 self.unverified[f"{ledger.NAME} {one['id']}"] = \
                     "its witness is not there, or is broken"
-            elif _said(one) not in here:
+            else:
                 words = {name: value for name, value in one.items() if name not in ("id", "copies")}
                 new.append(ledger.line(**{**words, "witness": {**one["witness"],
                                                                "attempt": number}}))
         if new:
             self.store.ledger.append(new)
         return len(new)
+
+    def _retired(self, record: dict) -> int | None:
+        """Number of a record that was here and was retired: it does not come back."""
+        if not self._gone:
+            return None
+        name = f"{record['key']}-{record['attempt']}.json"
+        said = (self.source.folder(record["cell"]) / name).read_bytes()
+        return self._gone.get(hashlib.sha256(said).hexdigest())
 
     def _same(self, record: dict) -> int | None:
         """Number of the attempt here that says the same and stands for no other of the source."""

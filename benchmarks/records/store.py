@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.records import provenance
 from benchmarks.records.files import short_hash
 from benchmarks.records.ledger import Ledger
+from benchmarks.records.retired import Retired
 from benchmarks.records.wellformed import DEFAULTS, flaw, load_arrays
 from benchmarks.records.whole import write_new
 
@@ -55,13 +56,15 @@ class Store:
         Files that could not be read (relative path -> what is wrong), found so far.
     ledger : Ledger
         Which code was seen to give the same bits.
+    retired : Retired
+        Attempts that are no longer here.
     """
 
     def __init__(self, results: Path | str | None = None):
         self.results = Path(results) if results is not None else default_results()
         self.root = self.results / "records"
         self.problems: dict[str, str] = {}
-        self.ledger = Ledger(self.results)
+        self.ledger, self.retired = Ledger(self.results), Retired(self.results)
         self._parsed: dict[Path, dict | None] = {}
         self._intact: dict[Path, bool] = {}
 
@@ -190,7 +193,8 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         while True:
             taken = [int(m["attempt"]) for path in folder.glob(f"{key}-*")
-                     if (m := _NAME.match(path.name))] + list(self.ledger.copies(key))
+                     if (m := _NAME.match(path.name))]
+            taken += [*self.ledger.copies(key), *self.retired.numbers(key)]
             attempt = max(taken, default=0) + 1
             whole = {"schema": SCHEMA, "key": key, "attempt": attempt, **record}
             whole.update(key=key, attempt=attempt)

@@ -1,12 +1,14 @@
 """Files that appear whole or not at all, however the process that writes them ends.
 
 The one place where the harness does so: the bytes go to a temporary file in the same folder, are
-synced, and take their final name in one step. Standard library only.
+synced, and take their final name in one step. Lines are added to a ledger all or none. Standard
+library only.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -87,6 +89,32 @@ def write_new(path: Path, payload: bytes) -> bool:
         except FileExistsError:
             return False
     return True
+
+
+def append_whole(path: Path, payload: bytes) -> None:
+    """Add lines to a file, all or none of them, after those that any process has added.
+
+    Raises
+    ------
+    OSError
+        When the disk does not take them; the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b", buffering=0) as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        size = handle.seek(0, os.SEEK_END)
+        if size:
+            handle.seek(size - 1)
+            if handle.read(1) != b"\n":  # what a process left that died while it wrote
+                payload = b"\n" + payload
+        try:
+            while payload:
+                payload = payload[handle.write(payload):]
+            os.fsync(handle.fileno())
+        except OSError:
+            handle.truncate(size)
+            raise
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
