@@ -134,9 +134,12 @@ def test_the_number_of_a_copy_is_never_given_again(tmp_path):
     assert store.write({"cell": cell, "status": "done"})["attempt"] == 5
 
 
-def test_the_tracked_ledger_names_witnesses_and_cells_that_are_on_record():
+def test_the_tracked_ledger_names_witnesses_and_cells_that_are_on_record_or_retired():
     store = Store(provenance.ROOT / "results")
     records = {(record["key"], record["attempt"]) for record in store.all()}
+    gone = {(one["key"], int(one["attempt"])) for one in store.retired.lines()}
+    assert store.retired.problems == {} and not gone & records
+    records |= gone
     keys = {key for key, _ in records}
     lines = store.ledger.lines()
     assert lines and store.ledger.problems == {}
