@@ -4,31 +4,17 @@ import copy
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, clone
-from sklearn.cluster import KMeans
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.utils.validation import check_is_fitted
 
 from mixnet_core.data import checks
-from mixnet_core.data.labels import (
-    UNLABELLED,
-    check_partial_labels,
-    held_out_count,
-    match_names,
-    split,
-)
-from mixnet_core.data.loaders import Spool, as_matrix, in_order, is_loader
-from mixnet_core.data.points import LIMITS, Points, Units, blocks, on_disk
-from mixnet_core.networks.registry import make_bank
+from mixnet_core.data.loaders import as_matrix, as_rows
 from mixnet_core.training import recipes
-from mixnet_core.training.fitted import streams
-from mixnet_core.training.session import Session
-from mixnet_core.widths import cluster_scale
-
-START_ROWS = 200_000  # rows that the initial clustering sees where the data are on disk
+from mixnet_core.training.prepare import prepare
 
 
-def _of_fitted(name: str, doc: str) -> property:
-    return property(lambda self: getattr(self.fitted_, name), doc=doc)
+def _of_fitted(*names: str) -> list[property]:
+    return [property(lambda self, name=name: getattr(self.fitted_, name)) for name in names]
 
 
 class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
@@ -228,62 +214,29 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         random_state=0,
         device="cpu",
     ):
-        self.n_components = n_components
-        self.structure = structure
-        self.recipe = recipe
-        self.objective = objective
-        self.init = init
-        self.units = units
-        self.output = output
-        self.last_layer = last_layer
-        self.kernel = kernel
-        self.likelihood_widths = likelihood_widths
-        self.mmd_widths = mmd_widths
-        self.t1 = t1
-        self.min_updates = min_updates
-        self.t2 = t2
-        self.patience = patience
-        self.keep = keep
-        self.schedule = schedule
-        self.cuts = cuts
-        self.revive = revive
-        self.batch_size = batch_size
-        self.batch_share = batch_share
-        self.n_samples = n_samples
-        self.n_final_samples = n_final_samples
-        self.memory = memory
-        self.optimizer = optimizer
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.order = order
-        self.prior_floor = prior_floor
-        self.threshold = threshold
-        self.linear_stage = linear_stage
-        self.local_scale = local_scale
-        self.batches = batches
-        self.updates = updates
-        self.n_generated = n_generated
-        self.draws = draws
-        self.smoothing = smoothing
-        self.validation_size = validation_size
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
+        self.n_components, self.structure, self.recipe = n_components, structure, recipe
+        self.objective, self.init, self.units = objective, init, units
+        self.output, self.last_layer, self.kernel = output, last_layer, kernel
+        self.likelihood_widths, self.mmd_widths = likelihood_widths, mmd_widths
+        self.t1, self.min_updates, self.t2 = t1, min_updates, t2
+        self.patience, self.keep, self.schedule = patience, keep, schedule
+        self.cuts, self.revive = cuts, revive
+        self.batch_size, self.batch_share = batch_size, batch_share
+        self.n_samples, self.n_final_samples, self.memory = n_samples, n_final_samples, memory
+        self.optimizer, self.lr = optimizer, lr
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.order, self.prior_floor, self.threshold = order, prior_floor, threshold
+        self.linear_stage, self.local_scale = linear_stage, local_scale
+        self.batches, self.updates, self.n_generated = batches, updates, n_generated
+        self.draws, self.smoothing = draws, smoothing
+        self.validation_size, self.warm_start = validation_size, warm_start
+        self.random_state, self.device = random_state, device
 
-    labels_ = _of_fitted("labels", "Component of every training point.")
-    log_likelihood_ = _of_fitted("log_likelihood", "Log density of every training point.")
-    bank_ = _of_fitted("bank", "The networks.")
-    priors_ = _of_fitted("priors", "π.")
-    samples_ = _of_fitted("samples", "Points of each network behind every likelihood.")
-    widths_ = _of_fitted("widths", "σ_j of eq. 4 in the units of X.")
-    scale_ = _of_fitted("data_scale", "w in the units of X.")
-    history_ = _of_fitted("history", "Curves of the training.")
-    snapshots_ = _of_fitted("snapshots", "Labels at every tenth iteration.")
-    values_ = _of_fitted("values", "Scalars worth recording.")
-    converged_ = _of_fitted("converged", "Whether held-out likelihood saturated.")
-    n_iter_ = _of_fitted("n_iter", "Iterations of Algorithm 2.")
-    seed_ = _of_fitted("seed", "Seed of the training.")
+    labels_, log_likelihood_ = _of_fitted("labels", "log_likelihood")
+    bank_, priors_, samples_ = _of_fitted("bank", "priors", "samples")
+    widths_, scale_ = _of_fitted("widths", "data_scale")
+    history_, snapshots_, values_ = _of_fitted("history", "snapshots", "values")
+    converged_, n_iter_, seed_ = _of_fitted("converged", "n_iter", "seed")
 
     def fit(self, X, y=None, init_labels=None, checkpoint=None, progress=None, callbacks=()):
         """Train on X.
@@ -329,93 +282,20 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         UserWarning
             If one feature has nearly all of the variance.
         """
-        settings = recipes.resolve(self.get_params(deep=False))
+        given = self.get_params(deep=False)
+        settings = recipes.resolve(given)
         y, init_labels = as_matrix(y, "y"), as_matrix(init_labels, "init_labels")
-        options = y, init_labels, checkpoint, progress, tuple(callbacks or ())
-        with checks.own_torch_modes():
-            if not is_loader(X):
-                return self._fit(settings, X, *options)
-            if (y is not None or init_labels is not None) and not in_order(X):
-                raise ValueError(
-                    "X must hand out its rows in order where y or init_labels is given: they would "
-                    "not be those of the labels; got a DataLoader with shuffle=True or with a "
-                    "sampler or batch_sampler of its own"
-                )
-            with Spool(X) as rows:
-                return self._fit(settings, rows, *options)
-
-    def _fit(self, settings, X, y, init_labels, checkpoint, progress, callbacks):
+        told = dict(checkpoint=checkpoint, progress=progress, callbacks=tuple(callbacks or ()))
         earlier = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
-        k = settings.n_components
+        labelled = y is not None or init_labels is not None
         checked = copy.copy(self)  # a fit that fails leaves no trace
-        X = checked._checked(X, minimum=2, reset=earlier is None)
-        if len(X) <= k:
-            raise ValueError(f"X needs more rows than n_components={k}; got n_samples = {len(X)}")
-        settings = recipes.for_data(settings, self.get_params(deep=False), X.shape[1])
-        known = check_partial_labels(y, len(X), k)
-        n_held_out = held_out_count(settings.validation_size, len(X), k)
-        seed = checks.check_seed(self.random_state)
-        splits, weights = streams(seed, 2)
-        parts = split(torch.from_numpy(known != UNLABELLED), n_held_out, splits)
-        # A structure that does not fit the data is found before the start is computed.
-        bank = make_bank(
-            settings.structure,
-            k,
-            X.shape[1],
-            weights,
-            settings.output,
-            settings.last_layer == "frame",
-            settings.local_scale,
-        )
-        checks.warn_of_lopsided(X, stacklevel=4)
-        priors = None
-        if earlier is None:
-            units = Units.spread(X, np.sort(parts[1].numpy()))
-            if init_labels is None:
-                start = self._initial_clusters(X, units, seed, k)
-            else:
-                start = checks.check_labels(init_labels, len(X), k)
-        else:
-            if init_labels is not None:
-                raise ValueError("init_labels must be None where warm_start goes on from a fit")
-            bank, priors = self._copied_bank(bank), earlier.priors.clone()
-            units, scale = earlier.units, earlier.scale
-            start = earlier.posterior(earlier.points(X))[0].argmax(1)
-        if (known != UNLABELLED).any():
-            names = match_names(start, known, k)
-            start = np.where(known == UNLABELLED, names[start], known)
-            if earlier is not None:  # networks keep what they have learnt, under their label
-                old = torch.from_numpy(names.argsort()).to(priors.device)
-                priors = priors[old]
-                bank.reorder(old)
-        start, known = torch.from_numpy(start), torch.from_numpy(known)
-        if earlier is None:
-            units, scale = _networks_units(settings, X, units, start, parts[1], splits)
-            if bank.output == "sigmoid" and settings.units == "w":
-                box, margin = Units.box(X), LIMITS[0] / (LIMITS[1] - LIMITS[0])
-                span = units.scale / box.scale
-                low = units.put(box.origin[None])[0] - margin * (LIMITS[1] - LIMITS[0]) * span
-                bank.cover(low, span)
-        fitted = Session(
-            settings,
-            Points(X, units, settings.device),
-            bank.to(settings.device),
-            start,
-            known,
-            seed,
-            parts,
-            scale,
-            earlier,
-            priors,
-            checkpoint,
-            progress,
-            callbacks,
-        ).run()
-        vars(self).update(
-            {name: v for name, v in vars(checked).items() if name in _CHECKED}, fitted_=fitted
-        )
-        if "feature_names_in_" not in vars(checked):
-            vars(self).pop("feature_names_in_", None)
+        with checks.own_torch_modes(), as_rows(X, labelled) as rows:
+            rows = checks.check_rows(checked, rows, minimum=2, reset=earlier is None)
+            session = prepare(given, settings, rows, y, init_labels, earlier, **told)
+            fitted = session.run()  # Algorithms 1 and 2: mixnet_core.em.train
+        vars(self).pop("feature_names_in_", None)
+        vars(self).update({n: v for n, v in vars(checked).items() if n.endswith("_in_")})
+        self.fitted_ = fitted
         return self
 
     def fit_predict(self, X, y=None, **options) -> np.ndarray:
@@ -556,71 +436,9 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
 
         return load_mixture(cls, path, given)
 
-    def _copied_bank(self, new):
-        """The networks, to be trained on; ValueError if settings ask for others than `new` has."""
-        old = self.fitted_.bank
-        if [t.shape for t in new.tensors()] != [t.shape for t in old.tensors()]:
-            raise ValueError(
-                "structure and n_components must stay as they were with warm_start=True; got "
-                f"{self.structure!r} and {self.n_components}"
-            )
-        return copy.deepcopy(old)
-
-    def _initial_clusters(self, X, units: Units, seed: int, k: int) -> np.ndarray:
-        """Labels of the initial clustering; where X is on disk, found on a random part of it.
-
-        k-means sees the data in standard units, so that neither place nor units matter; a clusterer
-        of the user's sees them as they are.
-        """
-        own = self.init is None
-        start = KMeans(k, n_init=10, random_state=seed) if own else clone(self.init)
-
-        def seen(rows):
-            return units.put(X[rows]).numpy() if own else np.array(X[rows])
-
-        if on_disk(X) and len(X) > START_ROWS:
-            if not hasattr(start, "predict"):
-                raise ValueError(
-                    f"init must have predict where X is on disk; {type(start).__name__} has not"
-                )
-            rows = np.sort(np.random.default_rng(seed).choice(len(X), START_ROWS, replace=False))
-            start.fit(seen(rows))
-            parts = np.array_split(np.arange(len(X)), -(-len(X) // START_ROWS))
-            found = np.concatenate([start.predict(seen(part)) for part in parts])
-        else:
-            found = start.fit_predict(seen(slice(None)))
-        if found.min() < 0:  # DBSCAN and its like leave noise out: a cluster of its own
-            found = np.where(found < 0, found.max() + 1, found)
-        if found.max() >= k:
-            raise ValueError(
-                f"init must find at most n_components={k} clusters; "
-                f"{type(start).__name__} found {found.max() + 1}"
-            )
-        return found.astype(np.int64)
-
-    def _checked(self, X, minimum: int, reset: bool) -> np.ndarray:
-        """X as a finite matrix of floats; one on disk stays there, whatever its numbers are."""
-        if is_loader(X):
-            raise ValueError("X must be a matrix here; got a loader or iterator, which fit takes")
-        X = as_matrix(X)
-        if not on_disk(X):
-            kinds = ["float64", "float32"]
-            return validate_data(
-                self, X, dtype=kinds, ensure_min_samples=minimum, reset=reset, order="C"
-            )
-        if X.ndim != 2 or X.dtype.kind not in "fiub" or len(X) < minimum:
-            raise ValueError(
-                f"X must be a matrix of numbers with at least {minimum} rows; got shape {X.shape}, "
-                f"dtype {X.dtype}"
-            )
-        if not all(np.isfinite(block).all() for block in blocks(X)):
-            raise ValueError("X must be finite; it has NaN or infinite values")
-        validate_data(self, np.asarray(X[:minimum]), dtype=None, reset=reset)
-        return X
-
     def _posterior(self, X) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
-        X = self._checked(X, minimum=1, reset=False)
+        X = checks.check_rows(self, X, minimum=1, reset=False)
         with checks.own_torch_modes(), torch.no_grad():
             return self.fitted_.posterior(self.fitted_.points(X))
 
@@ -629,15 +447,3 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         if not 0 <= component < k or component != int(component):
             raise ValueError(f"component must be in 0..{k - 1}; got {component}")
         return int(component)
-
-
-_CHECKED = ("n_features_in_", "feature_names_in_")
-
-
-def _networks_units(settings, X, units: Units, start, rows, generator) -> tuple[Units, float]:
-    """What the networks see of the data, and w in it."""
-    if settings.units == "box":
-        units = Units.box(X)
-    trained = Points(X, units).subset(rows)
-    scale = cluster_scale(trained, start[rows], generator)
-    return (units.times(1 / scale), 1.0) if settings.units == "w" else (units, scale)

@@ -50,7 +50,7 @@ class SGD:
             if decay:
                 torch._foreach_add_(gradients, weights, alpha=decay)
             for gradient in gradients:
-                gradient.mul_(_like(factors, gradient))
+                gradient.mul_(like(factors, gradient))
             decay = 0.0
         sgd(
             weights,
@@ -66,44 +66,6 @@ class SGD:
         )
 
 
-class Adam:
-    """Adam with decoupled weight decay; the membership scales the whole step.
-
-    On the gradient it would be undone by the normalisation.
-
-    Parameters
-    ----------
-    lr, weight_decay : float
-    betas : (float, float)
-    eps : float
-    """
-
-    n_slots = 2
-
-    def __init__(self, lr: float, weight_decay: float = 0.0, betas=(0.9, 0.999), eps: float = 1e-8):
-        self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
-
-    def step(self, weights, gradients, slots, counts: Tensor, factors: Tensor | None) -> None:
-        """Update in place; parameters as in :meth:`SGD.step`."""
-        first, second = slots
-        beta1, beta2 = self.betas
-        torch._foreach_lerp_(first, gradients, 1 - beta1)
-        torch._foreach_mul_(second, beta2)
-        torch._foreach_addcmul_(second, gradients, gradients, value=1 - beta2)
-        rate = self.lr if factors is None else factors * self.lr
-        size = rate / (1 - beta1**counts)
-        correction = (1 - beta2**counts).sqrt()
-        for weight, m, v in zip(weights, first, second, strict=True):
-            denominator = v.sqrt().div_(_like(correction, v)).add_(self.eps)
-            if self.weight_decay:
-                kept = 1 - rate * self.weight_decay
-                weight.mul_(kept if factors is None else _like(kept, v))
-            weight.sub_(denominator.reciprocal_().mul_(m).mul_(_like(size, v)))
-
-
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
-
-
 class BankTrainer:
     """Trains the networks of a bank, each on its own queue of mini-batches.
 
@@ -116,7 +78,7 @@ class BankTrainer:
     bank : GeneratorBank
     objective : Objective or callable
         What the networks minimise, prepared for them; or a function ``f(x, y, mask) -> (A,)``.
-    optimizer : SGD or Adam
+    optimizer : SGD, or another with its `step` and `n_slots`
     generators : list of K torch.Generator
         Random inputs of each network come from its own generator, so that they do not depend on
         what the other networks do.
@@ -225,6 +187,6 @@ class BankTrainer:
         self.objective.restore(state["objective"])
 
 
-def _like(per_network: Tensor, tensor: Tensor) -> Tensor:
+def like(per_network: Tensor, tensor: Tensor) -> Tensor:
     """Shape (A,) made broadcastable with (A, ...)."""
     return per_network.view(-1, *[1] * (tensor.dim() - 1))

@@ -1,17 +1,10 @@
 """Choices made from the data without labels: length scale, kernel widths, batch size."""
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from mixnet_core.likelihood import Noise, log_likelihood
 from mixnet_core.memberships import mixture_log_likelihood
-
-MOST_POINTS = 20_000  # of a cluster, where only a covariance is wanted
-KERNELS = ("shared", "component", "covariance")
-NOISE_FLOOR = 0.3  # least σ_j, as a share of the standard deviation of a feature in the cluster
 
 
 def cluster_scale(x, labels: Tensor, generator: torch.Generator, n_pairs: int = 2000) -> float:
@@ -49,77 +42,6 @@ def cluster_scale(x, labels: Tensor, generator: torch.Generator, n_pairs: int = 
     some = x[torch.arange(0, len(x), max(1, len(x) // 10_000))]
     spread = float(some.std(0, unbiased=False).norm()) * 2**0.5
     return spread if spread > 0 else 1.0
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """Moments of the initial clusters, on the CPU in float64.
-
-    Attributes
-    ----------
-    centres : Tensor, shape (K, p)
-        Means; that of all points for an empty cluster.
-    spreads : Tensor, shape (K,)
-        Standard deviation of a feature, root of the mean over the features.
-    residuals : Tensor, shape (K,)
-        The same of what the first `n_dims` principal directions leave: the noise of a probabilistic
-        PCA (Tipping & Bishop 1999), which a network with `n_dims` inputs cannot reach were it
-        linear.
-    """
-
-    centres: Tensor
-    spreads: Tensor
-    residuals: Tensor
-
-    @classmethod
-    def of(cls, x, labels: Tensor, n_components: int, n_dims: int) -> "Clusters":
-        """Moments of K clusters of x (N, p); of small ones by what is true of the others.
-
-        A cluster of one point or none has the mean spread of the others; one of at most
-        n_dims + 1 points, which have no residual, the mean share of residual in spread.
-        """
-        p = x[torch.arange(1)].shape[1]
-        centres = torch.zeros(n_components, p, dtype=torch.float64)
-        variance = torch.full((n_components,), math.nan, dtype=torch.float64)
-        left = variance.clone()
-        for j in range(n_components):
-            members = torch.nonzero(labels == j).flatten()[:MOST_POINTS]
-            rows = x[members if len(members) else torch.arange(min(len(x), MOST_POINTS))]
-            rows = rows.to("cpu", torch.float64)
-            centres[j] = rows.mean(0)
-            if len(members) < 2:
-                continue
-            rows = (rows - centres[j]) / math.sqrt(len(rows) - 1)
-            total = rows.square().sum()
-            variance[j] = total / p
-            if len(rows) > n_dims + 1 and p > n_dims:
-                gram = rows.T @ rows if p <= len(rows) else rows @ rows.T
-                top = torch.linalg.eigvalsh(gram)[-n_dims:].clamp_min(0).sum()
-                left[j] = (total - top).clamp_min(0) / (p - n_dims)
-        counts = torch.bincount(labels, minlength=n_components).double()
-        variance = _filled(variance, counts, 0.0)
-        share = _filled(left / variance.clamp_min(1e-300), counts, 0.0)
-        return cls(centres, variance.sqrt(), (share * variance).sqrt())
-
-    def noise(self, kernel: str, scale: float) -> Tensor:
-        """σ_j of which the candidates for eq. 4 are multiples, shape (K,), all positive.
-
-        "shared": w / √(2p) for all, the standard deviation of a feature in a Gaussian cluster of
-        scale w. "component": the residual, but at least a share of the spread.
-        """
-        shared = scale / math.sqrt(2 * self.centres.shape[1])
-        if kernel == "shared":
-            return torch.full_like(self.spreads, shared)
-        least = NOISE_FLOOR * self.spreads.clamp_min(1e-3 * shared)
-        return torch.maximum(self.residuals, least)
-
-
-def _filled(values: Tensor, counts: Tensor, otherwise: float) -> Tensor:
-    """NaN entries replaced by the mean of the others, weighted by `counts`."""
-    known = ~values.isnan()
-    weight = counts * known
-    mean = (values.nan_to_num(0.0) * weight).sum() / weight.sum() if known.any() else otherwise
-    return torch.where(known, values, torch.as_tensor(mean, dtype=values.dtype))
 
 
 def choose_widths(

@@ -7,8 +7,48 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.utils.validation import validate_data
+
+from mixnet_core.data.loaders import as_matrix, is_loader
+from mixnet_core.data.points import blocks, on_disk
 
 LOPSIDED = 0.95  # share of the variance in one feature from which a user is warned
+
+
+def check_rows(estimator, X, minimum: int, reset: bool) -> np.ndarray:
+    """X as a finite matrix of floats; one on disk stays there, whatever its numbers are.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Of a number and names of features, which are set where `reset`, and compared otherwise.
+    X : array, tensor or memory map, shape (n, p)
+    minimum : int
+        Rows that are needed.
+    reset : bool
+
+    Raises
+    ------
+    ValueError
+        If X is anything else.
+    """
+    if is_loader(X):
+        raise ValueError("X must be a matrix here; got a loader or iterator, which fit takes")
+    X = as_matrix(X)
+    if not on_disk(X):
+        kinds = ["float64", "float32"]
+        return validate_data(
+            estimator, X, dtype=kinds, ensure_min_samples=minimum, reset=reset, order="C"
+        )
+    if X.ndim != 2 or X.dtype.kind not in "fiub" or len(X) < minimum:
+        raise ValueError(
+            f"X must be a matrix of numbers with at least {minimum} rows; got shape {X.shape}, "
+            f"dtype {X.dtype}"
+        )
+    if not all(np.isfinite(block).all() for block in blocks(X)):
+        raise ValueError("X must be finite; it has NaN or infinite values")
+    validate_data(estimator, np.asarray(X[:minimum]), dtype=None, reset=reset)
+    return X
 
 
 def check_labels(labels, n: int, n_components: int) -> np.ndarray:

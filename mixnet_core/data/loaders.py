@@ -1,5 +1,6 @@
 """Data that come in blocks of rows: written to one file and read as a memory map."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -51,6 +52,28 @@ def in_order(X) -> bool:
         return False
     samplers = [X.sampler] if batches is None else [X.sampler, batches.sampler]
     return all(type(s) is SequentialSampler for s in samplers) and getattr(X, "in_order", True)
+
+
+@contextlib.contextmanager
+def as_rows(X, labelled: bool):
+    """X itself or, of a loader, its rows as a memory map of a file that is there for the while.
+
+    Raises
+    ------
+    ValueError
+        For a loader that may mix up its rows where there are labels of them (`labelled`).
+    """
+    if not is_loader(X):
+        yield X
+        return
+    if labelled and not in_order(X):
+        raise ValueError(
+            "X must hand out its rows in order where y or init_labels is given: they would "
+            "not be those of the labels; got a DataLoader with shuffle=True or with a "
+            "sampler or batch_sampler of its own"
+        )
+    with Spool(X) as rows:
+        yield rows
 
 
 class Spool:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu, softplus
 
 from mixnet_core.objectives.base import Objective, positive
-from mixnet_core.optimizers import Adam
+from mixnet_core.training.adam import Adam
 
 SLOPE = 0.2  # of the leaky ReLU below zero
 

@@ -9,9 +9,8 @@ from mixnet_core.data import checks
 from mixnet_core.data.points import UNITS
 from mixnet_core.memberships import ORDERS
 from mixnet_core.networks.structure import parse_structure
-from mixnet_core.optimizers import OPTIMIZERS
-from mixnet_core.widths import KERNELS
 
+KERNELS = ("shared", "component", "covariance")
 RATES = {"sgd": 0.3, "adam": 1e-3}
 FACTORS = {
     "shared": (0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 4.0),
@@ -116,7 +115,7 @@ def resolve(given: dict) -> SimpleNamespace:
         ("kernel", KERNELS),
         ("keep", ("best", "last")),
         ("schedule", ("constant", "cosine")),
-        ("optimizer", tuple(OPTIMIZERS)),
+        ("optimizer", tuple(RATES)),
         ("order", ORDERS),
         ("batches", ("rearranged", "drawn")),
         ("draws", ("fresh", "fixed")),

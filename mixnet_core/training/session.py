@@ -13,7 +13,7 @@ from mixnet_core.data.points import Points
 from mixnet_core.em import train
 from mixnet_core.likelihood import Noise, log_likelihood
 from mixnet_core.mmd import GaussianMMD
-from mixnet_core.optimizers import OPTIMIZERS, BankTrainer
+from mixnet_core.optimizers import SGD, BankTrainer
 from mixnet_core.training.curves import Curves
 from mixnet_core.training.fitted import Fitted, even_inputs, streams
 from mixnet_core.training.kernels import KernelSums
@@ -302,8 +302,10 @@ class Session:
     def _optimizer(self):
         settings = self.settings
         if settings.optimizer == "sgd":
-            return OPTIMIZERS["sgd"](settings.lr, settings.momentum, settings.weight_decay)
-        return OPTIMIZERS["adam"](settings.lr, settings.weight_decay)
+            return SGD(settings.lr, settings.momentum, settings.weight_decay)
+        from mixnet_core.training.adam import Adam
+
+        return Adam(settings.lr, settings.weight_decay)
 
     def _signature(self, start: Tensor, y: Tensor) -> str:
         from mixnet_core.files.describe import fingerprint

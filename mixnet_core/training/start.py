@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from mixnet_core.likelihood import Noise
+from mixnet_core.training.clusters import Clusters
 from mixnet_core.training.fitted import streams
 from mixnet_core.training.linear import Gaussians, estimate, frames, linear_stage
-from mixnet_core.widths import Clusters
 
 LINEAR_SHARE = 0.3  # of a standard deviation that linear paths start with; the kernel has the rest
 MOST_POINTS = 50_000  # that the linear stage sees

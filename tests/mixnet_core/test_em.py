@@ -16,7 +16,8 @@ from mixnet_core.em import (
 )
 from mixnet_core.memberships import rearrange
 from mixnet_core.mmd import mmd2
-from mixnet_core.optimizers import PADDING, SGD, Adam, BankTrainer
+from mixnet_core.optimizers import PADDING, SGD, BankTrainer
+from mixnet_core.training.adam import Adam
 
 WIDTHS = [0.2, 0.6]
 RULES = {

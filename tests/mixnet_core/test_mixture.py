@@ -15,9 +15,10 @@ from mixnet_core.files import checkpoints
 from mixnet_core.likelihood import log_likelihood
 from mixnet_core.memberships import memberships, mixture_log_likelihood
 from mixnet_core.mixture import MixtureOfNetworks
-from mixnet_core.optimizers import SGD, Adam
+from mixnet_core.optimizers import SGD
 from mixnet_core.training import curves, session, watch
 from mixnet_core.training import fitted as fitted_state
+from mixnet_core.training.adam import Adam
 
 # Everything that a result depends on is stated, so that tuned defaults leave the tests alone.
 SMALL = dict(

@@ -18,12 +18,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from mixnet_core import mixture
 from mixnet_core.files.describe import fingerprint
 from mixnet_core.files.storage import save_model
 from mixnet_core.mixture import MixtureOfNetworks
 from mixnet_core.objectives.kernels import EnergyDistance
-from mixnet_core.training import session
+from mixnet_core.training import prepare, session
 
 QUICK = dict(
     n_components=3,
@@ -126,8 +125,8 @@ def test_warm_start_goes_on(X):
 
 def test_a_continued_training_holds_the_same_points_out(X, monkeypatch):
     seen = []
-    whole = mixture.split
-    monkeypatch.setattr(mixture, "split", lambda *a: seen.append(whole(*a)) or seen[-1])
+    whole = prepare.split
+    monkeypatch.setattr(prepare, "split", lambda *a: seen.append(whole(*a)) or seen[-1])
     model = MixtureOfNetworks(**QUICK | {"t2": 0, "warm_start": True}).fit(X)
     drawn = model.history_["heldout"]
     model.set_params(t2=2).fit(X).fit(X[:100])

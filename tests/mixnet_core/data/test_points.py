@@ -16,6 +16,7 @@ from torch.utils.data import (
 )
 
 from mixnet_core.data import points
+from mixnet_core.data.checks import check_rows
 from mixnet_core.data.loaders import Spool, as_matrix, in_order, is_loader
 from mixnet_core.data.points import Points, Units, on_disk
 from mixnet_core.mixture import MixtureOfNetworks
@@ -165,27 +166,12 @@ def test_every_source_gives_the_same_model(X, mapped, monkeypatch):
     np.testing.assert_allclose(blocked.log_likelihood_, whole.log_likelihood_, atol=1e-3)
 
 
-def test_the_start_of_a_map_sees_a_part_of_it(X, mapped, monkeypatch):
-    from sklearn.cluster import AgglomerativeClustering, KMeans
-
-    from mixnet_core import mixture
-
-    monkeypatch.setattr(mixture, "START_ROWS", 40)
-    model = MixtureOfNetworks(**QUICK, init=KMeans(3, n_init=1, random_state=0))
-    units = Units.spread(X)
-    found = model._initial_clusters(mapped, units, 0, 3)
-    assert found.shape == (101,) and set(found) == {0, 1, 2}
-    assert not np.array_equal(found, model._initial_clusters(X, units, 0, 3))
-    with pytest.raises(ValueError, match="init must have predict.*AgglomerativeClustering"):
-        model.set_params(init=AgglomerativeClustering(3)).fit(mapped)
-
-
 def test_a_map_of_bytes_stays_on_disk(tmp_path):
     X = (np.arange(400).reshape(100, 4) * 7 % 251).astype(np.uint8)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     model = MixtureOfNetworks(**QUICK)
-    assert on_disk(model._checked(mapped, 2, reset=True)) and model.n_features_in_ == 4
+    assert on_disk(check_rows(model, mapped, 2, reset=True)) and model.n_features_in_ == 4
     start = np.arange(100) % 3
     one, other = (MixtureOfNetworks(**QUICK).fit(x, init_labels=start) for x in (X, mapped))
     assert np.array_equal(one.log_likelihood_, other.log_likelihood_)

@@ -10,7 +10,8 @@ from mixnet_core.mmd import mmd2
 from mixnet_core.networks.convolutional import ConvolutionalBank
 from mixnet_core.networks.modules import ModuleBank
 from mixnet_core.networks.registry import make_bank
-from mixnet_core.optimizers import PADDING, SGD, Adam, BankTrainer
+from mixnet_core.optimizers import PADDING, SGD, BankTrainer
+from mixnet_core.training.adam import Adam
 
 WIDTHS = [0.3, 0.9]
 RULES = {

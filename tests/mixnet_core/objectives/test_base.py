@@ -10,7 +10,8 @@ from mixnet_core.mmd import GaussianMMD
 from mixnet_core.objectives.base import FunctionObjective, Objective
 from mixnet_core.objectives.registry import OBJECTIVES, make_objective
 from mixnet_core.objectives.sliced import SlicedWasserstein
-from mixnet_core.optimizers import Adam, BankTrainer
+from mixnet_core.optimizers import BankTrainer
+from mixnet_core.training.adam import Adam
 
 
 def prepared(objective):

@@ -10,7 +10,8 @@ from mixnet_core.bank import DenseBank
 from mixnet_core.em import algorithm_1_epoch
 from mixnet_core.files.checkpoints import load_checkpoint, save_checkpoint
 from mixnet_core.objectives.registry import OBJECTIVES, make_objective
-from mixnet_core.optimizers import Adam, BankTrainer
+from mixnet_core.optimizers import BankTrainer
+from mixnet_core.training.adam import Adam
 
 K, P, SCALE = 4, 3, 0.7
 every_objective = pytest.mark.parametrize("name", OBJECTIVES)
