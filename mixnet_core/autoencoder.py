@@ -5,7 +5,6 @@ reconstruction alone, and the same for every dataset.
 """
 
 import copy
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 from mixnet_core.data import checks
 from mixnet_core.data.loaders import as_matrix
 from mixnet_core.data.points import Units
+from mixnet_core.training.reconstruction import Reconstruction, check_settings
 
-KIND, VERSION = "autoencoder", 2
 BLOCK_ROWS = 4096
 
 
@@ -92,16 +91,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         random_state=0,
         device="cpu",
     ):
-        self.code_dim = code_dim
-        self.hidden = hidden
-        self.input_noise = input_noise
-        self.lr = lr
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.min_updates = min_updates
+        self.code_dim, self.hidden, self.input_noise = code_dim, hidden, input_noise
+        self.lr, self.batch_size = lr, batch_size
+        self.epochs, self.min_updates = epochs, min_updates
         self.validation_fraction = validation_fraction
-        self.random_state = random_state
-        self.device = device
+        self.random_state, self.device = random_state, device
 
     network_ = property(lambda self: self.fitted_.network, doc="The trained network.")
     history_ = property(lambda self: self.fitted_.history, doc="Errors during the training.")
@@ -136,7 +130,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         FloatingPointError
             If the held-out error was never finite.
         """
-        self._check_settings()
+        check_settings(self)
         checked = copy.copy(self)  # a fit that fails leaves no trace
         X = checked._checked(X, minimum=2, reset=True)
         units, seed = Units.spread(X), checks.check_seed(self.random_state)
@@ -144,11 +138,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         order = torch.randperm(len(X), generator=generator)
         n_held_out = min(max(1, round(self.validation_fraction * len(X))), len(X) - 1)
         with checks.own_torch_modes():
-            network = _Network(X.shape[1], tuple(self.hidden), self.code_dim, generator)
+            network = Network(X.shape[1], tuple(self.hidden), self.code_dim, generator)
             network.to(self.device)
             data = units.put(X).to(self.device)
             order = order.to(data.device)
-            training = _Training(self, network, generator, checkpoint, (seed, X))
+            training = Reconstruction(self, network, generator, checkpoint, (seed, X))
             training.run(data[order[n_held_out:]], data[order[:n_held_out]], progress)
         vars(self).update({name: v for name, v in vars(checked).items() if name.endswith("_in_")})
         self.fitted_ = FittedAutoencoder(network, units, training.history, {})
@@ -187,23 +181,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def save(self, path) -> None:
         """Write settings and weights to one file that :meth:`load` reads without pickle."""
-        from mixnet_core.files.storage import plain, save_model
+        from mixnet_core.files.autoencoder_file import save_autoencoder
 
         check_is_fitted(self)
-        fitted, weights = self.fitted_, self.network_.state_dict()
-        units = fitted.units
-        header = {
-            "params": {name: plain(v) for name, v in self.get_params().items()},
-            "sizes": fitted.network.sizes,
-            "units": {"scale": units.scale, "dtype": units.dtype.name},
-            "history": fitted.history,
-            "values": fitted.values,
-        }
-        if hasattr(self, "feature_names_in_"):
-            header["feature_names"] = list(self.feature_names_in_)
-        arrays = {"origin": units.origin, "shift": units.shift}
-        arrays |= {f"network_{name}": t.cpu().numpy() for name, t in weights.items()}
-        save_model(path, KIND, VERSION, header, arrays)
+        save_autoencoder(self, path)
 
     @classmethod
     def load(cls, path, **given):
@@ -222,41 +203,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ValueError
             For a foreign or damaged file.
         """
-        from mixnet_core.files.storage import load_model
+        from mixnet_core.files.autoencoder_file import load_autoencoder
 
-        header, arrays = load_model(path, KIND, VERSION, VERSION)
-        try:
-            params = header["params"]
-            self = cls(**params | {"hidden": tuple(params["hidden"])} | given)
-            d, *hidden, code_dim = header["sizes"]
-            network = _Network(d, tuple(hidden), code_dim, torch.Generator())
-            names = network.state_dict()
-            network.load_state_dict({n: torch.from_numpy(arrays[f"network_{n}"]) for n in names})
-            scale, dtype = header["units"]["scale"], np.dtype(header["units"]["dtype"])
-            units = Units(arrays["origin"], arrays["shift"], scale, 0.0, dtype)
-            self.fitted_ = FittedAutoencoder(
-                network.to(self.device), units, header["history"], header["values"]
-            )
-            self.n_features_in_ = d
-            if "feature_names" in header:
-                self.feature_names_in_ = np.array(header["feature_names"], dtype=object)
-        except Exception as error:  # a header of other types stops any line of it
-            raise ValueError(f"{path} is a damaged {KIND}: {error!r}") from error
-        return self
-
-    def _check_settings(self) -> None:
-        for name, least in (("code_dim", 1), ("batch_size", 1), ("epochs", 0), ("min_updates", 0)):
-            checks.whole(name, getattr(self, name), least)
-        listed = isinstance(self.hidden, tuple | list) and len(self.hidden) > 0
-        checks.require(listed, "hidden", self.hidden, "one or more sizes")
-        for size in self.hidden:
-            checks.whole("every size in hidden", size, 1)
-        checks.number("lr", self.lr, "positive", lambda v: v > 0)
-        share = "0 or more and below 1"
-        checks.number("input_noise", self.input_noise, share, lambda v: 0 <= v < 1)
-        share = "above 0 and below 1"
-        checks.number("validation_fraction", self.validation_fraction, share, lambda v: 0 < v < 1)
-        checks.check_device(self.device)
+        return load_autoencoder(cls, path, given)
 
     def _checked(self, X, minimum: int, reset: bool) -> np.ndarray:
         kinds = ["float64", "float32"]
@@ -270,109 +219,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return torch.cat(parts).numpy()
 
 
-class _Training:
-    """Adam on the mean squared error; the weights best on held-out points are left."""
+class Network(nn.Module):
+    """Encoder d-hidden-p with a sigmoid, decoder p-hidden-d with none.
 
-    def __init__(self, model: Autoencoder, network, generator, checkpoint, key: tuple):
-        self.model, self.network, self.generator = model, network, generator
-        self.checkpoint, self.signature = checkpoint, None
-        if checkpoint is not None:
-            from mixnet_core.files.describe import fingerprint
+    Parameters
+    ----------
+    d, hidden, code_dim : int, tuple of int, int
+    generator : torch.Generator
+        Source of the initial weights, N(0, 2 / fan_in); biases start at zero.
+    """
 
-            seed, X = key
-            params = model.get_params() | {"random_state": seed}
-            self.signature = fingerprint(params, X)
-        self.history = {"update": [], "train": [], "heldout": []}
-        self.best, self.best_weights, self.epoch = math.inf, None, 0
-
-    def run(self, train: Tensor, held_out: Tensor, progress) -> None:
-        model, network = self.model, self.network
-        batch = min(model.batch_size, len(train))
-        per_epoch = len(train) // batch
-        n_epochs = max(1, model.epochs, math.ceil(model.min_updates / per_epoch))
-        total = n_epochs * per_epoch
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=model.lr, fused=True)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
-        )
-        self._resume()
-        every = max(1, n_epochs // 50)
-        for epoch in range(self.epoch, n_epochs):
-            loss = self._one_epoch(train, batch, per_epoch)
-            if (epoch + 1) % every and epoch + 1 < n_epochs:
-                continue
-            with torch.no_grad():
-                error = float((network(held_out) - held_out).square().mean())
-            self.history["update"].append((epoch + 1) * per_epoch)
-            self.history["train"].append(float(loss) / per_epoch)
-            self.history["heldout"].append(error)
-            if error < self.best:
-                self.best, self.best_weights = error, copy.deepcopy(network.state_dict())
-            self._save(epoch + 1)
-            if progress is not None:
-                progress(epoch + 1, n_epochs, f"held-out error {error:.4f}")
-        if self.best_weights is None:
-            raise FloatingPointError(
-                f"the training diverged: the held-out error was never finite; a smaller lr may "
-                f"help (lr={model.lr:g})"
-            )
-        network.load_state_dict(self.best_weights)
-
-    def _one_epoch(self, train: Tensor, batch: int, per_epoch: int) -> Tensor:
-        running = torch.zeros((), device=train.device, dtype=torch.float64)
-        noise = self.model.input_noise
-        order = torch.randperm(len(train), generator=self.generator).to(train.device)
-        for i in range(per_epoch):
-            x = train[order[i * batch : (i + 1) * batch]]
-            seen = x
-            if noise:
-                kept = torch.rand(x.shape, generator=self.generator, dtype=torch.float32) >= noise
-                seen = x * kept.to(x.device)
-            loss = (self.network(seen) - x).square().mean()
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.schedule.step()
-            running += loss.detach()
-        return running
-
-    def _resume(self) -> None:
-        if self.checkpoint is None:
-            return
-        from mixnet_core.files.checkpoints import load_checkpoint
-
-        state = load_checkpoint(self.checkpoint)
-        if state is None or state.get("signature") != self.signature:
-            return
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.generator.set_state(state["generator"])
-        self.history, self.best = state["history"], state["best"]
-        self.best_weights, self.epoch = state["best_weights"], state["epoch"]
-
-    def _save(self, epoch: int) -> None:
-        if self.checkpoint is None:
-            return
-        from mixnet_core.files.checkpoints import save_checkpoint
-
-        save_checkpoint(
-            self.checkpoint,
-            {
-                "signature": self.signature,
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "generator": self.generator.get_state(),
-                "history": self.history,
-                "best": self.best,
-                "best_weights": self.best_weights,
-                "epoch": epoch,
-            },
-        )
-
-
-class _Network(nn.Module):
     def __init__(self, d: int, hidden: tuple, code_dim: int, generator):
         super().__init__()
         self.sizes = [int(size) for size in (d, *hidden, code_dim)]
@@ -380,12 +236,15 @@ class _Network(nn.Module):
         self.decoder = _mlp(self.sizes[::-1], generator)
 
     def encode(self, x: Tensor) -> Tensor:
+        """Codes (n, p) of points (n, d)."""
         return self.encoder(x).sigmoid()
 
     def decode(self, code: Tensor) -> Tensor:
+        """Points (n, d) of codes (n, p)."""
         return self.decoder(code)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Reconstructions (n, d)."""
         return self.decode(self.encode(x))
 
 

@@ -1,6 +1,8 @@
-"""Algorithms 1 and 2 of the paper (§3.1): the whole loop is :func:`train`.
+"""Algorithms 1 and 2 of the paper (§3.1).
 
-When Algorithm 2 has saturated (§4) is for :class:`mixnet_core.training.watch.Watch` to say.
+The whole loop is :func:`train`; of the paper's two listings, :func:`algorithm_1_epoch` and
+:func:`algorithm_2_iteration` are the inner part. When Algorithm 2 has saturated (§4) is for
+:class:`mixnet_core.training.watch.Watch` to say.
 """
 
 import math
@@ -8,12 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from mixnet_core.memberships import (
-    batch_memberships,
-    memberships,
-    rearrange,
-    update_priors,
-)
+from mixnet_core.memberships import batch_memberships, memberships, rearrange, update_priors
 from mixnet_core.optimizers import PADDING, BankTrainer
 from mixnet_core.training.drawn import drawn_epoch
 
@@ -66,26 +63,6 @@ def train(session) -> None:
         s.report(2)
 
 
-def hard_batches(labels: Tensor, n_components: int, batch_size: int, generator: torch.Generator):
-    """Random mini-batches of each cluster, one list of batches a network (Algorithm 1).
-
-    A cluster smaller than the batch size is one batch, filled up with padding; of a larger one the
-    last, incomplete batch of the epoch is left out (another random one each epoch).
-    """
-    queues = []
-    for j in range(n_components):
-        members = torch.nonzero(labels == j).flatten()
-        members = members[torch.randperm(len(members), generator=generator)]
-        if 0 < len(members) < batch_size:
-            queue = torch.full((1, batch_size), PADDING)
-            queue[0, : len(members)] = members
-        else:
-            n_batches = len(members) // batch_size
-            queue = members[: n_batches * batch_size].view(n_batches, batch_size)
-        queues.append(queue)
-    return queues
-
-
 def algorithm_1_epoch(trainer: BankTrainer, x, labels: Tensor, batch_size: int, generator) -> None:
     """One epoch of Algorithm 1: every network on its own hard cluster, by eq. 3.
 
@@ -131,6 +108,26 @@ def algorithm_2_iteration(
         queues.append(batches[used])
         factors.append(m[used, j])
     trainer.run(x, queues, factors)
+
+
+def hard_batches(labels: Tensor, n_components: int, batch_size: int, generator: torch.Generator):
+    """Random mini-batches of each cluster, one list of batches a network (Algorithm 1).
+
+    A cluster smaller than the batch size is one batch, filled up with padding; of a larger one the
+    last, incomplete batch of the epoch is left out (another random one each epoch).
+    """
+    queues = []
+    for j in range(n_components):
+        members = torch.nonzero(labels == j).flatten()
+        members = members[torch.randperm(len(members), generator=generator)]
+        if 0 < len(members) < batch_size:
+            queue = torch.full((1, batch_size), PADDING)
+            queue[0, : len(members)] = members
+        else:
+            n_batches = len(members) // batch_size
+            queue = members[: n_batches * batch_size].view(n_batches, batch_size)
+        queues.append(queue)
+    return queues
 
 
 def running_mean(old: Tensor, new: Tensor, memory: float) -> Tensor:

@@ -165,26 +165,3 @@ def log_of_mean(left: Tensor, right: Tensor, buffer: Tensor, out: Tensor) -> Non
         kernel = kernel.sub_(largest).clamp_min_(FLOOR).exp_()
         out[rows_again] = kernel.sum(1).log_().add_(largest[:, 0])
     out.sub_(math.log(right.shape[1]))
-
-
-def exponents(x: Tensor, y: Tensor, log_scales: Tensor) -> tuple[Tensor, Tensor]:
-    """Two matrices whose product is -|x_i - y_r|² / 2 s_r² - p log s_r.
-
-    Parameters
-    ----------
-    x, y : Tensor, shape (..., n, p), (..., S, p)
-    log_scales : Tensor, shape (..., S, 1) or (..., S, 0)
-
-    Returns
-    -------
-    left, right : Tensor, shape (..., n, p + 2), (..., p + 2, S)
-    """
-    squares = y.square().sum(-1, keepdim=True)
-    if log_scales.shape[-1]:
-        weight = (-2 * log_scales).exp()
-        constant = -0.5 * squares * weight - y.shape[-1] * log_scales
-    else:
-        weight, constant = torch.ones_like(squares), -0.5 * squares
-    left = torch.cat([x, x.square().sum(-1, keepdim=True), torch.ones_like(x[..., :1])], -1)
-    right = torch.cat([weight * y, -0.5 * weight, constant], -1)
-    return left, right.mT

@@ -336,22 +336,9 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         checks.whole("n_samples", n_samples, 1)
-        fitted = self.fitted_
-        g = torch.Generator().manual_seed(
-            fitted.seed if random_state is None else checks.check_seed(random_state)
-        )
-        if component is None:
-            components = torch.multinomial(
-                fitted.priors.cpu(), n_samples, replacement=True, generator=g
-            )
-        else:
-            components = torch.full((n_samples,), self._checked_component(component))
-        z = fitted.bank.draw_inputs(n_samples, generator=g)
-        out = np.empty((n_samples, fitted.bank.n_outputs), dtype=fitted.units.dtype)
-        for j in components.unique().tolist():
-            rows = components == j
-            out[rows.numpy()] = self.generate(z[rows], j)
-        return out, components.numpy()
+        seed = self.seed_ if random_state is None else checks.check_seed(random_state)
+        j = None if component is None else self._checked_component(component)
+        return self.fitted_.sample(n_samples, j, torch.Generator().manual_seed(seed))
 
     def generate(self, z, component: int) -> np.ndarray:
         """Outputs of one network for given inputs, in the units of the training data.
@@ -367,15 +354,11 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray, shape (n, p)
         """
         check_is_fitted(self)
-        bank, j = self.fitted_.bank, self._checked_component(component)
+        n_inputs, j = self.fitted_.bank.n_inputs, self._checked_component(component)
         z = torch.from_numpy(np.ascontiguousarray(as_matrix(z, "z"), dtype=np.float32))
-        if z.dim() != 2 or z.shape[1] != bank.n_inputs:
-            raise ValueError(f"z must have shape (n, {bank.n_inputs}); got {tuple(z.shape)}")
-        one = [t[j : j + 1] for t in bank.tensors()]
-        with torch.no_grad():
-            device = one[0].device
-            out = bank.run(one, z.unsqueeze(0).to(device), torch.tensor([j], device=device))[0]
-        return self.fitted_.units.back(out[:, : bank.n_outputs].cpu().numpy())
+        if z.dim() != 2 or z.shape[1] != n_inputs:
+            raise ValueError(f"z must have shape (n, {n_inputs}); got {tuple(z.shape)}")
+        return self.fitted_.generate(z, j)
 
     def interpolate(self, component: int, z0, z1, n: int = 10) -> np.ndarray:
         """Outputs of one network on the straight line between two inputs (Figures 2b and 3).

@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from mixnet_core.likelihood import Noise, exponents
+from mixnet_core.likelihood import Noise
 from mixnet_core.objectives.base import Objective, shares
+from mixnet_core.training.kernels import exponents
 
 
 class KernelLikelihood(Objective):

@@ -101,6 +101,32 @@ class Fitted:
             density.append(mixture_log_likelihood(log_lik, self.priors).double().cpu().numpy())
         return np.concatenate(shares), np.concatenate(density) + self.volume
 
+    def sample(self, n: int, component: int | None, generator: torch.Generator):
+        """n points (n, p) in the units of the data, and the components (n,) they are drawn from.
+
+        Components are drawn by π, or all are the given one (§3.1).
+        """
+        if component is None:
+            priors = self.priors.cpu()
+            components = torch.multinomial(priors, n, replacement=True, generator=generator)
+        else:
+            components = torch.full((n,), component)
+        z = self.bank.draw_inputs(n, generator=generator)
+        out = np.empty((n, self.bank.n_outputs), dtype=self.units.dtype)
+        for j in components.unique().tolist():
+            rows = components == j
+            out[rows.numpy()] = self.generate(z[rows], j)
+        return out, components.numpy()
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, component: int) -> np.ndarray:
+        """Outputs (n, p) of one network for inputs (n, n_inputs), in the units of the data."""
+        one = [t[component : component + 1] for t in self.bank.tensors()]
+        device = one[0].device
+        which = torch.tensor([component], device=device)
+        out = self.bank.run(one, z.unsqueeze(0).to(device), which)[0]
+        return self.units.back(out[:, : self.bank.n_outputs].cpu().numpy())
+
 
 def streams(seed: int, n: int, more: tuple[int, ...] = ()) -> list[torch.Generator]:
     """n independent streams of a seed, the first of them the same for every n."""

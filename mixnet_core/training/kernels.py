@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from mixnet_core.likelihood import exponents
 from mixnet_core.training.linear import shrunk
 
 BLOCK_ROWS = 4096
@@ -61,3 +60,26 @@ class KernelSums:
         residuals = self.first / mass.unsqueeze(1)
         outer = residuals.unsqueeze(2) * residuals.unsqueeze(1)
         return shrunk(self.outer - mass.view(-1, 1, 1) * outer, self.counts, strength), residuals
+
+
+def exponents(x: Tensor, y: Tensor, log_scales: Tensor) -> tuple[Tensor, Tensor]:
+    """Two matrices whose product is -|x_i - y_r|² / 2 s_r² - p log s_r.
+
+    Parameters
+    ----------
+    x, y : Tensor, shape (..., n, p), (..., S, p)
+    log_scales : Tensor, shape (..., S, 1) or (..., S, 0)
+
+    Returns
+    -------
+    left, right : Tensor, shape (..., n, p + 2), (..., p + 2, S)
+    """
+    squares = y.square().sum(-1, keepdim=True)
+    if log_scales.shape[-1]:
+        weight = (-2 * log_scales).exp()
+        constant = -0.5 * squares * weight - y.shape[-1] * log_scales
+    else:
+        weight, constant = torch.ones_like(squares), -0.5 * squares
+    left = torch.cat([x, x.square().sum(-1, keepdim=True), torch.ones_like(x[..., :1])], -1)
+    right = torch.cat([weight * y, -0.5 * weight, constant], -1)
+    return left, right.mT

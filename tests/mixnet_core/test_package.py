@@ -33,6 +33,17 @@ def test_extras_are_imported_when_they_are_asked_for():
         assert not [name for name in extras if name.startswith(f"mixnet_core.{part}")], part
 
 
+def test_the_top_is_the_paper_and_short():
+    """Everything else is in a sub-package; what is at the top is read in one sitting."""
+    lengths = {path.stem: len(path.read_text(encoding="utf-8").splitlines())
+               for path in TOP.glob("*.py")}
+    assert set(lengths) == {"__init__", "mixture", "em", "bank", "memberships", "likelihood", "mmd",
+                            "optimizers", "widths", "autoencoder"}
+    assert sum(lengths.values()) < 1800
+    longest = max(TOP.rglob("*.py"), key=lambda path: len(path.read_text("utf-8").splitlines()))
+    assert len(longest.read_text("utf-8").splitlines()) < 450, longest
+
+
 def test_names_of_the_package():
     assert mixnet_core.MixtureOfNetworks.__module__ == "mixnet_core.mixture"
     assert {"Autoencoder", "MixtureOfNetworks", "__version__"} <= set(dir(mixnet_core))
