@@ -43,7 +43,7 @@ def _check(where: str, stanza: dict, types: dict[str, type], lists: tuple[str, .
 
 
 def methods() -> dict[str, dict]:
-    """Stanzas of methods.toml by name, checked at the door; label and spaces have defaults.
+    """Stanzas of methods.toml by name, checked as they are read; label and spaces have defaults.
 
     Raises
     ------
@@ -78,15 +78,15 @@ def methods() -> dict[str, dict]:
     return found
 
 
-def _inherit(name: str, stanzas: dict[str, dict]) -> dict:
+def _inherit(name: str, stanzas: dict[str, dict], below: tuple[str, ...] = ()) -> dict:
     """A stanza with what it takes over from the one that it is ``like``; see methods.toml."""
     own = stanzas[name]
     if "like" not in own:
         return own
-    if own["like"] not in stanzas or "like" in stanzas[own["like"]]:
+    if own["like"] not in stanzas or own["like"] in (name, *below):
         raise RegistryError(f"methods.toml [{name}]: like is {own['like']!r}, needs a method that "
-                            "is not itself like another")
-    other = stanzas[own["like"]]
+                            "is not itself like this one")
+    other = _inherit(own["like"], stanzas, (name, *below))
     params = other.get("params", {})
     if unknown := set(own.get("without", ())) - set(params):
         raise RegistryError(f"methods.toml [{name}]: without names {sorted(unknown)}, which "
@@ -104,12 +104,42 @@ def suites() -> dict[str, dict]:
 
 def _suite(name: str, stanza: dict) -> dict:
     where = f"suites/{name}.toml"
-    _check(where, stanza, {"title": str, "table": str}, ("datasets", "methods", "evaluations"))
+    _check(where, stanza, {"title": str, "table": str, "raw_up_to": int, "against": dict,
+                          "keeps": dict},
+           ("datasets", "methods", "evaluations", "columns", "paired"))
+    against, keeps = stanza.get("against", {}), stanza.get("keeps", {})
+    asked = {*against, *against.values()} - set(stanza.get("methods", ()))
+    if asked:
+        raise RegistryError(f"{where}: against has {sorted(asked)}, needs some of its methods")
+    paired = set(stanza.get("paired", ()))
+    if unknown := paired - set(stanza.get("columns", ())):
+        raise RegistryError(f"{where}: paired has {sorted(unknown)}, needs some of columns")
+    if bad := {m: c for m, c in keeps.items() if m not in against or c not in paired}:
+        raise RegistryError(f"{where}: keeps is {bad}, needs methods of against and a column of "
+                            "paired")
+    if against and not stanza.get("paired"):
+        raise RegistryError(f"{where}: paired is missing, the columns whose differences are wanted")
     try:
         seeds = parse_seeds(stanza.get("seeds", "0-9"))
     except (ValueError, TypeError) as error:
         raise RegistryError(f"{where}: {error}") from error
     return {**stanza, "name": name, "seeds": seeds}
+
+
+def asked_spaces(suite: dict, method: str, stanza: dict, dataset: str, data: dict) -> list[str]:
+    """Feature spaces in which a suite asks for a method on a dataset; [] where it does not.
+
+    Without an embedding there is only ``raw``. With ``raw_up_to`` of the suite data of at most so
+    many features are taken raw, and others as codes, by methods that have both; else ``spaces``
+    names them by method, and where it does not, all are asked for that the method has.
+    """
+    if dataset not in suite.get("only_datasets", {}).get(method, [dataset]):
+        return []
+    if data.get("embedding", "none") == "none":
+        return ["raw"]
+    if "raw_up_to" in suite and {*SPACES} <= {*stanza["spaces"]}:
+        return ["raw" if data["d"] <= suite["raw_up_to"] else "code"]
+    return list(suite.get("spaces", {}).get(method, stanza["spaces"]))
 
 
 def gate() -> dict:

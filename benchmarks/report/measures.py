@@ -10,7 +10,10 @@ from pathlib import Path
 from benchmarks import kinds, registry
 from benchmarks.records.whole import write_atomic
 from benchmarks.report import notes, stats
-from benchmarks.report.summary import METRICS, spaces
+from benchmarks.report.summary import METRICS
+
+PAIRED = (" Differences are to the method that is named, paired by seed: mean [95% interval of "
+          "Student's t].")
 
 
 def summarise(records, suite, methods, datasets) -> list[dict]:
@@ -22,24 +25,36 @@ def summarise(records, suite, methods, datasets) -> list[dict]:
         At most one `done` attempt of a cell, marked `stale` by the caller; others count as missing.
     suite : dict
         As in `benchmarks.report.summary`, with ``columns``: names of metrics (percent), of entries
-        of a record's ``values``, or ``seconds``.
+        of a record's ``values``, or ``seconds``. ``against`` (method -> another of the suite) and
+        ``paired`` (columns) ask for differences, ``keeps`` (method -> one of them) for a verdict.
 
     Returns
     -------
     list of dict
         ``dataset, method, space, n, n_asked``, ``<column>_mean`` and ``<column>_std`` (ddof = 1;
-        None where nothing was measured), ``stale`` and ``missing``.
+        None where nothing was measured), ``stale`` and ``missing``. With ``against`` also that
+        method, and of each paired column ``<column>_gain``, the mean difference to it over
+        ``<column>_pairs`` seeds that both have, with its 95% interval ``_gain_low``, ``_gain_high``
+        (Student's; None below two pairs). With ``keeps``, ``kept``: of its methods "yes" where that
+        column is on average no worse, else "no".
     """
-    seeds = registry.parse_seeds(suite["seeds"])
+    seeds, found = registry.parse_seeds(suite["seeds"]), {}
+    for record in records:
+        cell = record["cell"]
+        if cell["seed"] in seeds:
+            where = cell["dataset"], cell["method"], cell["params"].get("space")
+            found.setdefault(where, {})[cell["seed"]] = record
     rows = []
     for dataset in suite["datasets"]:
         for method in (m for m in suite["methods"] if kinds.of(methods[m]).row):
-            for space in spaces(suite, methods[method], method, datasets[dataset]):
-                mine = {r["cell"]["seed"]: r for r in records
-                        if (r["cell"]["dataset"], r["cell"]["method"],
-                            r["cell"]["params"].get("space")) == (dataset, method, space)
-                        and r["cell"]["seed"] in seeds}
-                rows.append(_row(dataset, method, space, mine, seeds, suite["columns"]))
+            for space in registry.asked_spaces(suite, method, methods[method], dataset,
+                                               datasets[dataset]):
+                mine = found.get((dataset, method, space), {})
+                row = _row(dataset, method, space, mine, seeds, suite["columns"])
+                if "against" in suite:
+                    row["against"] = other = suite["against"].get(method, "")
+                    row |= _compared(mine, found.get((dataset, other, space), {}), row, suite)
+                rows.append(row)
     return rows
 
 
@@ -50,8 +65,30 @@ def measure(record: dict, column: str) -> float | None:
     return record["metrics" if column in METRICS else "values"].get(column)
 
 
+def _done(records) -> dict:
+    return {seed: r for seed, r in records.items() if r.get("status", "done") == "done"}
+
+
+def _compared(mine, theirs, row, suite) -> dict:
+    """Paired differences, by seed, of a row's records to those of the method it is against."""
+    mine, theirs, made = _done(mine), _done(theirs), {}
+    for column in suite["paired"]:
+        pairs = [(measure(mine[seed], column), measure(theirs[seed], column))
+                 for seed in sorted(set(mine) & set(theirs))]
+        gains = [a - b for a, b in pairs if a is not None and b is not None]
+        low, high = stats.paired_interval(gains) if len(gains) > 1 else (None, None)
+        made |= {f"{column}_gain": stats.mean(gains) if gains else None,
+                 f"{column}_gain_low": low, f"{column}_gain_high": high,
+                 f"{column}_pairs": len(gains)}
+    if "keeps" in suite:
+        column = suite["keeps"].get(row["method"])
+        gain = made[f"{column}_gain"] if column else None
+        made["kept"] = "" if gain is None else "yes" if gain >= 0 else "no"
+    return made
+
+
 def _row(dataset, method, space, records, seeds, columns):
-    done = {seed: r for seed, r in records.items() if r.get("status", "done") == "done"}
+    done = _done(records)
     row = {"dataset": dataset, "method": method, "space": space, "n": len(done),
            "n_asked": len(seeds)}
     for column in columns:
@@ -68,13 +105,14 @@ def _row(dataset, method, space, records, seeds, columns):
 
 def text(rows, suite, methods) -> str:
     """The rows for a terminal."""
-    lines = [("dataset", "method", "space", "n", *suite["columns"], "")]
+    lines = [("dataset", "method", "space", "n", *suite["columns"], *_heads(suite), "")]
     for row in rows:
         trouble = ", ".join(filter(None, [f"{row['stale']} stale" if row["stale"] else "",
                                           row["missing"]]))
         lines.append((row["dataset"], methods[row["method"]]["label"], row["space"],
                       f"{row['n']}/{row['n_asked']}",
-                      *(_pm(row, column) for column in suite["columns"]), trouble))
+                      *(_pm(row, column) for column in suite["columns"]),
+                      *_differences(row, suite, methods), trouble))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
                      for line in lines)
@@ -93,16 +131,17 @@ def to_csv(rows) -> str:
 
 def to_markdown(rows, suite, methods, datasets, remarks=()) -> str:
     """The rows as a table, what the suite says of itself above it, remarks below."""
-    head = ["Dataset", "Method", "Features", "n", *suite["columns"], "Missing", "Stale"]
+    heads = _heads(suite)
+    head = ["Dataset", "Method", "Features", "n", *suite["columns"], *heads, "Missing", "Stale"]
     lines = [f"# {suite['title']}", "", suite.get("text", "").strip(), "",
              "Mean ± standard deviation over seeds (ddof = 1); n = runs averaged/asked for. Purity "
-             "and accuracies in percent, likelihoods in nats a point.", "",
+             "and accuracies in percent, likelihoods in nats a point." + (PAIRED * bool(heads)), "",
              "| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for row in rows:
         cells = [datasets[row["dataset"]].get("title", row["dataset"]),
                  methods[row["method"]]["label"], row["space"], f"{row['n']}/{row['n_asked']}",
-                 *(_pm(row, column) for column in suite["columns"]), row["missing"],
-                 str(row["stale"] or "")]
+                 *(_pm(row, column) for column in suite["columns"]),
+                 *_differences(row, suite, methods), row["missing"], str(row["stale"] or "")]
         lines.append("| " + " | ".join(cells) + " |")
     lines += [line for remark in remarks for line in ("", remark)]
     return "\n".join(lines) + "\n"
@@ -126,3 +165,27 @@ def _pm(row, column) -> str:
     if mean is None:
         return ""
     return f"{mean:.2f}" + ("" if std is None else f" ± {std:.2f}")
+
+
+def _heads(suite) -> list[str]:
+    """Heads of the differences that a suite asks for."""
+    if "against" not in suite:
+        return []
+    kept = ["kept"] if "keeps" in suite else []
+    return ["against", *(f"{column} difference" for column in suite["paired"]), *kept]
+
+
+def _differences(row, suite, methods) -> list[str]:
+    """The fields under `_heads`."""
+    if "against" not in suite:
+        return []
+    gains = [_gain(row, column) for column in suite["paired"]]
+    other = methods[row["against"]]["label"] if row["against"] else ""
+    return [other, *gains, *([row["kept"]] if "keeps" in suite else [])]
+
+
+def _gain(row, column) -> str:
+    gain, low, high = (row[f"{column}_gain{end}"] for end in ("", "_low", "_high"))
+    if gain is None:
+        return ""
+    return f"{gain:+.2f}" + ("" if low is None else f" [{low:+.2f}, {high:+.2f}]")

@@ -60,6 +60,16 @@ def welch_interval(mean_a, std_a, n_a, mean_b, std_b, n_b, confidence=0.95) -> I
     return Interval(difference - half, difference + half)
 
 
+def paired_interval(differences, confidence=0.95) -> Interval:
+    """Student's interval of the mean of paired differences; at least 2 of them."""
+    differences = _finite(differences)
+    if len(differences) < 2:
+        raise ValueError(f"differences must be at least 2 for an interval, got {len(differences)}")
+    middle, error = differences.mean(), std(differences) / math.sqrt(len(differences))
+    half = student.ppf(0.5 + confidence / 2, len(differences) - 1) * error
+    return Interval(float(middle - half), float(middle + half))
+
+
 def verdict(values, paper_mean, paper_std, paper_n=PAPER_RUNS) -> str:
     """`above`, `level` or `below` the paper, or empty.
 

@@ -13,6 +13,7 @@ COLUMNS = (
     "dataset", "method", "space", "n", "purity_mean", "purity_std", "acc_mean", "acc_std",
     "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict",
     "variant", "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing", "chosen",
+    "heldout_mean", "heldout_std",
 )
 METRICS = ("purity", "acc", "nmi", "ari")
 
@@ -55,15 +56,9 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
              paper, methods[method])
         for dataset in suite["datasets"]
         for method in suite["methods"] if kinds.of(methods[method]).row
-        for space in spaces(suite, methods[method], method, datasets[dataset])
+        for space in registry.asked_spaces(suite, method, methods[method], dataset,
+                                           datasets[dataset])
     ]
-
-
-def spaces(suite, stanza, method, dataset_stanza) -> list[str]:
-    """Feature spaces that a suite asks of a method; without an embedding there is only `raw`."""
-    if dataset_stanza.get("embedding", "none") == "none":
-        return ["raw"]
-    return list(suite.get("spaces", {}).get(method, stanza["spaces"]))
 
 
 def paper_figure(paper, dataset, method, space):
@@ -106,6 +101,10 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
     row |= {"paper_mean": mean, "paper_std": std}
     row["verdict"] = stats.verdict(columns["purity"], mean, std, paper_runs)
 
+    # Of densities: log-likelihood of held-out points, in nats and the units of the features.
+    heldout = [run.get("values", {}).get("heldout_log_likelihood") for run in runs]
+    heldout = [value for value in heldout if value is not None]
+
     missing = Counter(failed.get(seed, "not run") for seed in seeds if seed not in done)
     row |= {
         "variant": "/".join(sorted({run.get("variant") or "" for run in records} - {""})),
@@ -115,6 +114,7 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
         "stale": sum(bool(run.get("stale")) for run in runs),
         "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
         "chosen": _chosen(runs, method_stanza),
+        "heldout_mean": _or_none(stats.mean(heldout)), "heldout_std": _or_none(stats.std(heldout)),
     }
     return {column: row[column] for column in COLUMNS}
 

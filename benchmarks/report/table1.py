@@ -108,15 +108,19 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
                                  first["L"], space, *cells, first["structure"] or "–"]))
     lines += ["", "## All measures", "",
               f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
-              "that it takes from other cells were computed once, for all. " + words.SHARED, "",
+              "that it takes from other cells were computed once, for all. " + words.SHARED
+              + " Held-out nats: mean log density of points that were not fitted to, the same for "
+              "all methods of a seed, in the units of the features.", "",
               words.line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
-                     "Seconds", "Paper", "Verdict", "Stale", "Missing"]), words.line(["---"] * 13)]
+                     "Seconds", "Held-out nats", "Paper", "Verdict", "Stale", "Missing"]),
+              words.line(["---"] * 14)]
     for row in rows:
         lines.append(words.line([
             row["dataset"], methods[row["method"]]["label"], row["space"],
             f"{row['n']}/{row['n_asked']}", words.pm(row["purity_mean"], row["purity_std"]),
             words.pm(row["acc_mean"], row["acc_std"]), words.fixed(row["nmi_mean"]),
             words.fixed(row["ari_mean"]), words.fixed(row["seconds_mean"]),
+            words.pm(row["heldout_mean"], row["heldout_std"]),
             words.pm(row["paper_mean"], row["paper_std"]), row["verdict"], row["stale"] or "",
             row["missing"]]))
     lines += ["", "## Notes", ""]

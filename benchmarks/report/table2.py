@@ -74,7 +74,7 @@ def _score(method, space, rows, made, scored, paper) -> dict:
     done = [r for r in scored.values() if r["status"] == "done"]
     values = [r["values"] for r in done]
     model = _model(method)
-    printed = paper["table2"]["models"].get(model, {}) if method != "training-images" else {}
+    printed = paper["table2"]["models"].get(model.removesuffix("-printed"), {})
     trained = [r["values"] for r in made if r["status"] == "done"]
     missing = Counter(
         scored[row]["status"] if row in scored else "not run" for row in rows

@@ -167,12 +167,11 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
     for seed in (suite["seeds"] if seeds is None else seeds):
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
             for method in methods:
-                if seed not in suite.get("only_seeds", {}).get(method, [seed]) or \
-                        dataset not in suite.get("only_datasets", {}).get(method, [dataset]):
+                if seed not in suite.get("only_seeds", {}).get(method, [seed]):
                     continue
                 stanza = registry.get(plan.methods, method, "method")
-                spaces = suite.get("spaces", {}).get(method, stanza["spaces"])
-                for space in spaces:
+                data = registry.get(plan.datasets, dataset, "dataset")
+                for space in registry.asked_spaces(suite, method, stanza, dataset, data):
                     plan.add(dataset, method, space, seed)
                     if kinds.of(stanza).output == "samples":
                         for evaluation in suite.get("evaluations", ()):

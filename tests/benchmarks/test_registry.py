@@ -70,9 +70,34 @@ def test_a_method_like_another_differs_where_it_says_so(box):
     assert "like" not in other and "without" not in other
 
 
+def test_a_method_may_be_like_one_that_is_like_a_third(box):
+    stanza = """
+        [third]
+        label = "Third"
+        like = "second"
+        params.c = { value = 3, source = "ours" }
+        [second]
+        label = "Second"
+        like = "first"
+        without = ["a"]
+        params.b = { value = 2, source = "ours" }
+        [first]
+        kind = "clustering"
+        estimator = "a:B"
+        params.a = { value = 1, source = "ours" }
+        params.b = { value = 1, source = "ours" }
+    """
+    (box.registry / "methods.toml").write_text(stanza)
+    third = registry.methods()["third"]
+    assert {n: e["value"] for n, e in third["params"].items()} == {"b": 2, "c": 3}
+    assert third["label"] == "Third" and third["estimator"] == "a:B"
+
+
 @pytest.mark.parametrize("stanza, message", [
     ('like = "n"', "like is 'n', needs a method"),
-    ('like = "m"', "not itself like another"),
+    ('like = "m"', "not itself like this one"),
+    ('like = "n"\n[n]\nlike = "m"', "not itself like this one"),
+    ('kind = "mixture"\nestimator = "a:B"\nneeds.start = "k"\nown_start = true', "either the cell"),
     ('kind = "x"\nestimator = "a:B"', "kind is 'x'"),
     ('kind = "clustering"\nestimator = "a.B"', "package.module:Class"),
     ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
@@ -102,6 +127,39 @@ def test_own_suites_resolve(suite, tmp_path, monkeypatch):
     for node in plan.nodes.values():  # needs come first
         assert all(need.key in seen for need in node.needs.values())
         seen.add(node.key)
+
+
+def suite_file(box, text):
+    (box.registry / "suites" / "mine.toml").write_text(
+        'title = "Mine"\ndatasets = ["blobs"]\nmethods = ["kmeans", "mixnet"]\n' + text)
+
+
+@pytest.mark.parametrize("text, message", [
+    ('columns = ["purity"]\npaired = ["purity"]\nagainst = { mixnet = "ncut" }',
+     r"against has \['ncut'"),
+    ('columns = ["purity"]\npaired = ["nmi"]\nagainst = { mixnet = "kmeans" }', r"\['nmi'\]"),
+    ('columns = ["purity"]\nkeeps = "purity"', "keeps is 'purity', needs a dict"),
+    ('columns = ["purity"]\nkeeps = { mixnet = "purity" }', "keeps is {'mixnet': 'purity'}"),
+    ('columns = ["purity"]\nagainst = { mixnet = "kmeans" }', "paired is missing"),
+    ('columns = "purity"', "columns is 'purity', needs a list"),
+    ('raw_up_to = "many"', "raw_up_to is 'many', needs a int"),
+])
+def test_a_suite_that_compares_what_it_has_not_is_named(box, text, message):
+    suite_file(box, text)
+    with pytest.raises(registry.RegistryError, match=message):
+        registry.suites()
+
+
+def test_data_of_few_features_are_taken_raw_and_others_as_codes():
+    suite, both, one = {"raw_up_to": 100}, {"spaces": ["raw", "code"]}, {"spaces": ["code"]}
+
+    def asked(d, stanza=both, embedding="autoencoder"):
+        return registry.asked_spaces(suite, "m", stanza, "x", {"d": d, "embedding": embedding})
+
+    assert asked(100) == ["raw"] and asked(101) == ["code"] and asked(500, both, "none") == ["raw"]
+    assert asked(3, one) == ["code"]
+    suite["only_datasets"] = {"m": ["y"]}
+    assert asked(100) == []
 
 
 def test_every_own_choice_has_a_reason():

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from scipy.stats import ttest_rel
 
 from benchmarks.report import measures
 
@@ -53,3 +54,51 @@ def test_files_say_what_is_missing(tmp_path, monkeypatch):
     markdown = paths["md"].read_text()
     assert "| Blobs | Method A | code | 2/3 | 75.00 ± 7.07 | -1.75 ± 1.06 |" in markdown
     assert "Method B" in text and "1 stale, 2 not run" in text
+
+
+PAIRED = SUITE | {"datasets": ["toy"], "methods": ["a", "b"], "against": {"a": "b"},
+                  "paired": ["purity", "heldout"], "keeps": {"a": "purity"}}
+A, B = [70.0, 81.0, 77.0], [71.0, 78.0, 70.0]
+
+
+def paired(of_a=(0, 1, 2), of_b=(0, 1, 2), **suite):
+    records = [record("toy", "a", "raw", s, A[s], heldout=-float(s)) for s in of_a]
+    records += [record("toy", "b", "raw", s, B[s]) for s in of_b]
+    return measures.summarise(records, PAIRED | suite, METHODS, DATASETS)
+
+
+def test_differences_are_paired_by_seed():
+    a, b = paired()
+    low, high = ttest_rel(A, B).confidence_interval(0.95)
+    assert a["against"] == "b" and a["purity_pairs"] == 3 and a["kept"] == "yes"
+    assert a["purity_gain"] == pytest.approx(3.0)
+    assert (a["purity_gain_low"], a["purity_gain_high"]) == pytest.approx((low, high))
+    assert a["heldout_pairs"] == 0 and a["heldout_gain"] is None  # b has no density
+    assert b["against"] == "" and b["purity_gain"] is None and b["kept"] == ""
+
+
+def test_only_seeds_that_both_have_are_compared():
+    a, _ = paired(of_a=(0, 1), of_b=(0, 2))
+    assert (a["purity_pairs"], a["purity_gain"], a["purity_gain_low"]) == (1, -1.0, None)
+    assert a["kept"] == "no" and a["purity_mean"] == 75.5  # means are over all runs
+
+
+def test_files_say_which_method_differences_are_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(measures.registry, "methods", lambda: METHODS)
+    monkeypatch.setattr(measures.registry, "datasets", lambda: DATASETS)
+    records = [record("toy", m, "raw", s, v) for m, v in (("a", 80.0), ("b", 78.5)) for s in (0, 1)]
+    text, paths = measures.report(records, PAIRED, tmp_path, "some")
+    table = pd.read_csv(paths["csv"])
+    assert table.purity_gain[0] == 1.5 and table.kept[0] == "yes" and table.against[0] == "b"
+    markdown = paths["md"].read_text()
+    assert "| against | purity difference | heldout difference | kept |" in markdown
+    assert "| Method B | +1.50 [+1.50, +1.50] |  | yes |" in markdown
+    assert "paired by seed" in markdown and "purity difference" in text
+    assert "paired by seed" not in measures.to_markdown(paired(), SUITE, METHODS, DATASETS)
+
+
+def test_a_method_asked_for_on_some_datasets_has_rows_on_those_only():
+    suite = SUITE | {"only_datasets": {"b": ["blobs"]}}
+    rows = measures.summarise([], suite, METHODS, DATASETS)
+    assert {r["dataset"] for r in rows if r["method"] == "b"} == {"blobs"}
+    assert {r["dataset"] for r in rows if r["method"] == "a"} == {"blobs", "toy"}
