@@ -316,8 +316,8 @@ def test_exhibits_are_asked_for_where_they_are_drawn():
     assert {(c["dataset"], c["seed"]) for c in costs} == {("two-moon", 0)} and len(costs) == 6
     mixtures = [c for c in cells if c["method"] == "mixnet"]
     assert len(mixtures) == 40
-    for cell in mixtures:  # the settings that §4.1.1 prints
+    for cell in mixtures:  # the settings that §4.1.1 prints, but T2: saturation ends it
         params = cell["params"]
         assert (params["structure"], params["n_clusters"]) == ("2-32-128-32-2", 2)
-        assert (params["t1"], params["t2"], params["batch_size"]) == (30, 200, 100)
+        assert (params["t1"], params["t2"], params["batch_size"]) == (30, 1000, 100)
         assert params["min_updates"] == 0

@@ -111,3 +111,11 @@ def test_files(tmp_path, monkeypatch):
     assert "| Real test images | 1 | 0.001 |" in markdown and "| Parzen window |" not in markdown
     assert r"225.5 $\pm$ 7.8" in paths["table2.tex"].read_text()
     assert "budget 2" in text and "1 stale, 1 skipped" in text
+
+
+def test_the_printed_figure_stands_beside_both_lengths_of_the_mixture():
+    names = ("mixnet-samples", "mixnet-printed-samples")
+    scores, _ = table2.summarise([], SUITE | {"methods": list(names)}, registry.methods(),
+                                 registry.paper())
+    assert [(r["model"], r["paper_mean"], r["n"]) for r in scores] == [
+        ("mixnet", 308, 0), ("mixnet-printed", 308, 0)]
