@@ -49,7 +49,7 @@ def test_each_step_of_the_ladder_is_like_the_one_before():
 
 
 @pytest.mark.parametrize("step, names", [
-    ("ladder-units", {"units", "output", "last_layer"}),
+    ("ladder-units", {"units", "output", "last_layer", "lr"}),
     ("ladder-width", {"kernel", "likelihood_widths"}),
     ("ladder-smoothed", {"objective"}),
     ("ladder-adam", {"optimizer", "lr", "weight_decay"}),

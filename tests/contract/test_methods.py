@@ -22,7 +22,8 @@ N, K, SEED = 240, 10, 3
 #: Work and widths, of cells and of estimators by the names of their parameters, made small.
 SMALL = {
     "hidden": lambda v: [8] * len(v), "code_hidden": lambda v: [8] * len(v),
-    "generator_hidden": lambda v: [8] * len(v), "units": lambda v: [4] * len(v),
+    "generator_hidden": lambda v: [8] * len(v),
+    "units": lambda v: v if isinstance(v, str) else [4] * len(v),
     "epochs": lambda v: 1 if isinstance(v, int) else [1] * len(v), "updates": lambda v: 4,
     "code_updates": lambda v: 4, "max_updates": lambda v: 4, "min_updates": lambda v: 2,
     "t1": lambda v: 1, "t2": lambda v: min(v, 2), "n_chains": lambda v: min(v, 20),
