@@ -1,5 +1,6 @@
 """Records: whole or not at all, never changed, damaged ones reported and left out."""
 
+import io
 import json
 import multiprocessing
 
@@ -38,6 +39,23 @@ def test_attempts_stand_beside_each_other(tmp_path):
     assert store.arrays(found[0])["labels"].tolist() == [0, 1, 1]
     assert store.arrays(found[1]) == {}
     assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_arrays_are_packed_so_that_numpy_reads_them_and_alike_each_time():
+    rng = np.random.default_rng(0)
+    arrays = {"labels": rng.integers(0, 9, 5000).astype(np.uint8), "none": np.zeros((0, 3)),
+              "log_likelihood": np.rint(rng.normal(0, 20, 5000) * 256).astype(np.float32) / 256}
+    data = module.packed(arrays)
+    with np.load(io.BytesIO(data), allow_pickle=False) as found:
+        assert set(found.files) == set(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+            assert found[name].dtype == array.dtype
+    plain = io.BytesIO()
+    np.savez_compressed(plain, **arrays)
+    assert data == module.packed(arrays) and len(data) < len(plain.getvalue())
+    with pytest.raises(ValueError, match="Object arrays"):
+        module.packed({"bad": np.array([None])})
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -12,11 +12,22 @@ import pytest
 
 from benchmarks.records.files import array_hash, load_array, shared_arrays
 from benchmarks.run import worker
+from benchmarks.run.worker import rounded
 
 
 def only(box, text):
     (node,) = [n for n in box.plan().nodes.values() if str(n) == text]
     return node
+
+
+def test_log_likelihoods_are_kept_to_a_256th_of_a_nat_and_large_ones_whole():
+    given = np.array([-1234.5678, 0.001, -0.002, 2**15 - 0.002, -1e6 / 3, 3e38, -3e38], np.float32)
+    kept = rounded(given)
+    assert kept.dtype == np.float32
+    assert kept[:3].tolist() == [-316049 / 256, 0.0, -1 / 256]
+    np.testing.assert_array_equal(kept[4:], given[4:])
+    assert (np.abs(kept.astype(float) - given) <= 0.5 / 256).all()
+    assert rounded(np.zeros(0, np.float32)).shape == (0,)
 
 
 def test_the_record_of_a_mixture(box):
@@ -33,7 +44,10 @@ def test_the_record_of_a_mixture(box):
     assert record["outputs"]["labels"] == array_hash(arrays["labels"].astype(np.int64))
     codes = load_array(node.needs["codes"].artifacts / "codes.npy")
     assert codes.dtype == np.float32 and array_hash(codes) == record["inputs"]["codes"]["hash"]
-    np.testing.assert_allclose(arrays["log_likelihood"], -(codes**2).sum(1), rtol=1e-6)
+    exact = -(codes**2).sum(1)  # kept to 1/256 nat; its hash is that of all bits
+    np.testing.assert_allclose(arrays["log_likelihood"], exact, atol=0.5 / 256 + 1e-5)
+    assert (arrays["log_likelihood"] * 256 % 1 == 0).all()
+    assert record["outputs"]["log_likelihood"] == array_hash(exact.astype(np.float32))
     seen = record["provenance"]["modules"]
     assert {"fakepkg.mix", "fakepkg.helper", "fakepkg.data", "benchmarks.kinds.base"} <= set(seen)
     assert not {"fakepkg.cluster", "benchmarks.records.store", "benchmarks.run.worker"} & set(seen)
