@@ -121,6 +121,7 @@ def test_settings_of_before_stay_until_those_of_now_are_done(box):
             assert box.run().complete
     for record in box.store.all():  # no shortened schedule is among them
         path = box.store.folder(record["cell"]) / f"{record['key']}-1.json"
+        record["provenance"]["started"] = f"2026-11-0{1 + keys.index(record['key'])}T00:00:00"
         path.write_text(json.dumps({**record, "seconds": 1.0}))
     commit(box)
     assert retire(box, "--delete") == 0
@@ -140,6 +141,7 @@ def test_a_shortened_run_supersedes_no_long_one(box):
         for record in box.store.all():
             path = box.store.folder(record["cell"]) / f"{record['key']}-1.json"
             if record["cell"]["params"]["power"] == power:
+                record["provenance"]["started"] = f"2026-11-0{power}T00:00:00"
                 path.write_text(json.dumps({**record, "seconds": seconds}))
     settings(box, 4)
     commit(box)
