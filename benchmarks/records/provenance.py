@@ -171,6 +171,7 @@ def module_hash(name: str) -> str | None:
     return None if path is None else _hash_of(path)
 
 
+_compiled_hash = cache(source_hash)  # a worker takes its fingerprint twice
 _sources: dict[str, tuple[str, bytes]] = {}  # what was compiled here: module -> file, bytes
 
 
@@ -204,21 +205,23 @@ def imported_modules(*also: str, pinned: bool = False) -> dict[str, str]:
     found = {}
     for name, (path, data) in list(_sources.items()):
         _check_home(name, path)
-        found[name] = source_hash(data)
+        if counts(name, pinned):
+            found[name] = _compiled_hash(data)
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
         spec = getattr(module, "__spec__", None)
         name = getattr(spec, "name", None) or name  # one module may stand under several
-        if name in found or name == "__main__" or not isinstance(path, str):
+        if name in found or name in _sources or name == "__main__" or not isinstance(path, str):
             continue
         if spec is None and not os.path.exists(path):  # made while running: torch's "_classes.py"
             continue
         _check_home(name, path)
         if name.partition(".")[0] not in own and installed(path):
             continue
-        if (place := _place(name, path)) is not None:
+        place = _place(name, path)
+        if place is not None and counts(place, pinned):
             found[place] = _hash_of(path)
-    return {name: value for name, value in sorted(found.items()) if counts(name, pinned)}
+    return dict(sorted(found.items()))
 
 
 def counts(name: str, pinned: bool) -> bool:
