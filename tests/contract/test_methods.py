@@ -193,12 +193,18 @@ def test_a_method_keeps_the_contract_of_its_kind(bench, method, space):
 
 
 TIMED = ("_seconds", "seconds", "spectral_reused")
+#: One cell of every estimator, on codes where it takes them. Other parameters and spaces go through
+#: the same generators: they are repeated at night. Those that measure time cannot be.
+USUAL = {METHODS[method]["estimator"]: (method, spaces(method)[-1])
+         for method in reversed(METHODS)}
+REPEATED = [pytest.param(method, space, id=f"{method} {space}",
+                         marks=[] if (method, space) in USUAL.values() else [pytest.mark.slow])
+            for method in METHODS for space in spaces(method)
+            if not METHODS[method]["estimator"].endswith("growth:growth")]
 
 
-@pytest.mark.parametrize(("method", "space"), CELLS)
+@pytest.mark.parametrize(("method", "space"), REPEATED)
 def test_a_seed_repeats_itself(bench, method, space):
-    if METHODS[method]["estimator"].endswith("growth:growth"):
-        return  # it measures time
     name, of = home(method), scored(method)
     first, again = (bench.run(method, name, space, of, again=flag)[0] for flag in (False, True))
     for field in ("labels", "codes", "samples", "log_likelihood"):

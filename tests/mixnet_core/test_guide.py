@@ -3,14 +3,21 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import mixnet_core
 
 GUIDE = Path(mixnet_core.__file__).parent / "GUIDE.md"
 
 
-def test_the_guide_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("iterations", [
+    pytest.param(1, id="shortened"), pytest.param(5, id="as written", marks=pytest.mark.slow)])
+def test_the_guide_runs(tmp_path, monkeypatch, iterations):
     monkeypatch.chdir(tmp_path)
     text = GUIDE.read_text(encoding="utf-8")
+    for cap in ("t1", "t2"):
+        assert text.count(f"    {cap}=5,\n") == 1
+        text = text.replace(f"    {cap}=5,\n", f"    {cap}={iterations},\n")
     blocks = list(re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S))
     assert len(blocks) > 15
     session = {"__name__": "guide"}
