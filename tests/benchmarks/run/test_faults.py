@@ -267,7 +267,8 @@ def closing_checks(box, calm, problems=0, tables=True):
 
 
 @pytest.mark.parametrize("n_kills, seeds", [
-    (20, "0-1"), pytest.param(100, "0-4", marks=pytest.mark.slow)])
+    (10, "0"), pytest.param(20, "0-1", marks=pytest.mark.slow),
+    pytest.param(100, "0-4", marks=pytest.mark.slow)])
 def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds):
     undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"], seeds)
     rng = random.Random(7)
