@@ -1,6 +1,7 @@
 """The purity gate: its rule against other software, its reference, its study, the whole of it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -274,6 +275,24 @@ def small(box, capsys):
     return box
 
 
+@pytest.fixture(scope="module")
+def kept_reference(tmp_path_factory):
+    return tmp_path_factory.mktemp("reference") / "reference.csv"
+
+
+@pytest.fixture
+def referred(small, kept_reference):
+    """`small` with its reference, which is computed for the first test only."""
+    path = small.results / "gate" / "reference.csv"
+    if kept_reference.exists():
+        path.parent.mkdir(parents=True)
+        shutil.copy(kept_reference, path)
+    else:
+        assert small.gate("--update")[0] == 0
+        shutil.copy(path, kept_reference)
+    return small
+
+
 def test_gate_from_nothing_to_red(small):
     assert small.gate()[0] == 2, "no reference"
     status, out, _ = small.gate("--update")
@@ -299,37 +318,34 @@ def test_gate_from_nothing_to_red(small):
     assert path.read_bytes() != before and small.gate()[0] == 0
 
 
-def test_gate_takes_a_broken_cell_for_a_failure_and_no_reference(small):
-    assert small.gate("--update")[0] == 0
-    path = small.results / "gate" / "reference.csv"
+def test_gate_takes_a_broken_cell_for_a_failure_and_no_reference(referred):
+    path = referred.results / "gate" / "reference.csv"
     before = path.read_bytes()
-    small.edit("mix", "assert init_labels", 'raise ValueError("broken")\n        assert labels')
-    status, out, _ = small.gate()
+    referred.edit("mix", "assert init_labels", 'raise ValueError("broken")\n        assert labels')
+    status, out, _ = referred.gate()
     assert status == 1 and "seed 0 of the run is error (ValueError: broken)" in out
-    status, _, err = small.gate("--update")
+    status, _, err = referred.gate("--update")
     assert status == 1 and "stays as it was" in err and path.read_bytes() == before
 
 
-def test_gate_names_what_the_grid_and_the_reference_do_not_share(small):
-    assert small.gate("--update")[0] == 0
-    toml = small.registry / "gate.toml"
+def test_gate_names_what_the_grid_and_the_reference_do_not_share(referred):
+    toml = referred.registry / "gate.toml"
     toml.write_text(TOML.replace("kmeans10 = ", "kmeans = "))
-    status, out, _ = small.gate()
+    status, out, _ = referred.gate()
     assert status == 1
     assert "not in the reference: the row" in out and "not in the run: the row" in out
     toml.write_text(TOML.replace("power = 3", "power = 2"))
-    assert "parameters or inputs are not those of the reference: blobs" in small.gate()[1]
+    assert "parameters or inputs are not those of the reference: blobs" in referred.gate()[1]
 
 
-def test_gate_keeps_records_in_an_empty_folder_only(small, tmp_path):
-    small.gate("--update")
+def test_gate_keeps_records_in_an_empty_folder_only(referred, tmp_path):
     kept = tmp_path / "kept"
-    assert small.gate("--keep", str(kept))[0] == 0
+    assert referred.gate("--keep", str(kept))[0] == 0
     found = [json.loads(p.read_text()) for p in kept.glob("results/records/*/*/*.json")]
     assert len(found) == 2 * 4 and all(r["timeout_s"] == 60 for r in found)
     assert {r["cell"]["params"]["power"] for r in found if r["kind"] == "embedding"} == {3}
     assert all(r["provenance"]["threads"] == 1 for r in found)
-    status, _, err = small.gate("--keep", str(kept))
+    status, _, err = referred.gate("--keep", str(kept))
     assert status == 2 and "needs to be empty" in err
 
 
