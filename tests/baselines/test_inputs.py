@@ -94,7 +94,13 @@ def expected_failures(estimator):
     [ParzenWindow(0.3), *GENERATIVE], expected_failed_checks=expected_failures
 )
 def test_scikit_learn_contract(estimator, check):
-    check(estimator)
+    try:
+        check(estimator)
+    except Exception as error:
+        if check.func.__name__ not in expected_failures(estimator):
+            raise
+        # pytest parses scikit-learn's long file for each traceback, which nobody reads here
+        raise error.with_traceback(None) from None
 
 
 @pytest.mark.parametrize("estimator", GENERATIVE, ids=kind)
