@@ -24,6 +24,7 @@ from .neighbours import nearest_of, others
 DENSE_BELOW = 300  # points: below it a dense solver is quicker and as small
 FACTOR_BELOW = 20_000  # points: above it the factor of a neighbour graph may not fit in memory
 SMALLEST_SPAN, LARGEST_SPAN = 1e-120, 1e120  # of a feature: its square is far from both ends
+FAINTEST = 1e-3  # weight of a bridge: far below a neighbour's, far above what a solver rounds to
 BLOCK_BYTES = 64 * 2**20  # scratch of one block of batched k x k problems
 _EIGSH_RNG = {"rng": 0} if "rng" in inspect.signature(eigsh).parameters else {}  # SciPy >= 1.17
 
@@ -136,22 +137,44 @@ def components(index: np.ndarray) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def merged_components(X: np.ndarray, component: np.ndarray, c: int) -> np.ndarray:
-    """(n, c) 0/1 indicators of the components of a graph that has more than c of them.
+def bridges(X: np.ndarray, component: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The edges of the minimum spanning tree of all points that join the components of a graph.
 
-    Such a graph's Laplacian has more zero eigenvalues than vectors are wanted: every union of
-    components costs nothing, and a solver would return an arbitrary mixture of them. Of those equal
-    minimisers this takes one that geometry names: while more than c are left, the smallest
-    component joins the one that holds the point nearest to any of its own.
+    By rounds as of Boruvka: each component but the largest is joined to the point nearest to any of
+    its own, until one is left. With them the graph is connected, and where it was, none is added.
+
+    Parameters
+    ----------
+    X : (n, d)
+    component : (n,) 0..m-1, as :func:`components` returns it.
+
+    Returns
+    -------
+    pairs : (m - 1, 2) intp, the smaller index first.
+    square : (m - 1,) squared distances.
     """
-    group = component.copy()
+    group, found = component.copy(), {}
     while True:
         names, size = np.unique(group, return_counts=True)
-        if len(names) <= c:
-            return (group[:, None] == names).astype(np.float64)
-        inside = group == names[size.argmin()]
-        nearest, square = nearest_of(X[~inside], X[inside], 1)
-        group[inside] = group[~inside][nearest[square.argmin(), 0]]
+        if len(names) == 1:
+            pairs = np.array(sorted(found), np.intp).reshape(-1, 2)
+            return pairs, np.array([found[tuple(pair)] for pair in pairs])
+        joined = group.copy()
+        for name in np.delete(names, size.argmax()):
+            inside = np.flatnonzero(group == name)
+            outside = np.flatnonzero(group != name)
+            nearest, square = nearest_of(X[outside], X[inside], 1)
+            best = square[:, 0].argmin()
+            i, j = inside[best], outside[nearest[best, 0]]
+            if joined[i] != joined[j]:  # else a tie closed a ring
+                found[min(i, j), max(i, j)] = square[best, 0]
+                joined[joined == joined[i]] = joined[j]
+        group = joined
+
+
+def bridge_weights(square: np.ndarray, width: float) -> np.ndarray:
+    """``exp(-square / width)``, not below FAINTEST: a bridge shall be felt, and be weak."""
+    return np.maximum(np.exp(-square / width), FAINTEST)
 
 
 # ---- eigenvectors ----------------------------------------------------------------------------

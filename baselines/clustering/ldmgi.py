@@ -12,17 +12,22 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClusterMixin
 
+from .collapse import MOST_SETTINGS, check_wider, first_not_collapsed, is_collapsed
 from .graph import (
     blocks,
+    bridge_weights,
+    bridges,
     check_embedding,
     check_number,
     check_points,
     components,
-    merged_components,
     positive_median,
 )
 from .many import nearest_neighbours, smallest_eigenvectors
 from .rotation import rotate, row_normalise
+
+WIDER_PENALTY = 1.0  # in local scales, where L is normalised: 1e-3 leaves it to near duplicates
+SCALARS = ("penalty", "graph_components", "clique_size", "normalised")  # of an embedding
 
 
 def cliques(X: np.ndarray, clique_size: int) -> np.ndarray:
@@ -53,6 +58,27 @@ def laplacian(gram: np.ndarray, clique: np.ndarray, penalty: float) -> sp.csr_ma
     return (L + L.T) * 0.5
 
 
+def join(L: sp.csr_matrix, X: np.ndarray, component: np.ndarray, width: float) -> sp.csr_matrix:
+    """L (n, n) plus ``w (e_i - e_j)(e_i - e_j)^T`` for each bridge between components.
+
+    `width` is that of the weights, in squared units of X.
+    """
+    pairs, square = bridges(X, component)
+    edge = np.arange(len(pairs))
+    root = sp.csr_matrix(
+        (np.r_[np.ones(len(pairs)), -np.ones(len(pairs))], (np.r_[edge, edge], pairs.T.ravel())),
+        shape=(len(pairs), len(X)),
+    )
+    return (L + root.T @ sp.diags(bridge_weights(square, width)) @ root).tocsr()
+
+
+def normalised(L: sp.csr_matrix) -> sp.csr_matrix:
+    """``D^-1/2 L D^-1/2``, D the diagonal of L plus its mean: a regularised degree, as in NCut."""
+    diagonal = L.diagonal()
+    scale = sp.diags(1.0 / np.sqrt(diagonal + (diagonal.mean() or 1.0)))
+    return (scale @ L @ scale).tocsr()
+
+
 class LDMGI(ClusterMixin, BaseEstimator):
     """Smallest eigenvectors of the summed local discriminant models, then a rotation.
 
@@ -66,47 +92,75 @@ class LDMGI(ClusterMixin, BaseEstimator):
     clique_size : k, the point itself included.
     penalty : lambda in units of the local scale, which is the median over cliques of the mean
         non-trivial eigenvalue of a centred Gram, ``trace(G_i) / (k - 1)``. So no unit of X matters.
+    wider : up to five larger cliques. Where the partition collapses (``collapse.is_collapsed``),
+        the first of them at which it does not is taken. L is then normalised (:func:`normalised`)
+        and the penalty one local scale: the cut of L itself is the ratio cut, for which a stray
+        point is cheapest however large the cliques are. Empty: the published setting, whatever
+        comes out.
     n_init : starts of the rotation.
-    random_state : int, RandomState or None; for the rotation only.
+    random_state : int, RandomState or None; for the rotation only, not for the choice of a setting.
 
     Attributes
     ----------
     labels_ : (n,) int64.
-    values_ : dict; ``penalty`` (lambda itself, squared units of X), ``graph_components``,
-        ``agreement`` of the rotation, ``largest_eigenvalue``, ``clusters_found``.
+    values_ : dict; the setting kept (``clique_size``, ``penalty``, lambda itself in squared units
+        of X, ``normalised``, 0 or 1), ``graph_components`` before they were joined by the edges of
+        the minimum spanning tree, ``agreement`` of the rotation, ``largest_eigenvalue``,
+        ``clusters_found``, ``collapsed`` (0 or 1).
     """
 
-    def __init__(self, n_clusters=8, *, clique_size=5, penalty=1e-3, n_init=10, random_state=None):
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        clique_size=5,
+        penalty=1e-3,
+        wider=(10, 20, 50, 100),
+        n_init=10,
+        random_state=None,
+    ):
         self.n_clusters = n_clusters
         self.clique_size = clique_size
         self.penalty = penalty
+        self.wider = wider
         self.n_init = n_init
         self.random_state = random_state
+
+    def _embedding(self, X, clique_size, penalty, normalise):
+        clique = cliques(X, clique_size)
+        gram = local_grams(X, clique)
+        scale = positive_median(np.trace(gram, axis1=1, axis2=2) / (clique.shape[1] - 1))
+        component = components(clique)
+        width = 2 * scale  # mean squared distance of the pairs of a clique
+        # A constant factor on L is irrelevant; dividing by the scale keeps its entries near 1.
+        L = join(laplacian(gram / scale, clique, penalty), X, component, width)
+        eigenvalues, vectors = smallest_eigenvectors(
+            normalised(L) if normalise else L, self.n_clusters
+        )
+        return {
+            "vectors": vectors,
+            "eigenvalues": eigenvalues if normalise else eigenvalues / scale,
+            "penalty": np.asarray(penalty * scale),
+            "graph_components": np.asarray(component.max() + 1),
+            "clique_size": np.asarray(clique.shape[1]),
+            "normalised": np.asarray(int(normalise)),
+        }
 
     def spectral_embedding(self, X) -> dict[str, np.ndarray]:
         """What no seed changes: ``vectors`` (n, c) orthonormal, ``eigenvalues`` (c,), scalars."""
         X = check_points(self, X, min_samples=2)
         check_number("clique_size", self.clique_size, Integral, 2)
         check_number("penalty", self.penalty, Real, 0, open_left=True)
-        clique = cliques(X, self.clique_size)
-        gram = local_grams(X, clique)
-        scale = positive_median(np.trace(gram, axis1=1, axis2=2) / (clique.shape[1] - 1))
-        component = components(clique)
-        m = component.max() + 1
-        if m > self.n_clusters:
-            vectors = merged_components(X, component, self.n_clusters)
-            vectors /= np.linalg.norm(vectors, axis=0)
-            eigenvalues = np.zeros(self.n_clusters)
-        else:
-            # A constant factor on L is irrelevant; dividing by the scale keeps its entries near 1.
-            L = laplacian(gram / scale, clique, self.penalty)
-            eigenvalues, vectors = smallest_eigenvectors(L, self.n_clusters)
-        return {
-            "vectors": vectors,
-            "eigenvalues": eigenvalues / scale,
-            "penalty": np.asarray(self.penalty * scale),
-            "graph_components": np.asarray(m),
-        }
+        check_number("n_init", self.n_init, Integral, 1)
+        sizes = check_wider("wider", self.wider, self.clique_size, len(X), MOST_SETTINGS - 1)
+        settings = [(self.clique_size, self.penalty, False)]
+        settings += [(size, WIDER_PENALTY, True) for size in sizes]
+
+        def attempt(setting):
+            found = self._embedding(X, *setting)
+            return found, rotate(row_normalise(found["vectors"]), 0, self.n_init)[0]
+
+        return first_not_collapsed(settings, attempt, self.n_clusters)
 
     def fit(self, X, y=None, embedding=None):
         """Cluster X (n, d); y is ignored; `embedding` is what ``spectral_embedding(X)`` returned.
@@ -119,17 +173,20 @@ class LDMGI(ClusterMixin, BaseEstimator):
         shape = (len(X), self.n_clusters)
         embedding = check_embedding(
             embedding,
-            {"vectors": shape, "eigenvalues": shape[1:], "penalty": (), "graph_components": ()},
+            {"vectors": shape, "eigenvalues": shape[1:]} | dict.fromkeys(SCALARS, ()),
         )
         # eq. 23, then the rotation
         self.labels_, _, agreement = rotate(
             row_normalise(embedding["vectors"]), self.random_state, self.n_init
         )
         self.values_ = {
+            "clique_size": int(embedding["clique_size"]),
+            "normalised": int(embedding["normalised"]),
             "penalty": float(embedding["penalty"]),
             "graph_components": int(embedding["graph_components"]),
             "agreement": agreement,
             "largest_eigenvalue": float(embedding["eigenvalues"].max()),
             "clusters_found": len(np.unique(self.labels_)),
+            "collapsed": int(is_collapsed(self.labels_, self.n_clusters)),
         }
         return self

@@ -7,6 +7,7 @@ Gaussian-kernel variant.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,6 +15,13 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 
+from .collapse import (
+    MOST_SETTINGS,
+    check_wider,
+    effective_clusters,
+    first_not_collapsed,
+    is_collapsed,
+)
 from .graph import (
     blocks,
     check_embedding,
@@ -74,33 +82,46 @@ class LLC(ClusterMixin, BaseEstimator):
     Minimises trace(F^T T F), T = (I - A)^T (I - A), with A the local kernel regressions, by its c
     smallest eigenvectors (the first is kept: the constant is no exact null vector), rows of unit
     length, and a rotation. Of the settings of the grid the one with the smallest objective *after*
-    discretisation is kept (the method's own rule, which sees no labels); a setting that leaves
-    fewer clusters empty goes first, since an empty cluster costs nothing.
+    discretisation is kept (the method's own rule, which sees no labels); one whose partition is not
+    collapsed (``collapse.is_collapsed``) goes first, then one that leaves fewer clusters empty,
+    since neither a crumb nor an empty cluster costs much.
 
     Parameters
     ----------
     n_clusters : clusters and eigenvectors, 1..n.
-    n_neighbors, ridges : the grid; neighbours exclude the point itself. At most six settings.
+    n_neighbors, ridges : the grid; neighbours exclude the point itself.
+    wider : larger numbers of neighbours, each with the largest ridge: the first at which the
+        partition is not collapsed is taken, where it is in all of the grid. With them there may be
+        at most six settings.
     n_init : starts of the rotation.
-    random_state : int, RandomState or None; for the rotation only.
+    random_state : int, RandomState or None; for the rotation only, not for what `wider` adds.
 
-    The kernel's width is the median squared distance of all pairs (of 1000 points drawn with a
-    fixed seed): a width near the distance of neighbours makes the method collapse.
+    Components of the graph are not joined: a constant is no null vector of T, so a component costs
+    what its points fail to predict. The kernel's width is the median squared distance of all pairs
+    (of 1000 points drawn with a fixed seed): near the distance of neighbours the method collapses.
 
     Attributes
     ----------
     labels_ : (n,) int64.
     values_ : dict; the setting kept (``n_neighbors``, ``ridge``), its ``objective`` and rotation
-        ``agreement``, ``width`` (squared units of X), ``graph_components`` (at the largest k),
-        ``clusters_found``.
+        ``agreement``, ``width`` (squared units of X), ``graph_components`` (at the largest k of
+        the grid), ``clusters_found``, ``collapsed`` (0 or 1).
     """
 
     def __init__(
-        self, n_clusters=8, *, n_neighbors=(5, 10), ridges=(0.1, 1.0), n_init=10, random_state=None
+        self,
+        n_clusters=8,
+        *,
+        n_neighbors=(5, 10),
+        ridges=(0.1, 1.0),
+        wider=(40, 80),
+        n_init=10,
+        random_state=None,
     ):
         self.n_clusters = n_clusters
         self.n_neighbors = n_neighbors
         self.ridges = ridges
+        self.wider = wider
         self.n_init = n_init
         self.random_state = random_state
 
@@ -114,34 +135,53 @@ class LLC(ClusterMixin, BaseEstimator):
                 check_number(f"each of {name}", value, kind, low, open_left=kind is Real)
         sizes = sorted({min(int(k), n - 1) for k in self.n_neighbors})
         grid = [(f"k{k}_ridge{float(r)!r}", k, float(r)) for k in sizes for r in self.ridges]
-        if len(grid) > 6:
-            raise ValueError(f"n_neighbors x ridges must be at most six settings, got {len(grid)}.")
+        if len(grid) > MOST_SETTINGS:
+            raise ValueError(
+                f"n_neighbors x ridges must be at most {MOST_SETTINGS} settings, got {len(grid)}."
+            )
         return grid
 
+    def _wider(self, grid, n: int) -> list[tuple[str, int, float]]:
+        """The settings after those of the grid."""
+        largest = max(int(k) for k in self.n_neighbors)
+        most = MOST_SETTINGS - len(self.n_neighbors) * len(self.ridges)
+        sizes = check_wider("wider", self.wider, largest, n - 1, most)
+        ridge = max(float(r) for r in self.ridges)
+        return [(f"k{k}_ridge{ridge!r}", k, ridge) for k in sizes]
+
     def spectral_embedding(self, X) -> dict[str, np.ndarray]:
-        """What no seed changes, for every setting of the grid.
+        """What no seed changes, for every setting of the grid or, where all collapse, a wider one.
 
         Returns a dict: ``index`` (n, k_max) neighbours, nearest first; ``width``;
         ``graph_components``; and for each setting ``<setting>_vectors`` (n, c) and
         ``<setting>_alpha`` (n, k).
         """
         X = check_points(self, X, min_samples=2)
-        grid = self._grid(len(X))
-        index, _ = nearest_neighbours(X, max(k for _, k, _ in grid))
+        check_number("n_init", self.n_init, Integral, 1)
+        n, c = len(X), self.n_clusters
+        grid = self._grid(n)
+        wider = self._wider(grid, n)
         width = median_squared_distance(X)
-        among, to_point = local_kernels(X, index, width)
-        out = {
-            "index": index,
-            "width": np.asarray(width),
-            "graph_components": np.asarray(components(index).max() + 1),
-        }
-        for name, k, ridge in grid:
-            # the k nearest are the first of the k_max nearest
-            alpha = regression_weights(among[:, :k, :k], to_point[:, :k], ridge)
-            M = learner(alpha, index[:, :k])
-            out[f"{name}_vectors"] = smallest_eigenvectors(M.T @ M, self.n_clusters, M)[1]
-            out[f"{name}_alpha"] = alpha
-        return out
+
+        def attempt(settings):
+            index, _ = nearest_neighbours(X, max(k for _, k, _ in settings))
+            among, to_point = local_kernels(X, index, width)
+            out = {
+                "index": index,
+                "width": np.asarray(width),
+                "graph_components": np.asarray(components(index).max() + 1),
+            }
+            partitions = []
+            for name, k, ridge in settings:
+                # the k nearest are the first of the k_max nearest
+                alpha = regression_weights(among[:, :k, :k], to_point[:, :k], ridge)
+                M = learner(alpha, index[:, :k])
+                vectors = smallest_eigenvectors(M.T @ M, c, M)[1]
+                out |= {f"{name}_vectors": vectors, f"{name}_alpha": alpha}
+                partitions.append(rotate(row_normalise(vectors), 0, self.n_init)[0])
+            return out, max(partitions, key=effective_clusters)
+
+        return first_not_collapsed([grid, *([setting] for setting in wider)], attempt, c)
 
     def fit(self, X, y=None, embedding=None):
         """Cluster X (n, d); y is ignored; `embedding` is what ``spectral_embedding(X)`` returned.
@@ -153,6 +193,9 @@ class LLC(ClusterMixin, BaseEstimator):
         grid = self._grid(n)
         if embedding is None:
             embedding = self.spectral_embedding(given)
+        if isinstance(embedding, Mapping):
+            wider = self._wider(grid, n)
+            grid = [setting for setting in wider if f"{setting[0]}_vectors" in embedding] or grid
         shapes = {"index": (n, max(k for _, k, _ in grid)), "width": (), "graph_components": ()}
         for name, k, _ in grid:
             shapes |= {f"{name}_vectors": (n, c), f"{name}_alpha": (n, k)}
@@ -165,9 +208,10 @@ class LLC(ClusterMixin, BaseEstimator):
             )
             M = learner(embedding[f"{name}_alpha"], embedding["index"][:, :k])
             cost, found = objective(M, labels, c), len(np.unique(labels))
-            if best is None or (-found, cost) < best[0]:
-                best = (-found, cost), labels, k, ridge, agreement
-        (found, cost), self.labels_, k, ridge, agreement = best
+            key = is_collapsed(labels, c), -found, cost
+            if best is None or key < best[0]:
+                best = key, labels, k, ridge, agreement
+        (collapsed, found, cost), self.labels_, k, ridge, agreement = best
         self.values_ = {
             "n_neighbors": k,
             "ridge": ridge,
@@ -176,5 +220,6 @@ class LLC(ClusterMixin, BaseEstimator):
             "width": float(embedding["width"]),
             "graph_components": int(embedding["graph_components"]),
             "clusters_found": -found,
+            "collapsed": int(collapsed),
         }
         return self

@@ -1,7 +1,7 @@
 """The two costly steps of LLC and LDMGI, neighbours and eigenvectors, at any size.
 
 Up to 20,000 points they are those of ``graph``; above, ones that neither compare all pairs in
-float64 nor factor a matrix.
+float64 nor factor a matrix. Nor is a matrix factored whose rows are long: its factor fills up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from . import graph, neighbours
 from .chebyshev import smallest_subspace
 from .graph import FACTOR_BELOW
 
+LONG_ROWS = 250  # entries, in the mean: above them the factor of a few thousand points is dense
 MAX_DEGREE = 6_000  # products with a block: about ten minutes for 60,000 points and a core
 # Of the mean of the diagonal. Rows are scaled to unit length later: short ones need digits too.
 TOLERANCE = 1e-10
@@ -38,6 +39,7 @@ def smallest_eigenvectors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """As :func:`graph.smallest_eigenvectors`: values (c,) ascending and vectors (n, c).
 
+    Above FACTOR_BELOW points or LONG_ROWS entries a row it is by products with the matrix alone.
     Where a spectrum is so long that products with the matrix would not do within MAX_DEGREE of
     them, that function is asked after all.
 
@@ -53,7 +55,8 @@ def smallest_eigenvectors(
         If neither way converged; it says what residuals were left.
     """
     n = matrix.shape[0]
-    if n <= FACTOR_BELOW:
+    long_rows = n > graph.DENSE_BELOW and matrix.nnz > LONG_ROWS * n
+    if n <= FACTOR_BELOW and not long_rows:
         return graph.smallest_eigenvectors(matrix, c)
     scale = float(np.mean(matrix.diagonal())) or 1.0
     values, vectors, residual, degree = smallest_subspace(

@@ -204,7 +204,7 @@ def test_bad_points_are_refused(method, case):
         (LLC(2, ridges=()), TypeError, "ridges"),
         (LLC(2, ridges=(0.0,)), ValueError, "ridges"),
         (LLC(2, n_neighbors=5), TypeError, "n_neighbors"),
-        (LLC(2, n_neighbors=(1, 2, 3), ridges=(1, 2, 3)), ValueError, "six"),
+        (LLC(2, n_neighbors=(1, 2, 3), ridges=(1, 2, 3)), ValueError, "at most 6"),
     ],
 )
 def test_bad_parameters_are_named(model, error, word):

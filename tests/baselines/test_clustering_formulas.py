@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.linalg import subspace_angles
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial.distance import cdist
+from sklearn.cluster import SpectralClustering
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.manifold import spectral_embedding
+from sklearn.metrics import adjusted_rand_score
 
 from baselines.clustering import graph, ldmgi, llc, ncut
 from baselines.clustering.rotation import rotate, row_normalise
@@ -90,17 +95,18 @@ def dense_ldmgi(X, k, penalty):
 
 @pytest.mark.parametrize("k", [2, 5, 8])  # 8 > d: Grams of deficient rank
 def test_ldmgi_laplacian_and_eigenvectors(X, k, solver):
-    found = ldmgi.LDMGI(C, clique_size=k, penalty=0.01).spectral_embedding(X)
+    found = ldmgi.LDMGI(C, clique_size=k, penalty=0.01, wider=()).spectral_embedding(X)
     _, scale = dense_ldmgi(X, k, 1.0)
     assert found["penalty"] == pytest.approx(0.01 * scale)
     L, _ = dense_ldmgi(X, k, 0.01 * scale)
     values, vectors = np.linalg.eigh(L)
-    assert np.allclose(found["eigenvalues"], values[:C], atol=1e-9)
     clique = ldmgi.cliques(X, k)
     ours = ldmgi.laplacian(ldmgi.local_grams(X, clique), clique, 0.01 * scale)
     assert np.allclose(ours.toarray(), L)
     assert np.allclose(L.sum(axis=1), 0, atol=1e-8)
-    if values[C] - values[C - 1] > 1e-9:  # a repeated zero leaves the basis open
+    assert (found["graph_components"] == 1) == (k > 2)  # where it is not, see below
+    if k > 2:
+        assert np.allclose(found["eigenvalues"], values[:C], atol=1e-9)
         assert same_space(found["vectors"], vectors[:, :C])
 
 
@@ -113,24 +119,73 @@ def test_ldmgi_large_penalty_is_the_clique_laplacian(X):
     assert np.allclose(L.toarray(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", [ncut.NCut, ldmgi.LDMGI])
-def test_more_components_than_clusters(method):
-    """Far groups of 12: unions of whole groups, at cost zero by the dense formula."""
+def apart():
+    """Six far groups of 12 points, of which a graph of 5 neighbours has as many components."""
     rng = np.random.default_rng(9)
     truth = np.arange(72) % 6
-    X = rng.normal(size=(72, 6)) + 50 * np.diag(1.2 ** np.arange(6))[truth]
-    model = method(4, random_state=0)
-    found = model.spectral_embedding(X)
-    assert found["graph_components"] == 6
-    W, _ = dense_affinity(X, 5)
+    return rng.normal(size=(72, 6)) + 50 * np.diag(1.2 ** np.arange(6))[truth], truth
+
+
+def dense_bridges(X, truth):
+    """1e-3, the floor, at the edges of the spanning tree between groups."""
+    tree = minimum_spanning_tree(cdist(X, X)).toarray()
+    joins = np.where((tree > 0) & (truth[:, None] != truth), 1e-3, 0)
+    return joins + joins.T
+
+
+def test_components_are_joined_in_ncut_as_in_its_dense_formula():
+    X, truth = apart()
+    W = dense_affinity(X, 5)[0] + dense_bridges(X, truth)
     degree = W.sum(axis=1)
     L = np.eye(72) - W / np.sqrt(np.outer(degree, degree))
-    L = L if method is ncut.NCut else dense_ldmgi(X, 5, 0.01)[0]
-    assert np.allclose(L @ found["vectors"], 0, atol=1e-9)
-    assert np.allclose(found["vectors"].T @ found["vectors"], np.eye(4))
-    labels = model.fit(X).labels_
+    found = ncut.NCut(6).spectral_embedding(X)
+    assert found["graph_components"] == 6
+    assert np.allclose(found["eigenvalues"], np.linalg.eigvalsh(L)[:6], atol=1e-12)
+    assert found["eigenvalues"][1] > 1e-6  # one component is left
+    assert same_space(found["vectors"], np.linalg.eigh(L)[1][:, :6])
+
+
+def test_components_are_joined_in_ldmgi_as_in_its_dense_formula():
+    X, truth = apart()
+    _, scale = dense_ldmgi(X, 5, 1.0)
+    joins = dense_bridges(X, truth)
+    L = scale * dense_ldmgi(X, 5, 1e-3 * scale)[0] + np.diag(joins.sum(axis=1)) - joins
+    found = ldmgi.LDMGI(6).spectral_embedding(X)
+    assert found["graph_components"] == 6
+    assert np.allclose(found["eigenvalues"] * scale, np.linalg.eigvalsh(L)[:6], atol=1e-10)
+    assert found["eigenvalues"][1] * scale > 1e-6
+    assert same_space(found["vectors"], np.linalg.eigh(L)[1][:, :6])
+
+
+@pytest.mark.parametrize("method", [ncut.NCut, ldmgi.LDMGI])
+def test_more_components_than_clusters_become_unions_of_them(method):
+    X, truth = apart()
+    labels = method(4, random_state=0).fit(X).labels_
     assert len(set(labels)) == 4
     assert all(len(set(labels[truth == group])) == 1 for group in range(6))
+
+
+def test_joined_components_as_by_scikit_learns_spectral_clustering():
+    X, truth = apart()
+    W = ncut.affinity(X, 5)[0]
+    theirs = SpectralClustering(6, affinity="precomputed", random_state=0).fit(W.toarray())
+    ours = ncut.NCut(6, random_state=0).fit(X).labels_
+    assert adjusted_rand_score(theirs.labels_, ours) == adjusted_rand_score(truth, ours) == 1
+
+
+def test_the_regularised_laplacian_adds_a_share_of_the_mean_degree(X):
+    W, _ = dense_affinity(X, 5)
+    degree = W.sum(axis=1) + 0.7 * W.sum() / N
+    expected = np.eye(N) - W / np.sqrt(np.outer(degree, degree))
+    found = ncut.normalised_laplacian(ncut.affinity(X, 5)[0], 0.7).toarray()
+    assert np.allclose(found, expected)
+
+
+def test_normalised_ldmgi_divides_by_its_diagonal_and_the_mean_of_that(X):
+    L, _ = dense_ldmgi(X, 5, 1.0)
+    degree = np.diag(L) + np.trace(L) / N
+    found = ldmgi.normalised(sp.csr_matrix(L)).toarray()
+    assert np.allclose(found, L / np.sqrt(np.outer(degree, degree)))
 
 
 # ---- LLC -------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.linalg import subspace_angles
-from scipy.spatial.distance import cdist, pdist
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial.distance import cdist, pdist, squareform
 
 from baselines.clustering import graph
 
@@ -48,14 +49,15 @@ def test_neighbours_are_exact_wherever_the_points_lie(X):
     np.testing.assert_allclose(np.take_along_axis(square, index, axis=1), found, rtol=1e-12)
 
 
-def test_components_are_merged_by_exact_distances():
+def test_bridges_go_by_exact_distances():
     """Two strays beside groups 1e9 apart, nearer to one by far less than products can tell."""
     rng = np.random.default_rng(0)
     group = rng.normal(size=(20, 20))
     X = np.r_[group, group + 1e9, group[:1] + 1e9 + 0.3, group[:1] - 0.3]
     component = np.r_[np.zeros(20), np.ones(20), 2, 3].astype(int)
-    merged = graph.merged_components(X, component, 2) @ np.arange(2)
-    assert list(merged) == [0] * 20 + [1] * 20 + [1, 0]
+    pairs, square = graph.bridges(X, component)
+    assert {(0, 41), (20, 40)} < {tuple(pair) for pair in pairs.tolist()} and len(pairs) == 3
+    assert np.sort(square)[:2] == pytest.approx([20 * 0.09] * 2, rel=1e-6)
 
 
 def test_a_point_is_not_its_own_neighbour_but_its_duplicates_are():
@@ -92,14 +94,37 @@ def test_components():
     assert len(set(graph.components(np.empty((4, 0), int)))) == 4
 
 
-def test_the_smallest_component_joins_its_nearest_until_c_are_left():
-    X = np.array([0, 1, 2, 10, 11, 14, 15, 16, 30.0])[:, None]
-    component = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])
-    three = graph.merged_components(X, component, 3) @ np.arange(3)
-    assert list(three) == [0, 0, 0, 1, 1, 2, 2, 2, 2]  # 30 joins 14..16, the nearest
-    two = graph.merged_components(X, component, 2) @ np.arange(2)
-    assert list(two) == [0, 0, 0, 1, 1, 1, 1, 1, 1]  # then 10, 11 join them too
-    assert graph.merged_components(X, component, 1).sum() == 9
+@pytest.mark.parametrize("seed", range(4))
+def test_bridges_are_the_edges_of_scipys_spanning_tree_between_components(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(80, 3)) + 6 * rng.normal(size=(9, 3))[np.arange(80) % 9]
+    component = graph.components(graph.nearest_neighbours(X, 2)[0])
+    tree = minimum_spanning_tree(squareform(pdist(X))).tocoo()
+    between = component[tree.row] != component[tree.col]
+    wanted = sorted(zip(tree.row[between], tree.col[between], strict=True))
+    pairs, square = graph.bridges(X, component)
+    assert len(pairs) == component.max() > 3
+    assert pairs.tolist() == sorted(sorted(map(int, pair)) for pair in wanted)
+    np.testing.assert_allclose(np.sort(np.sqrt(square)), np.sort(tree.data[between]))
+    edges = np.r_[pairs, [[i, j] for i, row in enumerate(graph.nearest_neighbours(X, 2)[0])
+                          for j in row]]
+    whole = sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(80, 80))
+    assert connected_components(whole, directed=False)[0] == 1
+
+
+def test_a_connected_graph_gets_no_bridge_and_equal_gaps_no_ring():
+    X = np.arange(6.0)[:, None]
+    assert graph.bridges(X, np.zeros(6, int))[0].shape == (0, 2)
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])
+    pairs, square = graph.bridges(corners, np.arange(4))
+    assert list(square) == [1, 1, 1]
+    whole = sp.coo_matrix((np.ones(3), pairs.T), shape=(4, 4))
+    assert connected_components(whole, directed=False)[0] == 1
+
+
+def test_a_bridge_is_never_too_faint_for_a_solver():
+    assert graph.bridge_weights(np.array([0, 2.0, 1e9]), 2.0) == pytest.approx(
+        [1, np.exp(-1), graph.FAINTEST])
 
 
 @pytest.mark.parametrize("path", ["dense", "factor", "lobpcg"])

@@ -103,6 +103,17 @@ def test_a_repeated_eigenvalue_is_found_as_often_as_it_is(c, many_points):
     assert np.allclose(vectors.T @ vectors, np.eye(c), atol=1e-10)
 
 
+def test_a_matrix_of_long_rows_is_not_factored_at_any_size(monkeypatch):
+    rng = np.random.default_rng(0)
+    near = np.exp(-cdist(*[rng.normal(size=(400, 2))] * 2) ** 2)
+    matrix = sp.csr_matrix(np.diag(near.sum(axis=1)) - near)
+    monkeypatch.setattr(graph, "smallest_eigenvectors", None)  # not to be called
+    values, vectors = many.smallest_eigenvectors(matrix, 3)
+    wanted, exact = np.linalg.eigh(matrix.toarray())
+    assert np.allclose(values, wanted[:3], atol=1e-8)
+    assert subspace_angles(vectors, exact[:, :3]).max() < 1e-6
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_upper_bound_is_above_the_spectrum(seed):
     rng = np.random.default_rng(seed)
