@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 
 from benchmarks import kinds, registry
+from benchmarks.records import sizes
 from benchmarks.report import stats
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
@@ -13,7 +14,7 @@ COLUMNS = (
     "dataset", "method", "space", "n", "purity_mean", "purity_std", "acc_mean", "acc_std",
     "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict",
     "variant", "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing", "chosen",
-    "heldout_mean", "heldout_std",
+    "heldout_mean", "heldout_std", "trivial", "largest_cluster", "collapsed",
 )
 METRICS = ("purity", "acc", "nmi", "ari")
 
@@ -39,7 +40,9 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
         The keys of `COLUMNS`; a missing measurement or figure is None, `stale` counts the
         averaged attempts that other code made, `missing` names what became of the cells asked for
         and not done, such as "7 no data, 3 not run"; `chosen` says how often a selection took
-        which of its candidates, such as "ldmgi/code 7, ncut/raw 3".
+        which of its candidates, such as "ldmgi/code 7, ncut/raw 3"; `trivial` is the purity of one
+        cluster of all points and `largest_cluster` the mean share of the largest, in percent;
+        `collapsed` counts the averaged partitions that are (`benchmarks.records.sizes`).
 
     Raises
     ------
@@ -102,8 +105,7 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
     row["verdict"] = stats.verdict(columns["purity"], mean, std, paper_runs)
 
     # Of densities: log-likelihood of held-out points, in nats and the units of the features.
-    heldout = [run.get("values", {}).get("heldout_log_likelihood") for run in runs]
-    heldout = [value for value in heldout if value is not None]
+    heldout = _values(runs, "heldout_log_likelihood")
 
     missing = Counter(failed.get(seed, "not run") for seed in seeds if seed not in done)
     row |= {
@@ -115,6 +117,9 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
         "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
         "chosen": _chosen(runs, method_stanza),
         "heldout_mean": _or_none(stats.mean(heldout)), "heldout_std": _or_none(stats.std(heldout)),
+        "trivial": _or_none(stats.mean(_values(runs, "largest_class"))),
+        "largest_cluster": _or_none(stats.mean(_values(runs, "largest_cluster"))),
+        "collapsed": sum(bool(sizes.collapsed(run)) for run in runs),
     }
     return {column: row[column] for column in COLUMNS}
 
@@ -126,6 +131,12 @@ def _chosen(runs, stanza):
     counts = Counter(stanza["needs"][roles[run["values"]["chosen"]]] for run in runs
                      if "chosen" in run["values"])
     return ", ".join(f"{need} {count}" for need, count in counts.most_common())
+
+
+def _values(runs, name):
+    """Of the runs whose records say it."""
+    found = [run.get("values", {}).get(name) for run in runs]
+    return [value for value in found if value is not None]
 
 
 def _or_none(value):

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from benchmarks import registry
+from benchmarks.records import sizes
 from benchmarks.report import notes, words
 from benchmarks.report.summary import COLUMNS, best, summarise
 
@@ -109,11 +110,12 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     lines += ["", "## All measures", "",
               f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
               "that it takes from other cells were computed once, for all. " + words.SHARED
-              + " Held-out nats: mean log density of points that were not fitted to, the same for "
-              "all methods of a seed, in the units of the features.", "",
+              + f" {sizes.RULE} Held-out nats: mean log density of points that were not fitted "
+              "to, the same for all methods of a seed, in the units of the features.", "",
               words.line(["Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
-                     "Seconds", "Held-out nats", "Paper", "Verdict", "Stale", "Missing"]),
-              words.line(["---"] * 14)]
+                     "Seconds", "Held-out nats", "Paper", "Verdict", "Trivial",
+                     "Largest cluster", "Collapsed", "Stale", "Missing"]),
+              words.line(["---"] * 17)]
     for row in rows:
         lines.append(words.line([
             row["dataset"], methods[row["method"]]["label"], row["space"],
@@ -121,7 +123,9 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
             words.pm(row["acc_mean"], row["acc_std"]), words.fixed(row["nmi_mean"]),
             words.fixed(row["ari_mean"]), words.fixed(row["seconds_mean"]),
             words.pm(row["heldout_mean"], row["heldout_std"]),
-            words.pm(row["paper_mean"], row["paper_std"]), row["verdict"], row["stale"] or "",
+            words.pm(row["paper_mean"], row["paper_std"]), row["verdict"],
+            words.fixed(row["trivial"]), words.fixed(row["largest_cluster"]),
+            f"{row['collapsed']}/{row['n']}" if row["collapsed"] else "", row["stale"] or "",
             row["missing"]]))
     lines += ["", "## Notes", ""]
     lines += [f"* {f'({mark}) ' if mark else ''}{note}"
@@ -196,8 +200,15 @@ def _key(row):
 
 
 def _trouble(row):
-    parts = [f"{row['stale']} stale"] if row["stale"] else []
+    parts = [_collapse(row)] if row["collapsed"] else []
+    parts += [f"{row['stale']} stale"] if row["stale"] else []
     return ", ".join([*parts, *([row["missing"]] if row["missing"] else [])])
+
+
+def _collapse(row):
+    """The mark of a partition that says nothing, with what its purity is to be held against."""
+    return (f"{row['collapsed']} collapsed (largest cluster {row['largest_cluster']:.1f}%, trivial "
+            f"purity {row['trivial']:.1f})")
 
 
 def _markdown_cell(row, top, paper):
@@ -211,6 +222,8 @@ def _markdown_cell(row, top, paper):
         mark = _sup(notes.marks_of_figure(row, paper))
         verdict = f" ours {row['verdict']}" if row["verdict"] else ""
         parts.append(f"[{words.pm(row['paper_mean'], row['paper_std'])}]{mark}{verdict}")
+    if row["collapsed"]:
+        parts.append(f"*{_collapse(row)}*")
     if row["stale"]:
         parts.append(f"*{row['stale']} stale*")
     return "<br>".join(parts)
@@ -226,6 +239,8 @@ def _latex_cell(row, top, paper):
         mark = _tex_sup(notes.marks_of_figure(row, paper))
         figure = words.pm(row["paper_mean"], row["paper_std"]).replace(" ± ", r"$\pm$")
         parts.append(rf"{{\scriptsize [{figure}]{mark}}}")
+    if row["collapsed"]:
+        parts.append(rf"{{\scriptsize\itshape {words.tex(_collapse(row))}}}")
     if row["stale"]:
         parts.append(rf"{{\scriptsize\itshape {row['stale']} stale}}")
     return parts[0] if len(parts) == 1 else r"\shortstack{" + r"\\".join(parts) + "}"

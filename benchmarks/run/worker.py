@@ -199,7 +199,8 @@ def compute(job: dict, record: dict) -> dict:
         save_array(artifacts / "labels.npy", result.labels)
         record["outputs"]["labels"] = array_hash(result.labels)
         arrays["labels"] = small_int(result.labels)
-        record["metrics"] = jsonable(scores(dataset.y, result.labels))
+        found, sizes = scores(dataset.y, result.labels)
+        record["metrics"], record["values"] = jsonable(found), record["values"] | jsonable(sizes)
     if result.log_likelihood is not None:
         record["outputs"]["log_likelihood"] = array_hash(result.log_likelihood)
         arrays["log_likelihood"] = rounded(result.log_likelihood)
@@ -226,12 +227,16 @@ def rounded(log_likelihood) -> np.ndarray:
     return out
 
 
-def scores(y, labels) -> dict[str, float]:
-    """Metrics of labels, a convenience: `benchmarks.records.scores` computes them at any time."""
+def scores(y, labels) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics of labels, a convenience: `benchmarks.records.scores` computes them at any time.
+
+    And the sizes of classes and clusters.
+    """
     try:
         from benchmarks.records.metrics import all_metrics
+        from benchmarks.records.sizes import sizes
 
-        return all_metrics(y, labels)
+        return all_metrics(y, labels), sizes(y, labels)
     except Exception as error:
         raise NotScored(f"the metrics: {type(error).__name__}: {error}") from error
 

@@ -200,6 +200,30 @@ def test_markdown(records, tmp_path):
     assert "| Autoencoder | epochs | 20 | ours | a reason |" in words
 
 
+def test_a_collapsed_partition_is_marked_beside_the_trivial_purity():
+    def runs(name, effective, largest):
+        made = [record("usps", name, "raw", seed, 41.0, values={
+            "effective_clusters": effective, "largest_cluster": largest, "largest_class": 16.7})
+            for seed in range(3)]
+        for run in made:
+            run["cell"]["params"]["n_clusters"] = 10
+        return made
+
+    found = [*runs("ldmgi", 5.4, 99.1), *runs("kmeans", 5.6, 20.0)]
+    rows = rows_of(found)
+    assert rows["usps", "ldmgi", "raw"]["collapsed"] == 3
+    assert rows["usps", "kmeans", "raw"]["collapsed"] == 0
+    assert rows["usps", "kmeans", "raw"]["trivial"] == pytest.approx(16.7)
+    shown = [row for row in rows.values() if row["dataset"] == "usps"]
+    mark = "3 collapsed (largest cluster 99.1%, trivial purity 16.7)"
+    markdown = table1.to_markdown(shown, SUITE, METHODS, DATASETS, PAPER)
+    assert markdown.count(f"*{mark}*") == 1 and "Collapsed: the partition has fewer" in markdown
+    assert "| 16.7 | 99.1 | 3/3 |" in markdown and "| 16.7 | 20.0 |  |" in markdown
+    assert mark.replace("%", r"\%") in table1.to_latex(shown, SUITE, METHODS, DATASETS, PAPER)
+    (line,) = [line for line in table1.text(found, SUITE, **STANZAS).splitlines() if mark in line]
+    assert line.startswith("usps")
+
+
 def test_references_to_the_datasets_are_shown_as_what_they_stand_for():
     methods = {"m": method("M", "mixture", ["code"], structure="@structure", p="@code_dim", k=3)}
     rows = [{"dataset": name, "method": "m", "space": "code"} for name in ("usps", "reuters10k")]

@@ -37,7 +37,9 @@ def test_the_record_of_a_mixture(box):
     (record,) = box.store.attempts(node.cell)
     assert record["status"] == "done" and record["variant"] == "only"
     assert record["metrics"] == {"purity": 100.0, "acc": 100.0, "nmi": 100.0, "ari": 100.0}
-    assert record["values"] == {"n_clusters_found": 2, "n": 40, "held_out": -1.5, "none": None}
+    assert record["values"] == {"n_clusters_found": 2, "n": 40, "held_out": -1.5, "none": None,
+                                "largest_class": 50.0, "largest_cluster": 50.0,
+                                "effective_clusters": pytest.approx(2)}
     arrays = box.store.arrays(record)
     assert arrays["labels"].dtype == np.uint8 and arrays["labels"].tolist() == [0] * 20 + [1] * 20
     assert arrays["log_likelihood"].dtype == np.float32
