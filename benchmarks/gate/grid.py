@@ -30,6 +30,10 @@ def load() -> dict:
             raise registry.RegistryError(f"gate.toml: needs `{key}`")
     gate = {**gate, **{key: registry.parse_seeds(gate[key])
                        for key in ("seeds", "reference_seeds")}}
+    listed = datasets(gate)
+    twice = sorted({name for name in listed if listed.count(name) > 1})
+    if twice:  # a schedule is the dataset's: one of two would be lost
+        raise registry.RegistryError(f"gate.toml: {', '.join(twice)} stands in more than one grid")
     if not set(gate["seeds"]) <= set(gate["reference_seeds"]):
         raise registry.RegistryError("gate.toml: reference_seeds must hold all of seeds")
     return gate

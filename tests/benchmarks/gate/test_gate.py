@@ -371,6 +371,8 @@ def test_gate_without_data_runs_on_the_rest_and_says_so(small, monkeypatch):
     ("alpha = 0.01", "", "needs `alpha`"),
     ('reference_seeds = "0-3"', 'reference_seeds = "1-3"', "must hold all of seeds"),
     ("{ power = 3 }", "{ powr = 3 }", "powr"),
+    ("[[grid]]", '[[grid]]\ndatasets = ["blobs"]\nmethods = { kmeans = "raw" }\n[[grid]]',
+     "blobs stands in more than one grid"),
 ])
 def test_grid_is_checked_at_the_door(small, old, new, message):
     (small.registry / "gate.toml").write_text(TOML.replace(old, new))
@@ -389,9 +391,11 @@ def test_grid_has_what_it_must(monkeypatch, tmp_path):
     assert grid.choose(gate, str(tmp_path))[1] == ["usps-test", "coil20"], "an empty data folder"
     methods = registry.methods()
     for part in gate["grid"]:
-        assert set(part["methods"]) <= set(methods) and "mixnet" in part["methods"]
-        assert set(part["schedule"]["mixnet"]) <= {"t1", "t2", "min_updates", "n_samples",
-                                                   "n_final_samples"}, "schedules and no more"
+        assert {"mixnet", "mixnet+"} <= set(part["methods"]) <= set(methods)
+        for recipe in ("mixnet", "mixnet+"):
+            assert set(part["schedule"][recipe]) <= {
+                "t1", "t2", "min_updates", "updates", "n_samples", "n_final_samples",
+            }, "schedules and no more"
 
 
 def test_reference_fits_the_grid():
