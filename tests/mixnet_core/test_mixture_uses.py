@@ -402,7 +402,8 @@ def test_buffers_settings_and_objectives_are_kept(X, tmp_path):
 # --- size and devices -----------------------------------------------------------------------------
 
 LARGE = """
-    import re, sys, numpy as np
+    import sys, numpy as np
+    from benchmarks.records.provenance import peak_rss_mb
     from mixnet_core.mixture import MixtureOfNetworks
     n = int(sys.argv[1])
     X = np.lib.format.open_memmap("X.npy", mode="w+", dtype=np.float32, shape=(n, 32))
@@ -413,9 +414,7 @@ LARGE = """
     model = MixtureOfNetworks(20, "4-16-x", "mixnet", t1=1, t2=1, min_updates=0, n_samples=20,
                               n_final_samples=20)
     model.fit(np.load("X.npy", mmap_mode="r"), init_labels=np.arange(n) % 20)
-    # not ru_maxrss: that begins at what the process had that started this one
-    peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
-    print(int(peak[1]) // 1024, len(model.labels_))
+    print(int(peak_rss_mb()), len(model.labels_))
 """
 
 
