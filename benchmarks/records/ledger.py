@@ -22,8 +22,6 @@ A record is fresh if its fingerprint, or one that lines lead to from it, is that
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 from collections import defaultdict
@@ -31,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.records.files import canonical_json, short_hash
-from benchmarks.records.whole import append_whole
+from benchmarks.records.whole import append_whole, read_appended
 
 NAME = "verified.jsonl"
 
@@ -89,7 +87,7 @@ class Ledger:
         seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
         if seen != self._seen:
             self.problems, self._lines, self._of = {}, [], defaultdict(list)
-            for number, text in enumerate(self._read().split(b"\n"), 1):
+            for number, text in enumerate(read_appended(self.path).split(b"\n"), 1):
                 if not text.strip():
                     continue
                 try:
@@ -105,12 +103,6 @@ class Ledger:
                     self._of[key].append(one)
             self._seen = seen
         return self._lines
-
-    def _read(self) -> bytes:
-        with open(self.path, "rb") as handle:
-            with contextlib.suppress(OSError):  # no locks there: a line being written reads damaged
-                fcntl.flock(handle, fcntl.LOCK_SH)
-            return handle.read()
 
     def append(self, lines: list[dict]) -> None:
         """Add lines, all or none of them, after those that any process has added.

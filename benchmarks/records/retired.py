@@ -24,7 +24,7 @@ import os
 import re
 from pathlib import Path
 
-from benchmarks.records.whole import append_whole
+from benchmarks.records.whole import append_whole, read_appended
 
 NAME = "retired.csv"
 FIELDS = ("dataset", "method", "space", "seed", "key", "attempt", "status", "measure", "value",
@@ -55,7 +55,7 @@ class Retired:
             seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
             if seen == self._seen:
                 return self._lines
-            text = self.path.read_text(encoding="utf-8", errors="replace")
+            text = read_appended(self.path).decode("utf-8", "replace")
         except OSError:
             seen, text = None, ""
         self._seen, self._lines, self.problems = seen, [], {}

@@ -117,6 +117,14 @@ def append_whole(path: Path, payload: bytes) -> None:
     sync_folder(path.parent)
 
 
+def read_appended(path: Path) -> bytes:
+    """What `append_whole` has written so far, no line of it half."""
+    with open(path, "rb") as handle:
+        with contextlib.suppress(OSError):  # no locks there: a line being written reads damaged
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        return handle.read()
+
+
 def sync_folder(folder: Path) -> None:
     """Have the disk take the names in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)

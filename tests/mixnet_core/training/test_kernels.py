@@ -10,22 +10,8 @@ from mixnet_core.training.kernels import KernelSums
 from mixnet_core.training.linear import shrunk
 
 
-@pytest.fixture
-def x(rng):
-    centres = np.array([[0, 0, 0], [4, 1, 0], [0, 5, 2]])
-    labels = np.repeat([0, 1, 2], [80, 60, 40])
-    mix = rng.normal(size=(3, 3, 3)) * 0.6
-    points = centres[labels] + np.einsum("nij,nj->ni", mix[labels], rng.normal(size=(180, 3)))
-    return torch.from_numpy(points), torch.from_numpy(labels)
-
-
-def soft(n, k, rng):
-    m = rng.random((n, k)) ** 4
-    return torch.from_numpy(m / m.sum(1, keepdims=True))
-
-
 @pytest.mark.parametrize("local", [True, False])
-def test_kernel_sums_against_a_loop(x, rng, local):
+def test_kernel_sums_against_a_loop(x, rng, local, soft):
     points, _ = x
     k, s = 2, 7
     y = torch.from_numpy(rng.normal(size=(k, s, 3 + local)))

@@ -9,21 +9,7 @@ from sklearn.mixture import GaussianMixture
 from mixnet_core.training.linear import Gaussians, estimate, frames, linear_stage
 
 
-@pytest.fixture
-def x(rng):
-    centres = np.array([[0, 0, 0], [4, 1, 0], [0, 5, 2]])
-    labels = np.repeat([0, 1, 2], [80, 60, 40])
-    mix = rng.normal(size=(3, 3, 3)) * 0.6
-    points = centres[labels] + np.einsum("nij,nj->ni", mix[labels], rng.normal(size=(180, 3)))
-    return torch.from_numpy(points), torch.from_numpy(labels)
-
-
-def soft(n, k, rng):
-    m = rng.random((n, k)) ** 4
-    return torch.from_numpy(m / m.sum(1, keepdims=True))
-
-
-def test_densities_are_those_of_scipy(x, rng):
+def test_densities_are_those_of_scipy(x, rng, soft):
     points, _ = x
     model = estimate(points, soft(180, 3, rng), 5.0)
     for j in range(3):
@@ -32,7 +18,7 @@ def test_densities_are_those_of_scipy(x, rng):
         np.testing.assert_allclose(model.log_joint(points)[:, j], expected)
 
 
-def test_without_a_prior_the_estimate_is_the_weighted_covariance(x, rng):
+def test_without_a_prior_the_estimate_is_the_weighted_covariance(x, rng, soft):
     points, _ = x
     m = soft(180, 3, rng)
     model = estimate(points, m, 0.0)
@@ -42,7 +28,7 @@ def test_without_a_prior_the_estimate_is_the_weighted_covariance(x, rng):
         np.testing.assert_allclose(model.means[j], np.average(points, axis=0, weights=m[:, j]))
 
 
-def test_em_without_a_prior_is_that_of_scikit_learn(x, rng):
+def test_em_without_a_prior_is_that_of_scikit_learn(x, rng, soft):
     points, _ = x
     m = soft(180, 3, rng)
     model = estimate(points, m, 0.0)
@@ -106,7 +92,7 @@ def test_the_stage_goes_with_the_data_under_a_linear_map(x, rng):
     assert float((both[0] - both[1]).abs().max()) < 0.05
 
 
-def test_frames_are_principal_directions(x, rng):
+def test_frames_are_principal_directions(x, rng, soft):
     model = estimate(x[0], soft(180, 3, rng), 5.0)
     found = frames(model)
     torch.testing.assert_close(found @ found.mT, model.covariances)
