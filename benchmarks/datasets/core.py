@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import logging
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -235,7 +236,13 @@ def _folder(source):
 
 
 def _cache_dir(cache_dir):
-    return Path(cache_dir or os.environ.get("MIXNET_CACHE") or "~/.cache/mixnet").expanduser()
+    given = cache_dir or os.environ.get("MIXNET_CACHE")
+    if given:
+        return Path(given).expanduser()
+    try:
+        return Path.home() / ".cache" / "mixnet"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"mixnet-{os.getuid()}"
 
 
 def _known(name, among, what):

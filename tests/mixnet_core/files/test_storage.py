@@ -88,3 +88,10 @@ def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         save_model(path, "thing", 3, {}, ARRAYS)
     assert path.read_bytes() == whole and os.listdir(path.parent) == ["model"]
+
+
+@pytest.mark.parametrize("name", ["m" * 250, "é" * 120])
+def test_a_name_as_long_as_the_file_system_allows_is_written(name, tmp_path):
+    save_model(tmp_path / name, "test", 1, {}, {"a": np.ones(2)})
+    assert load_model(tmp_path / name, "test", 1)[1]["a"].tolist() == [1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
