@@ -36,7 +36,7 @@ class RegistryError(ValueError):
 
 def folder() -> Path:
     """Folder of the TOML files: ``MIXNET_REGISTRY`` or this package's own."""
-    return Path(os.environ.get("MIXNET_REGISTRY") or Path(__file__).parent)
+    return Path(os.path.expanduser(os.environ.get("MIXNET_REGISTRY") or Path(__file__).parent))
 
 
 def read(path: Path) -> dict:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.records import files as cache
-from benchmarks.records import provenance
+from benchmarks.records import folders, provenance, whole
 from benchmarks.records.store import Store
+from benchmarks.run import output
 from benchmarks.run.plan import Plan, Standing, suite_plan
+
+SAYS_ONLY = ("list", "status", "doctor", "data")  # commands that leave nothing but what they say
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
         if suite or name in ("quickstart", "report", "runs", "merge", "retire", "gate"):
-            sub.add_argument("--results", metavar="DIR",
+            sub.add_argument("--results", metavar="DIR", type=folders.given,
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
 
@@ -85,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     rescore.add_argument("--metric", metavar="M,N", type=_names, help="names, or "
                          "package.module:function of (y, labels) (default: those of the tables)")
     merge = command("merge", _merge, "join the records of other results folders to these")
-    merge.add_argument("folders", nargs="+", type=Path, metavar="DIR",
+    merge.add_argument("folders", nargs="+", type=folders.given, metavar="DIR",
                        help="a results folder, as another machine left it")
     retire = command("retire", _retire, "list the attempts that no table and no suite needs any "
                      "more: superseded, replaced, unasked")
@@ -99,14 +102,16 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument("--datasets", metavar="A,B", type=_names, help="of the grid's")
     gate.add_argument("--jobs", type=_positive, default=provenance.n_cores(), metavar="N",
                       help="cells at a time (default: one a core)")
-    gate.add_argument("--reference", metavar="FILE",
+    gate.add_argument("--reference", metavar="FILE", type=folders.given,
                       help="default: gate/reference.csv in the results folder")
-    gate.add_argument("--keep", metavar="DIR", help="empty folder in which records are kept")
+    gate.add_argument("--keep", metavar="DIR", type=folders.given,
+                      help="empty folder in which records are kept")
     report = command("report", _report, "write one page of everything, from the records alone")
-    report.add_argument("--output", metavar="FILE",
+    report.add_argument("--output", metavar="FILE", type=folders.given,
                         help="default: report.html in the results folder")
     runs = command("runs", _runs, "write every attempt on record into one table, a row each")
-    runs.add_argument("--output", metavar="FILE", help="default: runs.csv in the results folder")
+    runs.add_argument("--output", metavar="FILE", type=folders.given,
+                      help="default: runs.csv in the results folder")
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
@@ -170,23 +175,33 @@ def _n_gpus() -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 1 if something is not done, 2 for a wrong request."""
+    with output.quiet_streams() as (shown, _):
+        status, command = _main(argv)
+        shown.flush()
+        if command in SAYS_ONLY and (why := output.lost(shown)):
+            print(f"mixnet: what {command} says could not be written: {why}", file=sys.stderr)
+            return status or 1
+        return status
+
+
+def _main(argv) -> tuple[int, str]:
+    """Exit status, and the command."""
+    args = argparse.Namespace(command="")
     try:
+        folders.need_cache()
         top = parser()
         args = top.parse_args(argv)
         _check_device(args, top)
         if getattr(args, "data_source", None):
             args.data_source = os.path.abspath(os.path.expanduser(args.data_source))
-        return args.function(args)
+        return args.function(args), args.command
     except (registry.UnknownName, registry.RegistryError) as error:
         print(f"mixnet: {error}", file=sys.stderr)
-        return 2
+        return 2, args.command
     except _Refused:
-        return 2
+        return 2, args.command
     except KeyboardInterrupt:  # outside a run of cells, which ends by itself
-        return 130
-    except BrokenPipeError:  # `mixnet status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 130, args.command
 
 
 def _plan(args, suite: str, store: Store, recorded=False) -> Plan:
@@ -312,9 +327,7 @@ def _need_folders(store: Store) -> None:
     for name, folder in (("--results (MIXNET_RESULTS)", store.root),
                          ("MIXNET_ARTIFACTS", cache.artifacts_root())):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            whole.try_folder(folder)
         except OSError as error:
             print(f"mixnet: {name} needs a folder that can be written; got {_near(folder)}: "
                   f"{error.strerror}", file=sys.stderr)

@@ -6,22 +6,20 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.records import wellformed
+from benchmarks.records import folders, wellformed
 from benchmarks.records.whole import write_atomic
 
 _SINGLE = "__array__"
 
 
 def artifacts_root() -> Path:
-    """Folder of the ignored artefacts: ``MIXNET_ARTIFACTS`` or ``artifacts/`` of the checkout."""
-    default = Path(__file__).resolve().parents[2] / "artifacts"
-    return Path(os.environ.get("MIXNET_ARTIFACTS") or default)
+    """Folder of the ignored artefacts; see `folders.artifacts`."""
+    return folders.artifacts()
 
 
 def array_hash(array) -> str:

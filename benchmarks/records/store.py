@@ -1,8 +1,8 @@
 """Records: one immutable JSON an attempt, with its raw outputs beside it.
 
 ``<results>/records/<dataset>/<method>/<key>-<attempt>.json`` and, where there are labels or
-per-point log-likelihoods, ``.npz``. A file is written under a temporary name, synced, and linked to
-its final one, which fails if that exists: nothing is ever overwritten, nothing is half there.
+per-point log-likelihoods, ``.npz``. A file is written under a temporary name, synced, and takes its
+final one, which fails if that exists: nothing is ever overwritten, nothing is half there.
 A file that does not parse is reported and left out, never fatal.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.records import provenance
+from benchmarks.records import folders, provenance
 from benchmarks.records.files import short_hash
 from benchmarks.records.ledger import Ledger
 from benchmarks.records.retired import Retired
@@ -43,9 +43,8 @@ def small_int(labels) -> np.ndarray:
 
 
 def default_results() -> Path:
-    """Results folder: ``MIXNET_RESULTS`` or ``results/`` of the checkout."""
-    default = Path(__file__).resolve().parents[2] / "results"
-    return Path(os.environ.get("MIXNET_RESULTS") or default)
+    """Results folder; see `folders.results`."""
+    return folders.results()
 
 
 class Store:
@@ -62,7 +61,7 @@ class Store:
     """
 
     def __init__(self, results: Path | str | None = None):
-        self.results = Path(results) if results is not None else default_results()
+        self.results = folders.given(results) if results is not None else default_results()
         self.root = self.results / "records"
         self.problems: dict[str, str] = {}
         self.ledger, self.retired = Ledger(self.results), Retired(self.results)
@@ -114,7 +113,12 @@ class Store:
                     problem = "its cell does not hash to its key"
                 elif path.parent != self.folder(record["cell"]):
                     problem = "it does not lie where its cell belongs"
+            except PermissionError as error:
+                problem = f"unreadable: {error.strerror}"
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+                if path.is_file() and not path.stat().st_size:  # perhaps being written: `whole`
+                    self.problems[str(path.relative_to(self.root))] = "empty"
+                    return None
                 problem = f"unreadable: {type(error).__name__}"
             if problem:
                 self.problems[str(path.relative_to(self.root))] = problem
@@ -150,12 +154,14 @@ class Store:
             return True
         path = self.folder(record["cell"]) / record["arrays"]["file"]
         if path not in self._intact:
+            why = "missing or damaged arrays"
             try:
                 good = hashlib.sha256(path.read_bytes()).hexdigest() == record["arrays"]["sha256"]
-            except OSError:
+            except OSError as error:
                 good = False
+                why = error.strerror if isinstance(error, PermissionError) else why
             if not good:
-                self.problems[str(path.relative_to(self.root))] = "missing or damaged arrays"
+                self.problems[str(path.relative_to(self.root))] = why
             self._intact[path] = good
         return self._intact[path]
 

@@ -8,12 +8,17 @@ library only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+#: What `os.link` says where a file cannot have two names (vfat, exFAT, SMB, some FUSE).
+NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
+            errno.EINVAL)
 
 
 class Draft:
@@ -28,8 +33,9 @@ class Draft:
     """
 
     def __init__(self, folder: Path):
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".tmp-")
-        self.path, self.handle = Path(name), os.fdopen(descriptor, "wb")
+        self.path = Path(folder) / f".tmp-{secrets.token_hex(8)}"
+        # Permissions as of any new file: those that the user's umask leaves.
+        self.handle = open(self.path, "xb")
 
     def finish(self) -> None:
         """Have the disk take what was written; the file can be looked at, and not added to."""
@@ -40,18 +46,26 @@ class Draft:
 
     def replace(self, path: Path) -> None:
         """Take the final name, in place of a file that has it."""
-        self._ready()
+        self.finish()
         os.replace(self.path, path)
 
     def create(self, path: Path) -> None:
-        """Take the final name; FileExistsError if a file has it, which stays as it is."""
-        self._ready()
-        os.link(self.path, path)
-        sync_folder(path.parent)
+        """Take the final name; FileExistsError if a file has it, which stays as it is.
 
-    def _ready(self) -> None:
+        Where the file system knows no second name of a file, the name is taken by an empty file
+        first, which nobody else can do then, and a process that dies there leaves it empty.
+        """
         self.finish()
-        os.chmod(self.path, 0o644)  # mkstemp makes it private; what others read is not
+        try:
+            os.link(self.path, path)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            os.replace(self.path, path)
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -89,6 +103,24 @@ def write_new(path: Path, payload: bytes) -> bool:
         except FileExistsError:
             return False
     return True
+
+
+def try_folder(folder: Path) -> None:
+    """Write a file as records are written, lock it, and take it away again.
+
+    Raises
+    ------
+    OSError
+        Where the folder, made if it is missing, does not take it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trial = folder / f".tmp-{secrets.token_hex(8)}"
+    try:
+        write_new(trial, b"a trial\n")
+        with open(trial, "ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    finally:
+        trial.unlink(missing_ok=True)
 
 
 def append_whole(path: Path, payload: bytes) -> None:

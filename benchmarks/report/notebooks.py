@@ -22,6 +22,7 @@ from nbclient.exceptions import CellExecutionError
 
 from benchmarks.records.store import default_results
 from benchmarks.records.whole import write_atomic
+from benchmarks.run.output import quiet_streams
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = {
@@ -99,6 +100,11 @@ def build(source: Path, environment: dict | None = None) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Build the notebooks named, or all; 0 if every one was written."""
+    with quiet_streams():
+        return _main(argv)
+
+
+def _main(argv) -> int:
     folder = default_results() / "notebooks"
     names = sorted(path.stem for path in folder.glob("*.py"))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

@@ -70,11 +70,13 @@ class Summary:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    asked: int = 0  # cells of the plan
 
     @property
     def complete(self) -> bool:
         """Whether every cell is done and fresh."""
-        return not self.stopped and all(o.status == "done" for o in self.outcomes.values())
+        return not self.stopped and len(self.outcomes) >= self.asked and all(
+            o.status == "done" for o in self.outcomes.values())
 
 
 def forecast(plan: Plan, store: Store, retry_failed=False,
@@ -110,7 +112,7 @@ class Dispatcher:
         self.plan, self.store, self.settings = plan, store, settings
         self.display = display or Display()
         self.history = History(store.all())
-        self.summary = Summary()
+        self.summary = Summary(asked=len(plan.nodes))
         self.expected = forecast(plan, store, settings.retry_failed, settings.remake)
         self.running: dict[str, tuple[Child, int, contextlib.ExitStack]] = {}
         self.missing: dict[str, str] = {}  # datasets found missing in this run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import sys
@@ -9,6 +10,7 @@ import time
 from collections import defaultdict
 
 from benchmarks.records.files import canonical_json
+from benchmarks.run.output import quiet
 
 LEAST_SHARE = 0.02  # of a cell's steps, before they say how long it takes
 PLAIN_EVERY = 300.0  # seconds between the lines that stand for a status line off a terminal
@@ -99,8 +101,10 @@ class Display:
     """Plain lines, and on a terminal one status line that moves."""
 
     def __init__(self, stream=None):
-        self.stream = stream or sys.stderr
-        self.tty = bool(getattr(self.stream, "isatty", lambda: False)())
+        if stream is None:  # tox paints all that comes by stderr red
+            stream = sys.stdout if "TOX_ENV_NAME" in os.environ else sys.stderr
+        self.stream = quiet(stream)
+        self.tty = self.stream.isatty()
         self._shown, self._last = "", time.monotonic() if not self.tty else 0.0
 
     def line(self, text: str) -> None:

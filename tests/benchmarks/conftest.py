@@ -148,6 +148,7 @@ class Box:
                             "PYTHONPATH": paths, "OMP_NUM_THREADS": 1,
                             "PYTHONDONTWRITEBYTECODE": 1}.items():
             monkeypatch.setenv(name, str(value))
+        monkeypatch.delenv("TOX_ENV_NAME", raising=False)  # there progress goes to stdout
         monkeypatch.syspath_prepend(str(self.package.parent))
 
     def edit(self, module: str, old: str, new: str) -> None:

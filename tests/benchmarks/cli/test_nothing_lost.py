@@ -1,0 +1,146 @@
+"""What users and their systems do, and what it must not cost: work, or the exit status."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cli.main import main
+from benchmarks.records import folders
+from benchmarks.run import output
+from benchmarks.run.progress import Display
+
+
+class Refusing(io.StringIO):
+    """A stream that takes some characters, and then only says why not."""
+
+    def __init__(self, number, takes=0):
+        super().__init__()
+        self.number, self.takes = number, takes
+
+    def write(self, text):
+        if self.tell() + len(text) > self.takes:
+            raise OSError(self.number, os.strerror(self.number))
+        return super().write(text)
+
+
+@pytest.fixture
+def two(quick):
+    quick.suite(["flat"], ["kmeans"], "0-1")
+    return quick
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("takes", [0, 60])
+def test_a_display_that_cannot_be_written_ends_no_run(two, monkeypatch, number, takes):
+    monkeypatch.setattr(sys, "stdout", Refusing(number, takes))
+    monkeypatch.setattr(sys, "stderr", Refusing(number, takes))
+    assert main(["run", "small", "--jobs", "2"]) == 0
+    assert [record["status"] for record in two.store.all()] == ["done", "done"]
+    assert (two.results / "small.csv").exists()
+
+
+def test_a_display_that_cannot_be_written_leaves_the_status_of_a_failure(quick, monkeypatch):
+    quick.suite(["flat"], ["fail", "kmeans"])
+    monkeypatch.setattr(sys, "stderr", Refusing(errno.EPIPE))
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it for one that is closed
+    assert main(["run", "small"]) == 1
+    assert sorted(record["status"] for record in quick.store.all()) == ["done", "error"]
+
+
+def test_a_pipe_that_closes_leaves_the_run_its_process_and_its_status(two):
+    """As `mixnet run small 2>&1 | head -1`."""
+    child = two.spawn("run", "small", "--jobs", "1")
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.wait(60) == 0
+    assert len(two.store.all()) == 2
+
+
+def test_what_is_said_and_lost_on_a_full_disk_is_no_success(box, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Refusing(errno.ENOSPC))
+    assert main(["list", "suites"]) == 1
+    assert "what list says could not be written: No space left" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdout", Refusing(errno.EPIPE))  # `| head`
+    assert main(["list", "suites"]) == 0
+
+
+def test_a_run_that_did_not_come_to_every_cell_is_not_complete():
+    from benchmarks.run.dispatch import Outcome, Summary
+
+    assert Summary({"a": Outcome("done")}, asked=1).complete
+    assert not Summary({"a": Outcome("done")}, asked=2).complete
+
+
+def test_words_that_a_terminal_cannot_show_are_escaped(box, monkeypatch):
+    """`PYTHONIOENCODING=ascii`, and names of files that are not UTF-8."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    datasets = box.registry / "datasets.toml"
+    datasets.write_text(datasets.read_text().replace('"Blobs"', '"Bl\u00f6bs \u00b1"'),
+                        encoding="utf-8")
+    assert main(["list", "datasets"]) == 0
+    assert b"Bl\\xf6bs \\xb1" in raw.getvalue()
+    raw = io.BytesIO()
+    stream = output.quiet(io.TextIOWrapper(raw, encoding="utf-8"))
+    stream.write("data-\udcff")
+    stream.flush()
+    assert raw.getvalue() == b"data-\\udcff"
+
+
+def test_under_tox_progress_goes_to_stdout_which_tox_does_not_paint(monkeypatch, capsys):
+    monkeypatch.setenv("TOX_ENV_NAME", "reproduce-table1")
+    Display().line("one")
+    monkeypatch.delenv("TOX_ENV_NAME")
+    Display().line("two")
+    text = capsys.readouterr()
+    assert (text.out, text.err) == ("one\n", "two\n")
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_folder_is_named(two, monkeypatch, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIXNET_ARTIFACTS", "~/artifacts")
+    assert main(["run", "small", "--results", "~/named"]) == 0
+    monkeypatch.setenv("MIXNET_RESULTS", "~/set")
+    assert main(["merge", "~/named"]) == 0
+    assert main(["runs", "--output", "~/all.csv"]) == 0
+    assert {path.name for path in home.iterdir()} == {"artifacts", "named", "set", "all.csv"}
+    assert len(list((home / "set" / "records").glob("*/*/*.json"))) == 2
+    assert not (tmp_path / "~").exists()
+
+
+def test_installed_results_go_to_the_working_directory_not_among_packages(monkeypatch, tmp_path):
+    monkeypatch.delenv("MIXNET_RESULTS", raising=False)
+    monkeypatch.delenv("MIXNET_ARTIFACTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert folders.results() == folders.ROOT / "results"  # a checkout
+    monkeypatch.setattr(folders, "ROOT", Path("/opt/lib/python3.11/site-packages"))
+    assert folders.results() == tmp_path / "results"
+    assert folders.artifacts() == tmp_path / "artifacts"
+
+
+def test_without_a_home_folder_parsed_data_lie_among_the_artefacts(tmp_path):
+    """A user id without an entry in the system's list, and no HOME, as containers have them."""
+    code = """
+import os, pwd
+def getpwuid(number):
+    raise KeyError(number)
+pwd.getpwuid = getpwuid
+from benchmarks.cli.main import main
+assert main(["data", "digits"]) == 0
+print(os.environ["MIXNET_CACHE"])
+"""
+    env = {name: value for name, value in os.environ.items() if name not in ("HOME",
+                                                                             "MIXNET_CACHE")}
+    env |= {"MIXNET_ARTIFACTS": str(tmp_path / "artifacts"), "PYTHONPATH": str(folders.ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
+                          cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "artifacts" / "datasets")

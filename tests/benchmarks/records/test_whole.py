@@ -1,0 +1,103 @@
+"""Files written whole, on file systems and for users of every kind."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from benchmarks.records import whole
+from benchmarks.records.store import Store
+
+CELL = {"dataset": "blobs", "content_hash": "b10b5", "method": "kmeans", "params": {"space": "raw"},
+        "seed": 0}
+
+
+def no_links(monkeypatch, number=errno.EPERM):
+    """A file system such as vfat's: a file has one name."""
+    def link(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_without_hard_links_a_file_is_created_once_and_whole(tmp_path, monkeypatch, number):
+    no_links(monkeypatch, number)
+    assert whole.write_new(tmp_path / "a", b"first")
+    assert not whole.write_new(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_error_that_is_not_of_links_is_not_taken_for_one(tmp_path, monkeypatch):
+    no_links(monkeypatch, errno.ENOSPC)
+    with pytest.raises(OSError, match="No space"):
+        whole.write_new(tmp_path / "a", b"first")
+    assert os.listdir(tmp_path) == []
+
+
+def test_cells_are_kept_without_hard_links(quick, monkeypatch, capsys):
+    """The harness writes a record of a failure itself, so in this process."""
+    from benchmarks.cli.main import main
+
+    no_links(monkeypatch)
+    quick.suite(["flat"], ["crash"])
+    assert main(["run", "small"]) == 1
+    assert [record["status"] for record in quick.store.all()] == ["killed"]
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_record_that_another_process_is_about_to_write_is_read_when_it_is_there(tmp_path):
+    store, other = Store(tmp_path), Store(tmp_path)
+    record = {"cell": CELL, "status": "error", "estimator": "a:B", "kind": "clustering",
+              "error": {"reason": ""}, "provenance": {"started": "2026-11-01T12:00:00"}}
+    written = store.write(record)
+    path = store.folder(CELL) / f"{written['key']}-1.json"
+    text = path.read_bytes()
+    path.write_bytes(b"")
+    assert other.attempts(CELL) == [] and list(other.problems.values()) == ["empty"]
+    path.write_bytes(text)
+    assert len(other.attempts(CELL)) == 1
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_that_the_umask_leaves(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        whole.write_new(tmp_path / "record", b"a")
+        whole.write_atomic(tmp_path / "table", lambda handle: handle.write(b"a"))
+        whole.append_whole(tmp_path / "ledger", b"a\n")
+    finally:
+        os.umask(before)
+    for name in ("record", "table", "ledger"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~mask, name
+
+
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path):
+    whole.try_folder(tmp_path / "new")
+    assert os.listdir(tmp_path / "new") == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="exists|Not a directory"):
+        whole.try_folder(tmp_path / "file")
+
+
+def test_names_of_245_bytes_are_written(tmp_path):
+    for name in ("n" * 245, "\u00e4" * 122):
+        whole.write_atomic(tmp_path / name, lambda handle: handle.write(b"a"))
+        assert (tmp_path / name).read_bytes() == b"a"
+
+
+def test_a_record_that_may_not_be_read_is_called_that(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    store = Store(tmp_path)
+    store.folder(CELL).mkdir(parents=True)
+    (store.folder(CELL) / "0123456789abcdef-1.json").touch()
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert store.all() == []
+    assert list(store.problems.values()) == ["unreadable: Permission denied"]
