@@ -15,7 +15,7 @@ from benchmarks.records import files as cache
 from benchmarks.records import folders, provenance, whole
 from benchmarks.records.store import Store
 from benchmarks.run import output
-from benchmarks.run.plan import Plan, Standing, suite_plan
+from benchmarks.run.plan import NEVER, Plan, Standing, suite_plan
 
 SAYS_ONLY = ("list", "status", "doctor", "data")  # commands that leave nothing but what they say
 
@@ -334,6 +334,14 @@ def _need_folders(store: Store) -> None:
             raise _Refused from error
 
 
+def _need_results(store: Store) -> None:
+    """Refuse to write what is made of records where there is no folder of them."""
+    if not store.results.is_dir():
+        print(f"mixnet: --results (MIXNET_RESULTS) is {_near(store.results)}, needs a results "
+              "folder: there is none", file=sys.stderr)
+        raise _Refused
+
+
 def _explain(plan: Plan, summary) -> None:
     """Say what is not done and what to do about it."""
     for dataset, reason in summary.failures.items():
@@ -351,6 +359,14 @@ def _explain(plan: Plan, summary) -> None:
 def _tables(args, plan: Plan, store: Store, told=None) -> None:
     from benchmarks.report import tables
 
+    own = registry.suites()[args.suite]["methods"]
+    if set(args.methods or ()) - set(own):  # a method of somebody's own: beside those of the suite
+        whole = suite_plan(args.suite, args.datasets, own, args.seeds, args.fast,
+                           args.data_source, store, recorded=True)
+        there = {node.cell["method"] for node in whole.nodes.values() if store.attempts(node.cell)}
+        beside = [*filter(there.__contains__, own), *args.methods]
+        plan = suite_plan(args.suite, args.datasets, beside, args.seeds, args.fast,
+                          args.data_source, store, recorded=True)
     try:
         text, files = tables.write(args.suite, plan, store, _partial(args))
     except OSError as error:
@@ -365,7 +381,9 @@ def _tables(args, plan: Plan, store: Store, told=None) -> None:
 
 def _table(args) -> int:
     store = Store(args.results)
-    for suite in _chosen_suites(args):
+    suites = _chosen_suites(args)
+    _need_results(store)
+    for suite in suites:
         plan = _plan(args, suite, store, recorded=True)
         if args.suite or any(store.attempts(node.cell) for node in plan.nodes.values()
                              if node.requested):  # of all, those that were ever run
@@ -378,6 +396,7 @@ def _rescore(args) -> int:
     from benchmarks.cli.rescore import rescore
 
     store = Store(args.results)
+    _need_results(store)
     plans = [_plan(args, suite, store, recorded=True) for suite in _chosen_suites(args)]
     status = rescore(plans, store, args.metric, args.data_source)
     _warn(store)
@@ -406,6 +425,7 @@ def _retire(args) -> int:
     from benchmarks.run import retire
 
     store = Store(args.results)
+    _need_results(store)
     # Which variant of a dataset is meant hangs on records or on the data here: both count.
     plans = [suite_plan(suite, fast=fast, store=store, recorded=recorded)
              for suite in registry.suites() for fast in (False, True)
@@ -448,6 +468,7 @@ def _report(args) -> int:
     from benchmarks.report import page
 
     store = Store(args.results)
+    _need_results(store)
     output = Path(args.output or store.results / "report.html")
     try:
         if output.is_dir():  # known before the page is built
@@ -469,6 +490,7 @@ def _runs(args) -> int:
     from benchmarks.report import runs
 
     store = Store(args.results)
+    _need_results(store)
     known: dict[str, str | None] = {}
     records = [{**record, "stale": bool(store.changed(record, known))} for record in store.all()]
     try:
@@ -490,6 +512,7 @@ def _near(path) -> str:
 def _chosen_suites(args) -> list[str]:
     """The suite asked for, else those that hold all names asked for, else all."""
     if args.suite:
+        registry.get(registry.suites(), args.suite, "suite")
         return [args.suite]
     known = registry.suites()
     fits = [name for name, suite in known.items()
@@ -515,7 +538,8 @@ def _status(args) -> int:
             fresh &= set(tally) == {"done"}
             print(f"  {dataset:<12} {method:<12} {space:<5} "
                   + ", ".join(f"{n} {name}" for name, n in tally.most_common()))
-            for why, n in Counter(s.why for s in states if s.name in ("stale", "failed")).items():
+            for why, n in Counter(s.why for s in states if s.name in ("stale", "failed") or
+                                  s.name == "missing" and s.why != NEVER).items():
                 print(f"      {n} × {why}")
         asked |= plan.nodes.keys()
     if not (args.suite or _partial(args)):

@@ -93,6 +93,11 @@ class Store:
         found = (self._parse(path) for path in (self.root / name).glob("*/*.json"))
         return [record for record in found if record is not None]
 
+    def of_method(self, dataset: str, method: str) -> list[dict]:
+        """Every readable record of a method on a dataset, in no order."""
+        found = (self._parse(path) for path in (self.root / dataset / method).glob("*.json"))
+        return [record for record in found if record is not None]
+
     def _parse(self, path: Path) -> dict | None:
         if path not in self._parsed:  # immutable files: parsing one once is enough
             record, problem = None, None

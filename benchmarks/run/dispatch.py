@@ -111,7 +111,7 @@ class Dispatcher:
                  display: Display | None = None):
         self.plan, self.store, self.settings = plan, store, settings
         self.display = display or Display()
-        self.history = History(store.all())
+        self.history = History(store.all(), plan.fast)
         self.summary = Summary(asked=len(plan.nodes))
         self.expected = forecast(plan, store, settings.retry_failed, settings.remake)
         self.running: dict[str, tuple[Child, int, contextlib.ExitStack]] = {}

@@ -17,6 +17,7 @@ from benchmarks.records.store import Store, cell_key
 
 # Failures that the same code would repeat: run again only when asked to, or when code changed.
 STICKY = ("error", "diverged", "timeout")
+NEVER = "never run"  # why a cell is missing of which nothing like it is on record
 
 
 @dataclass
@@ -209,6 +210,7 @@ class Standing:
         self._states: dict[str, State] = {}
         self._fresh: dict[str, list[dict]] = {}
         self._hashes: dict[str, str | None] = {}
+        self._done: dict[tuple[str, str], list[dict]] = {}
 
     def state(self, node: Node) -> State:
         """See `cell_state`."""
@@ -259,10 +261,33 @@ class Standing:
                 other.append(f"{role} changed")
         return modules, other
 
+    def _otherwise(self, cell: dict) -> str:
+        """Which parameters were others when a cell was last run, if it ever was; else `NEVER`."""
+        place = cell["dataset"], cell["method"]
+        if place not in self._done:
+            self._done[place] = [record for record in self.store.of_method(*place)
+                                 if record["status"] == "done"]
+        alike = [record for record in self._done[place]
+                 if record["cell"]["seed"] == cell["seed"]
+                 and record["cell"]["params"].get("space") == cell["params"].get("space")
+                 and record["cell"]["content_hash"] == cell["content_hash"]]
+        if not alike:
+            return NEVER
+        newest = max(alike, key=lambda r: (r["provenance"]["started"], r["attempt"]))
+        then, now = newest["cell"]["params"], cell["params"]
+        other = [f"{name} was {then.get(name)!r:.40}, is {now.get(name)!r:.40}"
+                 for name in sorted({*then, *now} - {"inputs"})
+                 if (name in then, then.get(name)) != (name in now, now.get(name))]
+        inputs, before = now.get("inputs", {}), then.get("inputs", {})
+        roles = [role for role in sorted({*inputs, *before})
+                 if inputs.get(role) != before.get(role)]
+        return f"{NEVER} with these parameters: " + "; ".join(
+            other + ([f"{', '.join(roles)} of other parameters"] if roles else []))
+
     def _judge(self, node: Node) -> State:
         attempts = self.store.attempts(node.cell)
         if not attempts:
-            return State("missing", "never run")
+            return State("missing", self._otherwise(node.cell))
         last = attempts[-1]
         if (fresh := next(self._each_fresh(node), None)) is not None:
             return State("done", record=fresh, last=last)

@@ -16,7 +16,7 @@ def lines(plan: Plan, store: Store, settings: Settings) -> list[str]:
     Times are medians over records of cells alike, "roughly" where only other parameters or
     datasets have been seen. The sum is what `settings.jobs` cells at a time would take.
     """
-    history = History(store.all())
+    history = History(store.all(), plan.fast)
     chosen = forecast(plan, store, settings.retry_failed, settings.remake)
     said, blocked, seconds, standing = [], {}, {}, Standing(store)
     for key, (state, why) in chosen.items():

@@ -33,19 +33,26 @@ class History:
 
     Alike means the same dataset, method and parameters; failing that other parameters (shortened
     schedules, perhaps), then other datasets: see `certain`.
+
+    Parameters
+    ----------
+    records : iterable of dict
+    fast : bool
+        Whether the cells to come have shortened schedules: then no record with other parameters
+        counts, since a full schedule says nothing of their time.
     """
 
-    def __init__(self, records=()):
+    def __init__(self, records=(), fast: bool = False):
         self._seen = defaultdict(list)
         self._now: list[float] = []
         for record in records:
             if record["status"] == "done" and not record.get("restamped_from"):
-                self._put(record)
+                self._put(record, 1 if fast else None)
 
-    def _put(self, record) -> None:
+    def _put(self, record, n_tags: int | None = None) -> None:
         wall = record["provenance"].get("wall_s")
         if wall is not None:
-            for tag in self._tags(record["cell"]):
+            for tag in self._tags(record["cell"])[:n_tags]:
                 self._seen[tag].append(wall)
 
     @staticmethod

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.cli.main import main
 from benchmarks.records import folders
 from benchmarks.run import output
-from benchmarks.run.progress import Display
+from benchmarks.run.progress import Display, History
 
 
 class Refusing(io.StringIO):
@@ -144,3 +144,48 @@ print(os.environ["MIXNET_CACHE"])
                           cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "artifacts" / "datasets")
+
+
+def test_a_method_of_ones_own_is_shown_beside_the_rows_of_the_suite(two):
+    assert main(["run", "small"]) == 0
+    two.clear()
+    assert main(["run", "small", "--methods", "spectral", "--seeds", "0"]) == 0
+    assert two.ran() == ["eigen 0"]
+    lines = (two.results / "partial" / "small.csv").read_text().splitlines()
+    assert lines == ["kmeans,0,done,False", "spectral,0,done,False"]
+    assert main(["table", "small", "--methods", "kmeans", "--seeds", "0"]) == 0  # only what it asks
+    assert (two.results / "partial" / "small.csv").read_text() == "kmeans,0,done,False"
+
+
+def test_a_changed_parameter_is_named_where_its_cells_are_missing(two, capsys):
+    assert main(["run", "small"]) == 0
+    methods = two.registry / "methods.toml"
+    methods.write_text(methods.read_text().replace(
+        "timeout_s = 60\n[kmeans10]",
+        'timeout_s = 60\n[kmeans.params.threshold]\nvalue = 0.5\nsource = "ours"\n[kmeans10]'))
+    capsys.readouterr()
+    assert main(["status", "small"]) == 1
+    text = capsys.readouterr().out
+    assert "2 missing" in text
+    assert "2 × never run with these parameters: threshold was None, is 0.5" in text
+
+
+@pytest.mark.parametrize("words", [["report"], ["runs"], ["table"], ["rescore"], ["retire"]])
+def test_a_results_folder_that_is_not_there_is_refused_not_made(box, capsys, tmp_path, words):
+    assert main([*words, "--results", str(tmp_path / "again")]) == 2
+    assert "again, needs a results folder: there is none" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
+
+
+def test_full_schedules_say_nothing_of_the_time_of_shortened_ones():
+    def record(wall, **params):
+        return {"status": "done", "provenance": {"wall_s": wall},
+                "cell": {"dataset": "usps", "method": "mixnet",
+                         "params": {"space": "code", **params}}}
+
+    full, short = record(3600.0, steps=1000), record(9.0, steps=10)
+    assert History([full], fast=True).expect(short["cell"]) is None
+    assert History([full, short], fast=True).expect(short["cell"]) == 9.0
+    history = History([full], fast=True)
+    history.learn(record(8.0, steps=20))  # of the same run
+    assert history.expect(short["cell"]) == 8.0

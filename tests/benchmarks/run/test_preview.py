@@ -51,7 +51,8 @@ def test_times_come_from_history_and_reasons_from_the_records(box, capsys):
         "8 of 12 cells would run, 2 min 20 s with 2 at a time, 2 of unknown time not counted")
     assert box.ran() == []
     shorter = dry(box, capsys, "--fast", "--methods", "kmeans", "--seeds", "0", "--jobs", "1")
-    assert shorter[0].endswith("missing, needed by others, never run; roughly 10 s")
+    assert shorter[0].endswith("missing, needed by others, never run with these parameters: "
+                               "power was 1, is 2; unknown time")  # 10 s are of a full schedule
     assert box.run().complete is True and dry(box, capsys) == ["0 of 12 cells would run"]
 
 
