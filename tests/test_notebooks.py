@@ -134,7 +134,8 @@ def test_the_notebook_of_table_2_has_its_numbers():
         assert re.search(rf"{row.n}/{row.n_asked} +\d+ +{row.ll_mean:.1f} ", stored), row.model
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "explore_a_run"])
+@pytest.mark.parametrize("name", [
+    "table1", "table2", pytest.param("figures", marks=pytest.mark.slow)])
 def test_it_reads_results_and_writes_none(name, full):
     before, tracked = content(full.results), content(ROOT / "results")
     executed = full.execute(name)
@@ -157,6 +158,7 @@ def test_a_run_is_explored_as_it_was_recorded(explored, full):
     assert content(full.results) == before
 
 
+@pytest.mark.slow
 def test_a_number_that_is_not_of_the_runs_is_found(full, tmp_path):
     place = Place(tmp_path)
     place.results.mkdir()
@@ -172,8 +174,10 @@ def test_a_number_that_is_not_of_the_runs_is_found(full, tmp_path):
 
 @pytest.mark.parametrize(("name", "commands"), [
     ("table1", ["mixnet run table1", "mixnet runs"]),
-    ("table2", ["mixnet run table2", "not run yet", "mixnet table table2"]),
-    ("figures", ["mixnet run curves", "mixnet run sensitivity"]),
+    pytest.param("table2", ["mixnet run table2", "not run yet", "mixnet table table2"],
+                 marks=pytest.mark.slow),
+    pytest.param("figures", ["mixnet run curves", "mixnet run sensitivity"],
+                 marks=pytest.mark.slow),
     ("explore_a_run", ["mixnet run quickstart --datasets digits --methods mixnet"]),
 ])
 def test_what_is_missing_is_said_with_its_command(name, commands, empty):

@@ -29,7 +29,6 @@ PLANTS = {
         "m = batch_memberships(log_lik, priors, batches.to(log_lik.device)).cpu()",
         "m = torch.ones(n_batches, trainer.bank.n_components)"),
 }
-BY_DAY = "memberships ignored"  # the others are planted at night: each is a gate of a minute
 
 
 def copy(folder: Path) -> Path:
@@ -68,9 +67,9 @@ def test_gate_is_green_on_the_code_as_it_is(tmp_path):
     assert "moon-circle" in done.stdout and "held-out log-likelihood" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", [
-    name if name == BY_DAY else pytest.param(name, marks=pytest.mark.slow) for name in PLANTS])
+@pytest.mark.parametrize("name", PLANTS)
 def test_planted_regression_turns_the_gate_red(tmp_path, name):
     plant(copy(tmp_path), name)
     done = gate(tmp_path, "moon-circle")

@@ -303,7 +303,7 @@ def test_each_kill_of_a_worker_is_a_record(box, calm, monkeypatch):
 
 
 @pytest.mark.parametrize("lasting", [
-    pytest.param(False, id="one write fails"),
+    pytest.param(False, id="one write fails", marks=pytest.mark.slow),
     pytest.param(True, id="all do from there", marks=pytest.mark.slow)])
 def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
     undisturbed, n_steps = calm(["flat"], ["kmeans"])

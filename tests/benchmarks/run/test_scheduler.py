@@ -99,6 +99,7 @@ def test_a_worker_that_is_killed_midway(box, mortal):
     assert len(box.store.all()) == 8 and {r["attempt"] for r in box.store.all()} == {1}
 
 
+@pytest.mark.slow
 def test_a_cell_that_loses_every_worker_is_a_killed_record(box, mortal):
     box.suite(["flat"], ["slow", "kmeans"])
     box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
@@ -138,7 +139,8 @@ def test_failures_are_the_same_records_as_here(box, cluster):
     assert found["crash"]["provenance"]["cores"] >= 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [
+    pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_no_cell_outlives_a_stopped_or_killed_harness(box, cluster, number):
     box.suite(["flat"], ["hang", "kmeans"])
     path = box.registry / "methods.toml"
