@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.perf import conftest, growth, measure, plain, workloads
+from benchmarks.perf import conftest, gpu, growth, measure, plain, workloads
 from mixnet_core.likelihood import log_likelihood
 from mixnet_core.optimizers import BankTrainer
 
@@ -143,3 +143,28 @@ def test_growth_is_fitted_drawn_and_drawn_again_the_same(tmp_path, monkeypatch):
     growth.main(["--draw", str(kept)])
     assert first == {kind: kept.with_suffix(kind).read_bytes() for kind in first}
     assert growth.legend(frame, "E-step") == "E-step: n^1.50, K^1.00, S^0.50"
+
+
+@pytest.mark.slow
+def test_the_gpu_script_trains_both_recipes_and_keeps_a_row_of_each(tmp_path, monkeypatch, capsys):
+    """On the processor, with made-up points in the place of MNIST, shortened."""
+    monkeypatch.setenv("MIXNET_DATA", str(tmp_path))
+    words = ["mnist", "--device", "cpu", "--points", "250", "--fast", "--output"]
+    assert gpu.main([*words, str(tmp_path / "kept")]) == 0
+    (path,) = (tmp_path / "kept").iterdir()
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["task"] for row in rows] == [
+        "MNIST, autoencoder", "MNIST, mixnet+", "MNIST, mixnet"]
+    assert all(row["made_up"] and row["n"] == 250 and row["seconds"] > 0 for row in rows)
+    assert all(row["iterations"] >= 1 for row in rows[1:])
+    assert "points of its size are made up" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["mnits", "--device", "cpu"], "PART is 'mnits', needs one of tests, speed, mnist"),
+    pytest.param(["mnist"], "sees no GPU", marks=pytest.mark.skipif(
+        torch.cuda.is_available(), reason="there is one"))])
+def test_the_gpu_script_refuses_what_it_cannot_do(words, message, capsys):
+    with pytest.raises(SystemExit):
+        gpu.main(words)
+    assert message in capsys.readouterr().err
