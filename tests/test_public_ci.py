@@ -218,7 +218,7 @@ def test_environments_of_the_same_packages_share_one_folder():
         else:  # or the folder would be filled anew at every change between them
             assert not {"extras", "deps", "env_dir", "install_command", "base_python",
                         "skip_install"} & set(section), name
-    assert own == {"lint", "lowest"}
+    assert own == {"lint", "lowest", "gpu"}
 
 
 def test_hooks_call_tox_and_are_fixed():
