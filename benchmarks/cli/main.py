@@ -112,6 +112,16 @@ def parser() -> argparse.ArgumentParser:
     runs = command("runs", _runs, "write every attempt on record into one table, a row each")
     runs.add_argument("--output", metavar="FILE", type=folders.given,
                       help="default: runs.csv in the results folder")
+    compare = command("compare", _compare, "two result sets side by side, cell by cell, paired by "
+                      "seed: what a change, or another machine, did to the numbers")
+    compare.add_argument("a", metavar="A", help="a results folder, or a revision of the checkout "
+                         "(v0.1.0, HEAD~3), whose results/ is meant")
+    compare.add_argument("b", metavar="B", nargs="?",
+                         help="the same (default: $MIXNET_RESULTS or results/)")
+    compare.add_argument("--measures", metavar="M,N", type=_names, help="columns of `mixnet runs` "
+                         "(default: purity and both log-likelihoods)")
+    compare.add_argument("--csv", metavar="FILE", type=folders.given,
+                         help="write every row there, unchanged ones too")
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
@@ -487,20 +497,56 @@ def _report(args) -> int:
 
 
 def _runs(args) -> int:
-    from benchmarks.report import runs
+    from benchmarks import results
 
     store = Store(args.results)
     _need_results(store)
-    known: dict[str, str | None] = {}
-    records = [{**record, "stale": bool(store.changed(record, known))} for record in store.all()]
+    found, path = results.rows(store), args.output or store.results / "runs.csv"
     try:
-        path = runs.write(records, args.output or store.results / "runs.csv")
+        results.write(found, path)
     except OSError as error:
-        print(f"mixnet: --output is {args.output or store.results / 'runs.csv'}, needs a file that "
-              f"can be written: {error.strerror}", file=sys.stderr)
+        print(f"mixnet: --output is {path}, needs a file that can be written: {error.strerror}",
+              file=sys.stderr)
         return 2
     _warn(store)
-    print(f"wrote {_near(path)} ({len(records)} attempts)")
+    print(f"wrote {_near(path)} ({len(found)} attempts)")
+    return 0
+
+
+def _compare(args) -> int:
+    from benchmarks import results
+    from benchmarks.report import compare
+
+    measures = args.measures or list(compare.MEASURES)
+    if unknown := [name for name in measures if name not in results.NUMBERS]:
+        print(f"mixnet: --measures has {unknown[0]!r}, needs names of {', '.join(results.NUMBERS)}",
+              file=sys.stderr)
+        return 2
+    try:
+        with results.opened(args.a) as a, results.opened(args.b) as b:
+            sides = compare.Side(a), compare.Side(b)
+            for name, place, store, side in zip("AB", (args.a, args.b or b.results), (a, b), sides,
+                                                strict=True):
+                _warn(store)
+                if not side.records:
+                    raise results.NoResults(f"{place} has no record")
+                print(f"{name}: {_near(place) if os.path.isdir(place) else place}, "
+                      f"{len(side.records)} attempts, the last of "
+                      f"{max(map(compare.started, side.records))[:16]}")
+    except results.NoResults as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    rows = compare.compare(*sides, measures)
+    if args.csv:
+        try:
+            whole.write_atomic(args.csv, lambda file: file.write(compare.to_csv(rows).encode()))
+        except OSError as error:
+            print(f"mixnet: --csv is {args.csv}, needs a file that can be written: "
+                  f"{error.strerror}", file=sys.stderr)
+            return 2
+    print(compare.text(rows, *sides))
+    if args.csv:
+        print(f"wrote {_near(args.csv)} ({len(rows)} rows)")
     return 0
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.records.git import git
 from benchmarks.records.imports import PROJECT, installed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -294,25 +295,15 @@ def commit() -> dict:
     dict
         ``commit``, ``dirty`` and, where the commit is None, ``no_commit``: the reason.
     """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"GIT_CEILING_DIRECTORIES": str(ROOT.parent), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-
-    def git(*args):
-        done = subprocess.run(["git", "-C", str(ROOT), *args], capture_output=True, text=True,
-                              timeout=20, env=env, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            words = done.stderr.strip().partition("\n")[0].removeprefix("fatal: ")
-            raise OSError(f"git: {words or f'exit status {done.returncode}'}")
-        return done.stdout
+    def ask(*words):
+        return git(ROOT, *words, seconds=20, own=True).decode()
 
     try:
-        if not (ROOT / ".git").exists():
-            raise OSError("no repository of its own")
-        head = git("rev-parse", "HEAD").strip()
+        head = ask("rev-parse", "HEAD").strip()
         # Results change while a suite runs; only code and data tables make a checkout dirty.
-        state = git("status", "--porcelain", "--untracked-files=all", "--", ".",
+        state = ask("status", "--porcelain", "--untracked-files=all", "--", ".",
                     ":(exclude)results").splitlines()
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         return {"commit": None, "dirty": None, "no_commit": clean(str(error))}
     rooms = tuple(f"?? {name}/" for name in PROJECT)
     return {"commit": head,

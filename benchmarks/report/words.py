@@ -46,3 +46,14 @@ def replace(path, content):
     """Write a text file whole; returns its path."""
     write_atomic(path, lambda file: file.write(content.encode()))
     return path
+
+
+def span(seeds) -> str:
+    """Seeds as the command line takes them, such as ``0-2,7``."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

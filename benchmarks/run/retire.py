@@ -16,13 +16,12 @@ a line of `records.retired` says where.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.records import retired
+from benchmarks.records.git import git
 from benchmarks.records.store import Store
 from benchmarks.run.plan import Plan, Standing
 
@@ -162,23 +161,20 @@ def _sweep(store: Store) -> None:
 
 def _history(store: Store, paths: list[Path]) -> dict[Path, str]:
     """A commit that has each of some files, all of them as they are here."""
-    def git(*args, **how):
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        done = subprocess.run(["git", *args], cwd=store.results, capture_output=True, text=True,
-                              timeout=600, env={**env, "LC_ALL": "C"}, check=False, **how)
-        if done.returncode:
-            words = done.stderr.strip().partition("\n")[0].removeprefix("fatal: ")
+    def ask(*words, given=None):
+        try:
+            return git(store.results, *words, given=given).decode()
+        except OSError as error:
             raise NotInHistory(f"{store.results} needs to be in a git repository that has its "
-                               f"records: {words}")
-        return done.stdout
+                               f"records: {str(error).removeprefix('git: ')}") from error
 
     if not paths:
         return {}
     names = {path: path.relative_to(store.results).as_posix() for path in paths}
-    here = git("hash-object", "--no-filters", "--stdin-paths",
-               input="".join(f"{path.resolve()}\n" for path in paths)).split()
+    here = ask("hash-object", "--no-filters", "--stdin-paths",
+               given="".join(f"{path.resolve()}\n" for path in paths)).split()
     there = {}
-    for entry in git("ls-tree", "-r", "-z", "HEAD", "--", "records").split("\0"):
+    for entry in ask("ls-tree", "-r", "-z", "HEAD", "--", "records").split("\0"):
         kind, _, name = entry.partition("\t")
         there[name] = kind.split(" ")[-1]
     other = [name for name, found in zip(names.values(), here, strict=True)
@@ -186,9 +182,9 @@ def _history(store: Store, paths: list[Path]) -> dict[Path, str]:
     if other:
         raise NotInHistory(f"{len(other)} files that would go are not in the last commit as they "
                            f"are here, such as {other[0]}: commit them first")
-    head = git("rev-parse", "HEAD").strip()
+    head = ask("rev-parse", "HEAD").strip()
     commits, commit = {}, head
-    for text in git("log", "--diff-filter=AM", "--relative", "--name-only", "--format=%x00%H", "--",
+    for text in ask("log", "--diff-filter=AM", "--relative", "--name-only", "--format=%x00%H", "--",
                     "records").splitlines():
         if text.startswith("\0"):
             commit = text[1:]

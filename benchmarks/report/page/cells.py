@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks import registry
 from benchmarks.records.store import Store
 from benchmarks.report.tables import selected_suite, standing
+from benchmarks.report.words import span
 from benchmarks.run.plan import STICKY, Standing, suite_plan
 
 STATES = ("done", "stale", "failed", "missing")
@@ -169,17 +170,6 @@ def command(suite: str, node, seeds: str, state: str = "", status: str = "",
             words += [f"--{option}", str(made[option])]
     fetch = f"mixnet data {shlex.quote(dataset)} --fetch && " if status == "no data" else ""
     return fetch + shlex.join(words)
-
-
-def span(seeds) -> str:
-    """Seeds as the command line takes them, such as ``0-2,7``."""
-    runs: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _short(value):

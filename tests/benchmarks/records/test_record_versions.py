@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import registry
+from benchmarks import registry, results
 from benchmarks.cli.main import main
 from benchmarks.records.files import array_hash
 from benchmarks.records.merge import merge
 from benchmarks.records.store import SCHEMA, Store
-from benchmarks.report import runs
 
 KEPT = Path(__file__).parent / "kept"  # as runs of their time left them; never edited
 
@@ -68,7 +67,7 @@ def test_old_records_are_joined_and_listed_as_they_are(tmp_path):
     merged = merge(store, [KEPT / "schema-1"])
     assert (merged.added, merged.left_out) == (len(SCHEMA_1), {})
     assert {r["schema"] for r in store.all()} == {1} and len(store.all()) == len(SCHEMA_1)
-    rows = [runs.row(record) for record in store.all()]
+    rows = [results.row(record) for record in store.all()]
     assert Counter(row["status"] for row in rows) == Counter(
         status for status, _, _ in SCHEMA_1.values())
 
