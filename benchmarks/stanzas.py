@@ -17,6 +17,7 @@ RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?) to 0\.\.1")
 SCALINGS = ("none", "min-max", "tf-idf")  # and what `RANGE` matches
 FORMATS = ("idx", "libsvm", "mat", "csv", "lyrl2004", "csr_npz", "digits", "toy", "made")
 MADE = {"toy": "generated", "made": "generated", "digits": "scikit-learn"}  # without raw files
+CODE_DIM = 32  # p of three of the four datasets of Table 1
 REQUIRED = ("n", "d", "n_classes", "n_clusters", "content_hash")
 TEXTS = ("name", "title", "content_hash", "structure", "conv_structure", "embedding", "format",
          "scaling", "test", "licence", "citation", "loader", "delimiter", "row_order", "made")
@@ -83,21 +84,63 @@ def stanzas(path: Path) -> dict[str, dict]:
     return found
 
 
+def own_folder() -> Path | None:
+    """Folder of a user's own datasets: ``MIXNET_OWN``, else ``own/`` of the checkout.
+
+    Of the working directory where the package is installed; None where that variable is empty, or
+    where ``MIXNET_REGISTRY`` alone is given.
+    """
+    given = os.environ.get("MIXNET_OWN")
+    if given is None and not os.environ.get("MIXNET_REGISTRY"):
+        root = Path(__file__).resolve().parents[1]
+        return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "own"
+    return Path(given).expanduser() if given else None
+
+
 def datasets() -> dict[str, dict]:
-    """Stanzas of datasets.toml by name, checked, with their defaults (no data is read).
+    """Stanzas of datasets.toml and of a user's own files by name, checked (no data is read).
 
     Raises
     ------
     RegistryError
-        On an incomplete stanza or a wrong value, naming the key: see `dataset_stanza`.
+        On an incomplete stanza or a wrong value, naming the key: see `dataset_stanza`. On a name
+        that two files have.
     """
     path = folder() / "datasets.toml"
-    return _copy(_datasets(path, *_version(path)))
+    found, own = _copy(_datasets(path, "", *_version(path))), own_folder()
+    for path in sorted(own.glob("*.toml")) if own else ():
+        mine = _copy(_datasets(path, str(path), *_version(path)))
+        if twice := found.keys() & mine.keys():
+            raise RegistryError(f"{path}: {sorted(twice)} stand in another file of stanzas too, "
+                                "needs names of its own")
+        found |= mine
+    return found
 
 
-@lru_cache(maxsize=8)
-def _datasets(path: Path, *version: int) -> dict[str, dict]:
-    return {name: dataset_stanza(name, stanza) for name, stanza in stanzas(path).items()}
+@lru_cache(maxsize=64)
+def _datasets(path: Path, own: str, *version: int) -> dict[str, dict]:
+    """Checked stanzas of a file; those of `own`, a user's, have defaults for what follows."""
+    if not own:
+        return {name: dataset_stanza(name, stanza) for name, stanza in stanzas(path).items()}
+    return {name: dataset_stanza(name, {**computed(stanza), **stanza}, own)
+            for name, stanza in stanzas(path).items()}
+
+
+def computed(given: dict) -> dict:
+    """Fields that follow from the number of features and classes, for data that are no one's yet.
+
+    The networks and schedules are those of the datasets that the paper does not have: codes of 32
+    features where there are more, and the features themselves where there are not.
+    """
+    found = {"validation_size": 0.1, "min_updates": 1000, "t1": 30, "t2": 100, "batch_size": 100}
+    if _whole(given.get("n_classes")):
+        found["n_clusters"] = given["n_classes"]
+    if _whole(given.get("d")):
+        found["embedding"] = "autoencoder" if given["d"] > CODE_DIM else "none"
+        own = given.get("embedding", found["embedding"]) == "none"
+        found["code_dim"] = given["d"] if own else CODE_DIM
+        found["structure"] = f"10-16-256-256-512-{given.get('code_dim', found['code_dim'])}"
+    return found
 
 
 def scaling_range(scaling: str) -> tuple[float, float] | None:
@@ -106,7 +149,7 @@ def scaling_range(scaling: str) -> tuple[float, float] | None:
     return (float(found[1]), float(found[2])) if found else None
 
 
-def dataset_stanza(name: str, given: dict) -> dict:
+def dataset_stanza(name: str, given: dict, file: str = "datasets.toml") -> dict:
     """A stanza with its defaults: name, title, variants and embedding may be left out.
 
     Parameters
@@ -115,13 +158,15 @@ def dataset_stanza(name: str, given: dict) -> dict:
         The stanza's key.
     given : dict
         As it stands in the file.
+    file : str
+        Named in errors.
 
     Raises
     ------
     RegistryError
         For a missing or unknown key, or a value of another type or form than the key has.
     """
-    where = f"datasets.toml [{name}]"
+    where = f"{file} [{name}]"
     if not isinstance(given.get("variant", {}), dict):
         raise RegistryError(f"{where}: variant is {given['variant']!r:.60}, needs stanzas")
     for variant, own in given.get("variant", {}).items():

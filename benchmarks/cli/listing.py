@@ -35,13 +35,16 @@ def data(name: str | None, source: str | None, fetch: bool) -> int:
     """
     if name is not None:
         registry.get(registry.datasets(), name, "dataset")
-    from benchmarks.datasets import DatasetError, load, status
+    from benchmarks.datasets import DatasetError, load, own, status
     from benchmarks.datasets.core import renew
 
     wrong = 0
-    for key in registry.datasets() if name is None else [name]:
+    stanzas = registry.datasets()
+    for key in stanzas if name is None else [name]:
         (row,) = status(key, source=source, verify=True)
-        if row["state"] != "present" and fetch:
+        if stanzas[key].get("loader") == own.LOADER:
+            row |= own.state(key)
+        elif row["state"] != "present" and fetch:
             print(f"{key}: fetching …", flush=True)
             try:
                 if row["state"] == "missing" or renew(key):
@@ -57,6 +60,25 @@ def data(name: str | None, source: str | None, fetch: bool) -> int:
         if row["todo"]:
             print(f"    {row['todo']}")
     return 1 if wrong else 0
+
+
+def add(args) -> int:
+    """Make a dataset of a user's file and say what was found and done; 2 where it cannot be."""
+    from benchmarks.datasets import DatasetError, own
+
+    try:
+        _, said = own.add(args.name, args.file, args.labels, args.features, args.drop, args.header,
+                          args.scaling, args.title, args.clusters, args.embedding, args.replace)
+    except DatasetError as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"mixnet: {own.folder()} (MIXNET_OWN) needs to be a folder that can be written: "
+              f"{error.strerror}", file=sys.stderr)
+        return 2
+    print("\n".join(said))
+    print(f"then: mixnet run table1 --datasets {args.name}")
+    return 0
 
 
 def sgemm_rate(size: int = 1024, seconds: float = 0.5) -> float:

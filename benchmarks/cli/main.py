@@ -19,6 +19,8 @@ from benchmarks.run.plan import NEVER, Plan, Standing, suite_plan
 
 SAYS_ONLY = ("list", "status", "doctor", "data")  # commands that leave nothing but what they say
 
+DATA_ADD = "data add"  # a command of two words
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``mixnet``."""
@@ -129,7 +131,37 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("name", nargs="?")
     data.add_argument("--fetch", action="store_true",
                       help="download what is missing, or was downloaded and is not right")
+    add = command(DATA_ADD, _data_add, "make a dataset of your own file, for every suite")
+    add.add_argument("name", metavar="NAME", help="what it is to be called")
+    add.add_argument("file", metavar="FILE",
+                     help="dense points: .csv, .tsv, .txt, .parquet, .npy, .npz or .mat")
+    add.add_argument("--labels", metavar="FILE|COLUMN",
+                     help="the classes: a file, or a column or array of FILE (default: what is "
+                          "called label, class, target, y, …, else a last column of text)")
+    add.add_argument("--features", metavar="ARRAY",
+                     help="the points' array in a .npz or .mat (default: the only one)")
+    add.add_argument("--drop", metavar="A,B", type=_names, default=[],
+                     help="columns that are no features, such as row numbers")
+    add.add_argument("--header", choices=("auto", "yes", "no"), default="auto",
+                     help="whether the first line names the columns (default: as it looks)")
+    add.add_argument("--scaling", metavar="HOW",
+                     help="none (default), min-max, tf-idf, or a range: '0..255 to 0..1'")
+    add.add_argument("--embedding", choices=("autoencoder", "none"),
+                     help="codes beside the features (default: from 33 features on)")
+    add.add_argument("--clusters", metavar="K", type=_positive,
+                     help="clusters to look for (default: the number of classes)")
+    add.add_argument("--title", help="name in tables (default: NAME)")
+    add.add_argument("--replace", action="store_true", help="in place of your dataset NAME")
     return top
+
+
+def arguments(words: list[str] | None = None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """The parser, and what it makes of the words of a command line (default: this process's)."""
+    words = list(sys.argv[1:] if words is None else words)
+    if words[:2] == DATA_ADD.split():
+        words[:2] = [DATA_ADD]
+    top = parser()
+    return top, top.parse_args(words)
 
 
 def _names(text: str) -> list[str]:
@@ -199,8 +231,7 @@ def _main(argv) -> tuple[int, str]:
     args = argparse.Namespace(command="")
     try:
         folders.need_cache()
-        top = parser()
-        args = top.parse_args(argv)
+        top, args = arguments(argv)
         _check_device(args, top)
         if getattr(args, "data_source", None):
             args.data_source = os.path.abspath(os.path.expanduser(args.data_source))
@@ -636,6 +667,12 @@ def _data(args) -> int:
     from benchmarks.cli import listing
 
     return listing.data(args.name, args.data_source, args.fetch)
+
+
+def _data_add(args) -> int:
+    from benchmarks.cli import listing
+
+    return listing.add(args)
 
 
 if __name__ == "__main__":

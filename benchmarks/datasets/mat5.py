@@ -18,14 +18,15 @@ NUMERIC_CLASSES = range(6, 16)  # double, single, int8 … uint64
 COMPLEX = 0x0800
 
 
-def matrices(data, names):
+def matrices(data, names=None):
     """Real numeric matrices of a file by name; other variables are passed over.
 
     Parameters
     ----------
     data : bytes
         The whole file.
-    names : collection of str
+    names : collection of str, optional
+        Default: all.
 
     Returns
     -------
@@ -92,7 +93,8 @@ def _matrix(body, order, names):
     if kind != 1:
         raise ValueError("a variable without its name")
     name = name.decode("ascii")
-    if name not in names or flags & 0xFF not in NUMERIC_CLASSES or flags & COMPLEX:
+    wanted = names is None or name in names
+    if not wanted or flags & 0xFF not in NUMERIC_CLASSES or flags & COMPLEX:
         return name, None
     kind, numbers, _ = _element(body, at, order)
     if kind not in NUMBERS:

@@ -365,8 +365,9 @@ class Remote(Child):
         folder.mkdir(parents=True, exist_ok=True)
         Path(job["results"]).mkdir(parents=True, exist_ok=True)
         environment = {"MIXNET_ARTIFACTS": str(artifacts_root().resolve())}
-        if cache := os.environ.get("MIXNET_CACHE"):
-            environment["MIXNET_CACHE"] = os.path.abspath(cache)
+        for name in ("MIXNET_CACHE", "MIXNET_OWN"):
+            if given := os.environ.get(name):
+                environment[name] = os.path.abspath(given)
         self._job = {**job, "environment": environment}
         (folder / "cell.json").write_text(json.dumps(self._job))
         before = max((r["attempt"] for r in Store(job["results"]).attempts(job["cell"])),
