@@ -86,6 +86,7 @@ def test_no_command_takes_an_incomplete_stanza_or_shows_a_traceback(
         "[mine]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()))
     (tmp_path / "methods.toml").write_text("")
     (tmp_path / "suites").mkdir()
+    (tmp_path / "results").mkdir()
     (tmp_path / "suites" / "s.toml").write_text('datasets = ["mine"]\nmethods = []\n')
     monkeypatch.setenv("MIXNET_REGISTRY", str(tmp_path))
     monkeypatch.setenv("MIXNET_RESULTS", str(tmp_path / "results"))
