@@ -122,8 +122,9 @@ def parser() -> argparse.ArgumentParser:
                          help="the same (default: $MIXNET_RESULTS or results/)")
     compare.add_argument("--measures", metavar="M,N", type=_names, help="columns of `mixnet runs` "
                          "(default: purity and both log-likelihoods)")
-    compare.add_argument("--csv", metavar="FILE", type=folders.given,
-                         help="write every row there, unchanged ones too")
+    compare.add_argument("--csv", "--output", metavar="FILE", dest="output", type=folders.given,
+                         help="write every row there, unchanged ones too, as the name ends: .csv, "
+                              ".md, .tex, .html or .txt")
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
@@ -547,8 +548,13 @@ def _runs(args) -> int:
 def _compare(args) -> int:
     from benchmarks import results
     from benchmarks.report import compare
+    from benchmarks.report.table import FORMS
 
     measures = args.measures or list(compare.MEASURES)
+    if args.output and args.output.suffix not in FORMS:
+        print(f"mixnet: --csv is {args.output}, needs a name that ends in one of "
+              f"{', '.join(FORMS)}", file=sys.stderr)
+        return 2
     if unknown := [name for name in measures if name not in results.NUMBERS]:
         print(f"mixnet: --measures has {unknown[0]!r}, needs names of {', '.join(results.NUMBERS)}",
               file=sys.stderr)
@@ -568,16 +574,16 @@ def _compare(args) -> int:
         print(f"mixnet: {error}", file=sys.stderr)
         return 2
     rows = compare.compare(*sides, measures)
-    if args.csv:
+    if args.output:
         try:
-            whole.write_atomic(args.csv, lambda file: file.write(compare.to_csv(rows).encode()))
+            compare.table(rows).write(args.output)
         except OSError as error:
-            print(f"mixnet: --csv is {args.csv}, needs a file that can be written: "
+            print(f"mixnet: --csv is {args.output}, needs a file that can be written: "
                   f"{error.strerror}", file=sys.stderr)
             return 2
     print(compare.text(rows, *sides))
-    if args.csv:
-        print(f"wrote {_near(args.csv)} ({len(rows)} rows)")
+    if args.output:
+        print(f"wrote {_near(args.output)} ({len(rows)} rows)")
     return 0
 
 

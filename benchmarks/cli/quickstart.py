@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store
+from benchmarks.report.table import Table
 from benchmarks.run.plan import Plan, Standing
 from benchmarks.run.progress import duration
 
@@ -69,7 +70,7 @@ def lines(plan: Plan, store: Store, before: set[tuple[str, int]]) -> list[str]:
     before : set
         `attempts` as they were when this call began.
     """
-    rows, now, all_seconds = [("dataset", "method", "space", "purity", "run", "took")], 0, 0.0
+    rows, now, all_seconds = [], 0, 0.0
     standing = Standing(store)
     for node in plan.nodes.values():
         state = standing.state(node)
@@ -86,10 +87,8 @@ def lines(plan: Plan, store: Store, before: set[tuple[str, int]]) -> list[str]:
             when += f": {record['status']}"
         now, all_seconds = now + ran, all_seconds + ran * seconds
         rows.append((*named, "" if purity is None else f"{purity:.1f}", when, duration(seconds)))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    said = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows]
-    n = len(rows) - 1
+    said = [Table(("dataset", "method", "space", "purity", "run", "took"), rows).text()]
+    n = len(rows)
     said.append(f"{now} of {n} rows were run now, {duration(all_seconds)} of processes in all")
     if now < n:
         said.append("a row of before is of an earlier call, by the same code: --fresh starts over")

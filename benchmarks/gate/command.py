@@ -13,6 +13,7 @@ from benchmarks.gate import grid, reference
 from benchmarks.gate.rule import judge
 from benchmarks.records.store import Store
 from benchmarks.report import stats
+from benchmarks.report.table import Table
 from benchmarks.run.progress import Display, duration
 
 
@@ -64,8 +65,8 @@ def _run(args, gate, path, old, chosen, absent) -> int:
 
 def _judge(old, rows, gate) -> int:
     verdicts = judge(old, rows, gate, gate["seeds"])
-    print(table([_line(v, gate) for v in verdicts],
-                ("", "dataset", "method", "features", "measure", "change", "fails below", "p", "")))
+    print(Table(("", "dataset", "method", "features", "measure", "change", "fails below", "p", ""),
+                [_line(v, gate) for v in verdicts]).text())
     _differences(old, rows)
     bad = [v for v in verdicts if not v.passed]
     print(f"gate: {'RED' if bad else 'green'}, {len(bad)} of {len(verdicts)} comparisons failed")
@@ -117,7 +118,8 @@ def _update(path, old, rows, gate) -> int:
             if before or after:
                 lines.append((*name, stanza["label"], _mean(before), _mean(after),
                               _moved(before, after)))
-    print(table(lines, ("dataset", "method", "features", "measure", "before", "after", "change")))
+    print(Table(("dataset", "method", "features", "measure", "before", "after", "change"),
+                lines).text())
     reference.write(path, rows, gate["measures"])
     print(f"wrote {path}")
     if any(row["dirty"] for row in rows):
@@ -142,11 +144,3 @@ def _mean(values: dict) -> str:
 def _moved(before: dict, after: dict) -> str:
     both = sorted(set(before) & set(after))
     return f"{stats.mean([after[s] - before[s] for s in both]):+.3f}" if both else ""
-
-
-def table(lines, head) -> str:
-    """Lines under a head, in columns."""
-    lines = [tuple(head), *lines]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-                     for line in lines)

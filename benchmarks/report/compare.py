@@ -27,7 +27,7 @@ MEASURES = {"purity": "percent", "heldout_log_likelihood": "nats a point",
 COLUMNS = ("measure", "dataset", "method", "of", "space", "n", "a_mean", "b_mean", "difference",
            "low", "high", "alike", "a_seeds", "b_seeds", "changed")
 UNKNOWN = "unknown"
-MOST = 6  # settings that the text names of a row, the table of `--csv` all of them
+MOST = 6  # settings that the text names of a row; a table that is written has all of them
 
 
 @dataclass
@@ -189,9 +189,9 @@ def _said(value: str | None) -> str:
     return json.loads(value) if value.startswith('"') else value
 
 
-def to_csv(rows: list[dict]) -> str:
+def table(rows: list[dict]) -> Table:
     """All rows, those that did not change too."""
-    return Table(COLUMNS, rows).csv()
+    return Table(COLUMNS, rows)
 
 
 def text(rows: list[dict], a: Side, b: Side) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
 from pathlib import Path
 
 from benchmarks import kinds, registry
-from benchmarks.records.whole import write_atomic
-from benchmarks.report import notes, stats
+from benchmarks.report import notes, stats, words
 from benchmarks.report.summary import METRICS
+from benchmarks.report.table import Table
 
 PAIRED = (" Differences are to the method that is named, paired by seed: mean [95% interval of "
           "Student's t].")
@@ -77,7 +74,7 @@ def _compared(mine, theirs, row, suite) -> dict:
                  for seed in sorted(set(mine) & set(theirs))]
         gains = [a - b for a, b in pairs if a is not None and b is not None]
         low, high = stats.paired_interval(gains) if len(gains) > 1 else (None, None)
-        made |= {f"{column}_gain": stats.mean(gains) if gains else None,
+        made |= {f"{column}_gain": stats.known(stats.mean, gains),
                  f"{column}_gain_low": low, f"{column}_gain_high": high,
                  f"{column}_pairs": len(gains)}
     if "keeps" in suite:
@@ -93,57 +90,37 @@ def _row(dataset, method, space, records, seeds, columns):
            "n_asked": len(seeds)}
     for column in columns:
         found = [measure(done[seed], column) for seed in sorted(done)]
-        found = [value for value in found if value is not None]
-        row[f"{column}_mean"] = stats.mean(found) if found else None
-        row[f"{column}_std"] = stats.std(found) if len(found) > 1 else None
-    missing = Counter(records[s]["status"] if s in records else "not run"
-                      for s in seeds if s not in done)
+        row[f"{column}_mean"] = stats.known(stats.mean, found)
+        row[f"{column}_std"] = stats.known(stats.std, found)
     row["stale"] = sum(bool(r.get("stale")) for r in done.values())
-    row["missing"] = ", ".join(f"{count} {status}" for status, count in missing.most_common())
+    row["missing"] = words.tally(records[s]["status"] if s in records else "not run"
+                                 for s in seeds if s not in done)
     return row
 
 
 def text(rows, suite, methods) -> str:
     """The rows for a terminal."""
-    lines = [("dataset", "method", "space", "n", *suite["columns"], *_heads(suite), "")]
-    for row in rows:
-        trouble = ", ".join(filter(None, [f"{row['stale']} stale" if row["stale"] else "",
-                                          row["missing"]]))
-        lines.append((row["dataset"], methods[row["method"]]["label"], row["space"],
-                      f"{row['n']}/{row['n_asked']}",
-                      *(_pm(row, column) for column in suite["columns"]),
-                      *_differences(row, suite, methods), trouble))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-                     for line in lines)
+    return Table(("dataset", "method", "space", "n", *suite["columns"], *_heads(suite), ""), [
+        (row["dataset"], *_cells(row, suite, methods), words.trouble(row)) for row in rows]).text()
 
 
 def to_csv(rows) -> str:
     """The rows with four decimals, empty where nothing was measured."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else "" if v is None else v
-                         for k, v in row.items()})
-    return out.getvalue()
+    return Table(list(rows[0]), rows).csv()
 
 
 def to_markdown(rows, suite, methods, datasets, remarks=()) -> str:
     """The rows as a table, what the suite says of itself above it, remarks below."""
     heads = _heads(suite)
-    head = ["Dataset", "Method", "Features", "n", *suite["columns"], *heads, "Missing", "Stale"]
+    table = Table(("Dataset", "Method", "Features", "n", *suite["columns"], *heads, "Missing",
+                   "Stale"),
+                  [(datasets[row["dataset"]].get("title", row["dataset"]),
+                    *_cells(row, suite, methods), row["missing"], row["stale"] or "")
+                   for row in rows])
     lines = [f"# {suite['title']}", "", suite.get("text", "").strip(), "",
              "Mean ± standard deviation over seeds (ddof = 1); n = runs averaged/asked for. Purity "
              "and accuracies in percent, likelihoods in nats a point." + (PAIRED * bool(heads)), "",
-             "| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
-    for row in rows:
-        cells = [datasets[row["dataset"]].get("title", row["dataset"]),
-                 methods[row["method"]]["label"], row["space"], f"{row['n']}/{row['n_asked']}",
-                 *(_pm(row, column) for column in suite["columns"]),
-                 *_differences(row, suite, methods), row["missing"], str(row["stale"] or "")]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [line for remark in remarks for line in ("", remark)]
+             table.markdown(), *(line for remark in remarks for line in ("", remark))]
     return "\n".join(lines) + "\n"
 
 
@@ -153,11 +130,15 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     rows = summarise(records, suite, methods, datasets)
     remarks = notes.machines(records) if "seconds" in suite["columns"] else []
     texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets, remarks)}
-    paths = {}
-    for kind, words in texts.items():
-        paths[kind] = Path(out_dir) / f"{stem}.{kind}"
-        write_atomic(paths[kind], lambda handle, words=words: handle.write(words.encode()))
+    paths = {kind: words.replace(Path(out_dir) / f"{stem}.{kind}", content)
+             for kind, content in texts.items()}
     return "\n".join([text(rows, suite, methods), *remarks]), paths
+
+
+def _cells(row, suite, methods) -> tuple[str, ...]:
+    """Method, features, n, means and differences of a row."""
+    return (methods[row["method"]]["label"], row["space"], f"{row['n']}/{row['n_asked']}",
+            *(_pm(row, column) for column in suite["columns"]), *_differences(row, suite, methods))
 
 
 def _pm(row, column) -> str:

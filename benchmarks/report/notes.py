@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from benchmarks import kinds
+from benchmarks.report.table import Table
 
 
 def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
@@ -121,6 +122,13 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
                 found.append((stanza["label"], parameter, resolved(value, names, datasets),
                               source, entry.get("why", "")))
     return found
+
+
+def choices_section(rows, methods, datasets, fast=False, text=()) -> list[str]:
+    """Lines of Markdown with `choices`, under `text`; none where there is no choice."""
+    chosen = choices(rows, methods, datasets, fast)
+    table = Table(("Method", "Parameter", "Value", "Source", "Why"), chosen)
+    return ["", "## What had to be chosen", "", *text, table.markdown()] if chosen else []
 
 
 def resolved(value, names, datasets) -> str:

@@ -30,6 +30,12 @@ def std(values) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
+def known(measure, values) -> float | None:
+    """`mean` or `std` of those values that are not None; None where it has no number."""
+    found = measure([value for value in values if value is not None])
+    return None if math.isnan(found) else found
+
+
 def welch_interval(mean_a, std_a, n_a, mean_b, std_b, n_b, confidence=0.95) -> Interval:
     """Interval of mean_a - mean_b without assuming equal variances (Welch, 1947).
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 
 from benchmarks import kinds, registry
 from benchmarks.records import sizes
-from benchmarks.report import stats
+from benchmarks.report import stats, words
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
@@ -98,27 +97,27 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
     mean, std, paper_runs = paper_figure(paper, dataset, method, space)
     columns = {m: [run["metrics"][m] for run in runs] for m in METRICS}
     row = {"dataset": dataset, "method": method, "space": space, "n": len(runs)}
-    row |= {f"{m}_mean": _or_none(stats.mean(columns[m])) for m in METRICS}
-    row |= {f"{m}_std": _or_none(stats.std(columns[m])) for m in ("purity", "acc")}
-    row["seconds_mean"] = _or_none(stats.mean([run["seconds"] for run in runs]))
+    row |= {f"{m}_mean": stats.known(stats.mean, columns[m]) for m in METRICS}
+    row |= {f"{m}_std": stats.known(stats.std, columns[m]) for m in ("purity", "acc")}
+    row["seconds_mean"] = stats.known(stats.mean, [run["seconds"] for run in runs])
     row |= {"paper_mean": mean, "paper_std": std}
     row["verdict"] = stats.verdict(columns["purity"], mean, std, paper_runs)
 
     # Of densities: log-likelihood of held-out points, in nats and the units of the features.
     heldout = _values(runs, "heldout_log_likelihood")
 
-    missing = Counter(failed.get(seed, "not run") for seed in seeds if seed not in done)
     row |= {
         "variant": "/".join(sorted({run.get("variant") or "" for run in records} - {""})),
         "n_asked": len(seeds), "d": stanza["d"], "n_points": stanza["n"],
         "p": stanza.get("code_dim"), "L": stanza["n_classes"],
         "structure": stanza.get("structure"),
         "stale": sum(bool(run.get("stale")) for run in runs),
-        "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
+        "missing": words.tally(failed.get(seed, "not run") for seed in seeds if seed not in done),
         "chosen": _chosen(runs, method_stanza),
-        "heldout_mean": _or_none(stats.mean(heldout)), "heldout_std": _or_none(stats.std(heldout)),
-        "trivial": _or_none(stats.mean(_values(runs, "largest_class"))),
-        "largest_cluster": _or_none(stats.mean(_values(runs, "largest_cluster"))),
+        "heldout_mean": stats.known(stats.mean, heldout),
+        "heldout_std": stats.known(stats.std, heldout),
+        "trivial": stats.known(stats.mean, _values(runs, "largest_class")),
+        "largest_cluster": stats.known(stats.mean, _values(runs, "largest_cluster")),
         "collapsed": sum(bool(sizes.collapsed(run)) for run in runs),
     }
     return {column: row[column] for column in COLUMNS}
@@ -134,13 +133,7 @@ def _chosen(runs, stanza):
 
 
 def _values(runs, name):
-    """Of the runs whose records say it."""
-    found = [run.get("values", {}).get(name) for run in runs]
-    return [value for value in found if value is not None]
-
-
-def _or_none(value):
-    return None if math.isnan(value) else value
+    return [run.get("values", {}).get(name) for run in runs]
 
 
 def best(rows) -> set[tuple]:

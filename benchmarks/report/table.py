@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 from benchmarks.report import words
 
@@ -75,6 +76,20 @@ class Table:
         return (f"<table>\n<thead>{line(self.head, 'th')}</thead>\n"
                 f"<tbody>\n{body}\n</tbody>\n</table>")
 
+    def write(self, path: Path) -> Path:
+        """Write the form that the ending of a file's name asks for; returns its path.
+
+        Raises
+        ------
+        ValueError
+            For an ending that is none of `FORMS`.
+        OSError
+            When the file cannot be written; what was there before stays.
+        """
+        if path.suffix not in FORMS:
+            raise ValueError(f"{path} needs a name that ends in one of {', '.join(FORMS)}")
+        return words.replace(path, FORMS[path.suffix](self))
+
     _repr_html_ = html  # what a notebook shows of it
 
 
@@ -84,3 +99,15 @@ def _words(row) -> tuple[str, ...]:
 
 def _latex(row) -> str:
     return " & ".join(_words(row)) + r" \\"
+
+
+def _plain_latex(table: Table) -> str:
+    """The tabular of a table of plain words."""
+    return Table([words.tex(name) for name in table.head],
+                 [map(words.tex, _words(row)) for row in table.rows]).latex("l" * len(table.head))
+
+
+#: Ending of a file's name -> what `Table.write` writes there.
+FORMS = {".csv": Table.csv, ".txt": lambda table: table.text() + "\n",
+         ".md": lambda table: table.markdown() + "\n", ".html": lambda table: table.html() + "\n",
+         ".tex": lambda table: _plain_latex(table) + "\n"}

@@ -5,13 +5,12 @@ A second table has the measures that a naive sampler cannot win so easily, of th
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
 from pathlib import Path
 
 from benchmarks import kinds, registry
 from benchmarks.report import notes, stats, words
+from benchmarks.report.table import Table
 
 #: Columns of table2.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
@@ -76,13 +75,10 @@ def _score(method, space, rows, made, scored, paper) -> dict:
     model = _model(method)
     printed = paper["table2"]["models"].get(model.removesuffix("-printed"), {})
     trained = [r["values"] for r in made if r["status"] == "done"]
-    missing = Counter(
-        scored[row]["status"] if row in scored else "not run" for row in rows
-        if row not in scored or scored[row]["status"] != "done")
-    row = {
+    return {
         "method": method, "model": model, "space": space, "n": len(done), "n_asked": len(rows),
         "ll_mean": _mean(v["ll"] for v in values), "ll_se": _mean(v["se"] for v in values),
-        "ll_std": stats.std([v["ll"] for v in values]) if len(values) > 1 else None,
+        "ll_std": stats.known(stats.std, [v["ll"] for v in values]),
         "sigma": _mean(v["sigma"] for v in values),
         "seconds_mean": _mean(_training_seconds(r) for r in made if r["status"] == "done"),
         "paper_mean": printed.get("mean"), "paper_pm": printed.get("pm"),
@@ -90,11 +86,13 @@ def _score(method, space, rows, made, scored, paper) -> dict:
                                  printed.get("pm")),
         "protocol": "/".join(sorted({v["protocol"] for v in values})),
         "updates": _mean(v["updates"] for v in trained if "updates" in v),
-        "stopped_by": _counts(v["stopped_by"] for v in trained if "stopped_by" in v),
+        "stopped_by": ", ".join(f"{why} {n}" for why, n in Counter(
+            v["stopped_by"] for v in trained if "stopped_by" in v).most_common()),
         "stale": sum(bool(r.get("stale")) for r in done),
-        "missing": ", ".join(f"{count} {status}" for status, count in missing.most_common()),
+        "missing": words.tally(
+            scored[row]["status"] if row in scored else "not run" for row in rows
+            if row not in scored or scored[row]["status"] != "done"),
     }
-    return row
 
 
 def _training_seconds(record) -> float:
@@ -118,7 +116,7 @@ def _measured(method, space, records) -> dict:
         if name not in ("n_samples", "n_test"):
             found = [values[name] for values in done]
             row[f"{name}_mean"] = _mean(found)
-            row[f"{name}_std"] = stats.std(found) if len(found) > 1 else None
+            row[f"{name}_std"] = stats.known(stats.std, found)
     return row
 
 
@@ -137,8 +135,8 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     contents = {
-        f"{stem}.csv": to_csv(scores, COLUMNS),
-        f"{stem}-measures.csv": to_csv(measures, _columns(measures)),
+        f"{stem}.csv": Table(COLUMNS, scores).csv(),
+        f"{stem}-measures.csv": Table(_columns(measures), measures).csv(),
         f"{stem}.md": to_markdown(scores, measures, suite, methods, datasets, paper,
                                    remarks),
         f"{stem}.tex": to_latex(scores, methods),
@@ -149,29 +147,11 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
 
 def text(rows, methods) -> str:
     """The table for a terminal."""
-    lines = [("model", "n", "log-likelihood", "se", "sigma", "seconds", "paper", "verdict",
-              "stopped by", "")]
-    for row in rows:
-        trouble = ", ".join(filter(None, [f"{row['stale']} stale" if row["stale"] else "",
-                                          row["missing"]]))
-        lines.append((label(row, methods), f"{row['n']}/{row['n_asked']}",
-                      words.pm(row["ll_mean"], row["ll_std"]), words.fixed(row["ll_se"]),
-                      _sigma(row), words.fixed(row["seconds_mean"]),
-                      words.pm(row["paper_mean"], row["paper_pm"]), row["verdict"],
-                      row["stopped_by"], trouble))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-                     for line in lines)
-
-
-def to_csv(rows, columns) -> str:
-    """The rows under these columns, four decimals, empty where nothing was measured."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([words.csv(row.get(column)) for column in columns])
-    return out.getvalue()
+    return Table(("model", "n", "log-likelihood", "se", "sigma", "seconds", "paper", "verdict",
+                  "stopped by", ""), [
+        (*_scored(row, methods), words.fixed(row["ll_se"]), _sigma(row),
+         words.fixed(row["seconds_mean"]), _paper(row), row["verdict"], row["stopped_by"],
+         words.trouble(row)) for row in rows]).text()
 
 
 def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -> str:
@@ -184,50 +164,50 @@ def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -
         "images, mean over runs. Paper: as printed, for the first five copied there from other "
         "papers; the verdict is the 95% Welch interval of the difference of means. Seconds: "
         "training of one run, that of the autoencoder included. " + words.SHARED, "",
-        words.line(["Model", "n", "Log-likelihood", "SE", "σ", "Protocol", "Seconds", "Updates",
-                    "Stopped by", "Paper", "Verdict", "Stale", "Missing"]),
-        words.line(["---"] * 13)]
-    for row in scores:
-        lines.append(words.line([
-            label(row, methods), f"{row['n']}/{row['n_asked']}",
-            words.pm(row["ll_mean"], row["ll_std"]), words.fixed(row["ll_se"]), _sigma(row),
-            row["protocol"], words.fixed(row["seconds_mean"]),
-            "" if row["updates"] is None else f"{row['updates']:.0f}", row["stopped_by"],
-            words.pm(row["paper_mean"], row["paper_pm"]), row["verdict"], row["stale"] or "",
-            row["missing"]]))
-    lines += ["", "## Other measures of the same samples", "",
-              *(f"* {note}" for note in paper["table2"].get("measures", ())), ""]
-    names = _columns(measures)[3:]
-    shown = [name.removesuffix("_mean") for name in names if name.endswith("_mean")]
-    lines += [words.line(["Model", "n", *shown]), words.line(["---"] * (2 + len(shown)))]
-    for row in measures:
-        cells = [_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown]
-        lines.append(words.line([label(row, methods), row["n"], *cells]))
-    lines += ["", "## Notes", "", *(f"* {note}" for note in paper["table2"]["notes"]),
-              *(f"* {remark}" for remark in remarks)]
+        Table(("Model", "n", "Log-likelihood", "SE", "σ", "Protocol", "Seconds", "Updates",
+               "Stopped by", "Paper", "Verdict", "Stale", "Missing"), [
+            (*_scored(row, methods), words.fixed(row["ll_se"]), _sigma(row), row["protocol"],
+             words.fixed(row["seconds_mean"]),
+             "" if row["updates"] is None else f"{row['updates']:.0f}", row["stopped_by"],
+             _paper(row), row["verdict"], row["stale"] or "", row["missing"])
+            for row in scores]).markdown(),
+        "", "## Other measures of the same samples", "",
+        *(f"* {note}" for note in paper["table2"].get("measures", ())), ""]
+    shown = [name.removesuffix("_mean") for name in _columns(measures)[3:]
+             if name.endswith("_mean")]
     listed = [{"method": row["method"], "space": row["space"], "dataset": "mnist"}
               for row in scores]
-    lines += ["", "## What had to be chosen", "",
-              words.line(["Method", "Parameter", "Value", "Source", "Why"]),
-              words.line(["---"] * 5)]
-    lines += [words.line(c) for c in
-              notes.choices(listed, methods, datasets, suite.get("fast", False))]
+    lines += [
+        Table(("Model", "n", *shown), [
+            (label(row, methods), row["n"],
+             *(_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown))
+            for row in measures]).markdown(),
+        "", "## Notes", "", *(f"* {note}" for note in paper["table2"]["notes"]),
+        *(f"* {remark}" for remark in remarks),
+        *notes.choices_section(listed, methods, datasets, suite.get("fast", False))]
     return "\n".join(lines) + "\n"
 
 
 def to_latex(rows, methods) -> str:
     r"""The table for booktabs."""
-    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering",
-             r"\caption{Log-likelihood of the MNIST test images by a Gaussian Parzen window: "
-             r"mean$\pm$standard deviation over $n$ runs, and the figure of the paper.}",
-             r"\begin{tabular}{lrrrr}", r"\toprule",
-             r"Model & $n$ & Log-likelihood & $\sigma$ & Paper \\", r"\midrule"]
-    for row in rows:
-        cells = [words.tex(label(row, methods)), f"{row['n']}/{row['n_asked']}",
-                 words.tex(words.pm(row["ll_mean"], row["ll_std"])), _sigma(row),
-                 words.tex(words.pm(row["paper_mean"], row["paper_pm"]))]
-        lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+    table = Table(("Model", "$n$", "Log-likelihood", r"$\sigma$", "Paper"), [
+        (*map(words.tex, _scored(row, methods)), _sigma(row), words.tex(_paper(row)))
+        for row in rows])
+    return "\n".join([
+        r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering",
+        r"\caption{Log-likelihood of the MNIST test images by a Gaussian Parzen window: "
+        r"mean$\pm$standard deviation over $n$ runs, and the figure of the paper.}",
+        table.latex("lrrrr"), r"\end{table}"]) + "\n"
+
+
+def _scored(row, methods) -> tuple[str, str, str]:
+    """Model, n and log-likelihood of a row."""
+    return (label(row, methods), f"{row['n']}/{row['n_asked']}",
+            words.pm(row["ll_mean"], row["ll_std"]))
+
+
+def _paper(row) -> str:
+    return words.pm(row["paper_mean"], row["paper_pm"])
 
 
 def _columns(measures) -> list[str]:
@@ -238,13 +218,7 @@ def _columns(measures) -> list[str]:
 
 
 def _mean(values):
-    values = list(values)
-    return stats.mean(values) if values else None
-
-
-def _counts(values) -> str:
-    counts = Counter(values)
-    return ", ".join(f"{value} {n}" for value, n in counts.most_common())
+    return stats.known(stats.mean, values)
 
 
 def _sigma(row) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from benchmarks.records.whole import write_atomic
 
 #: What a reader of seconds must know: cells may have run beside others.
@@ -40,6 +42,18 @@ def tex(words):
                            ("§", r"\S"), ("–", "--"), ("`", "")):
         words = words.replace(plain, escaped)
     return words
+
+
+def tally(statuses):
+    """How often each of some words comes, the most frequent first, such as "7 no data, 3 not run".
+    """
+    return ", ".join(f"{n} {word}" for word, n in Counter(statuses).most_common())
+
+
+def trouble(row, *more):
+    """What a reader must know of a row: how many runs are stale, what became of others."""
+    return ", ".join(filter(None, [*more, f"{row['stale']} stale" if row["stale"] else "",
+                                   row["missing"]]))
 
 
 def replace(path, content):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import numpy as np
 
-from benchmarks.report import words
+from benchmarks.report.table import Table
 
 #: Columns of the CSV of pictures; empty where a row has nothing to say.
 COLUMNS = ("part", "row", "column", "network", "position", "nearest_training_row", "distance",
@@ -111,14 +108,9 @@ def memorisation(arrays) -> str:
 
 def to_csv(rows, columns=COLUMNS) -> str:
     """The rows under these columns, four decimals, empty where there is no number."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_plain(row.get(column)) for column in columns])
-    return out.getvalue()
+    return Table(columns, [[_plain(row.get(name)) for name in columns] for row in rows]).csv()
 
 
 def _plain(value):
     value = value.item() if isinstance(value, np.generic) else value
-    return words.csv(None if isinstance(value, float) and np.isnan(value) else value)
+    return None if isinstance(value, float) and np.isnan(value) else value

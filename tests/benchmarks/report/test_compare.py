@@ -185,6 +185,8 @@ def test_the_command_writes_every_row_and_says_what_it_compared(stores, capsys, 
     assert list(first) == list(COLUMNS)
     assert (first["method"], first["difference"], first["low"]) == ("kmeans", "2.0000", "")
     assert (second["method"], second["difference"], second["alike"]) == ("same", "0.0000", "1")
+    assert main(["compare", "a", "b", "--output", "c.html"]) == 0
+    assert (tmp_path / "c.html").read_text().count("<tr>") == 3
     monkeypatch.setenv("MIXNET_RESULTS", "b")
     assert main(["compare", "a", "--measures", "seconds"]) == 0
     assert "seconds: 0 of 2 rows differ" in capsys.readouterr().out
@@ -196,6 +198,7 @@ def test_the_command_writes_every_row_and_says_what_it_compared(stores, capsys, 
     (["a", "file"], "file is a file"),
     (["a", "plain"], "plain has no records, needs a results folder"),
     (["a", "a", "--measures", "puritty"], "--measures has 'puritty', needs names of purity,"),
+    (["a", "a", "--csv", "c.xlsx"], "--csv is c.xlsx, needs a name that ends in one of .csv"),
     (["a", "a", "--csv", "file/c.csv"], "--csv is file/c.csv, needs a file that can be written"),
 ])
 def test_what_cannot_be_compared_is_refused(stores, capsys, tmp_path, monkeypatch, words, said):

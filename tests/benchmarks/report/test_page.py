@@ -215,7 +215,7 @@ def test_every_command_asks_for_the_cell_that_it_stands_under(made):
             args = parser().parse_args(shlex.split(cell["command"])[1:])
             assert (args.datasets, args.methods) == ([dataset], [method])
             assert args.suite in suites and args.seeds == [cell["seed"]]
-            assert (args.results == "again") == (cell["state"] == "done")
+            assert (str(args.results) == "again") == (cell["state"] == "done")
             assert args.retry_failed == (cell["state"] == "failed")
             environment = made.digest["environments"][cell["environment"]] if "key" in cell else {}
             assert args.threads == environment.get("threads", 1)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from benchmarks.report.table import Table
+from benchmarks.report.table import FORMS, Table
 
 HEAD = ("name", "n", "value", "note")
 ROWS = [("a|b", 3, 1.23456, None), ("<é & \"co\">", None, -2.0, "x,\ny"), ("c", 10, 0.5, "")]
@@ -70,3 +70,20 @@ def test_latex_is_a_tabular_of_booktabs():
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="has 1 cells, needs 2"):
         Table(("a", "b"), [("1",)])
+
+
+@pytest.mark.parametrize("ending", list(FORMS))
+def test_a_file_has_the_form_that_its_name_ends_in(tmp_path, ending):
+    table = Table(("a_b", "c"), [("5%", None)])
+    path = table.write(tmp_path / f"t{ending}")
+    assert path.read_text() == {
+        ".csv": "a_b,c\n5%,\n", ".txt": "a_b  c\n5%\n",
+        ".md": "| a_b | c |\n| --- | --- |\n| 5% |  |\n", ".html": table.html() + "\n",
+        ".tex": "\n".join([r"\begin{tabular}{ll}", r"\toprule", r"a\_b & c \\", r"\midrule",
+                           r"5\% &  \\", r"\bottomrule", r"\end{tabular}", ""])}[ending]
+
+
+def test_a_name_of_another_ending_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"t\.xlsx needs a name that ends in one of \.csv"):
+        Table(("a",), []).write(tmp_path / "t.xlsx")
+    assert not list(tmp_path.iterdir())
