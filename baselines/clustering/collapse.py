@@ -41,26 +41,32 @@ def is_collapsed(labels: np.ndarray, n_clusters: int) -> bool:
 def first_not_collapsed(settings: Iterable, attempt: Callable, n_clusters: int):
     """What `attempt` makes of the first setting whose partition is not collapsed.
 
-    If all are, of the one with the most effective clusters (the first of equals). A later setting
-    whose eigenvectors do not converge is passed over.
+    If all are, of the one with the most effective clusters (the first of equals). A setting whose
+    eigenvectors do not converge is passed over: its graph is in too many pieces.
 
     Parameters
     ----------
     attempt : setting -> (result, labels (n,)).
+
+    Raises
+    ------
+    ArithmeticError
+        If they converge at no setting.
     """
-    best = None
+    best = failed = None
     for setting in settings:
         try:
             result, labels = attempt(setting)
-        except ArithmeticError:
-            if best is None:
-                raise
+        except ArithmeticError as error:
+            failed = error
             continue
         if not is_collapsed(labels, n_clusters):
             return result
         effective = effective_clusters(labels)
         if best is None or effective > best[0]:
             best = effective, result
+    if best is None:
+        raise failed
     return best[1]
 
 

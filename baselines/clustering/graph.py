@@ -15,7 +15,14 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg, spilu, splu
+from scipy.sparse.linalg import (
+    ArpackNoConvergence,
+    LinearOperator,
+    eigsh,
+    lobpcg,
+    spilu,
+    splu,
+)
 from scipy.spatial.distance import pdist
 
 from ..inputs import check_matrix, check_number
@@ -202,7 +209,7 @@ def smallest_eigenvectors(matrix: sp.spmatrix, c: int) -> tuple[np.ndarray, np.n
     Raises
     ------
     ArithmeticError
-        If the eigenvectors found leave a residual above 1e-5 of the matrix's scale.
+        If they do not converge, or leave a residual above 1e-5 of the matrix's scale.
     """
     n = matrix.shape[0]
     matrix = sp.csc_matrix(matrix, dtype=np.float64)
@@ -210,7 +217,10 @@ def smallest_eigenvectors(matrix: sp.spmatrix, c: int) -> tuple[np.ndarray, np.n
     if n <= DENSE_BELOW or 4 * c >= n:
         _, vectors = scipy.linalg.eigh(matrix.toarray(), subset_by_index=[0, c - 1])
     elif n <= FACTOR_BELOW:
-        vectors = _inverted_lanczos(matrix, c, 1e-6 * scale)
+        try:
+            vectors = _inverted_lanczos(matrix, c, 1e-6 * scale)
+        except ArpackNoConvergence as error:  # many values that the shift makes equal
+            raise ArithmeticError(f"eigenvectors did not converge: {error}") from error
     else:
         vectors = _preconditioned(matrix, c, 1e-6 * scale)
     # Rayleigh-Ritz with the matrix itself: removes the shift's rounding, orders the values.

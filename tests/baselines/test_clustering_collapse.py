@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import scipy.stats
+from scipy.sparse.linalg import ArpackNoConvergence
+from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
+from baselines.clustering import graph
 from baselines.clustering.collapse import (
     check_wider,
     effective_clusters,
@@ -51,15 +54,34 @@ def test_the_first_setting_that_does_not_collapse_is_kept_and_no_later_one_tried
     assert first_not_collapsed(alike, attempt, 4) == "result (94, 2, 2, 2)"
 
 
-def test_a_later_setting_that_does_not_converge_is_passed_over_and_the_first_is_an_error():
+def test_a_setting_that_does_not_converge_is_passed_over_and_only_all_of_them_are_an_error():
     def attempt(setting):
         if setting == "bad":
             raise ArithmeticError("eigenvectors did not converge")
         return setting, sizes(97, 1, 1, 1)
 
     assert first_not_collapsed(["good", "bad"], attempt, 4) == "good"
+    assert first_not_collapsed(["bad", "good"], attempt, 4) == "good"
     with pytest.raises(ArithmeticError, match="did not converge"):
-        first_not_collapsed(["bad", "good"], attempt, 4)
+        first_not_collapsed(["bad", "bad"], attempt, 4)
+
+
+def test_a_lanczos_that_does_not_converge_makes_the_graph_wider_and_no_crash(monkeypatch):
+    """As on codes of texts, many of them equal: the graph is in hundreds of pieces."""
+    real, calls = graph.eigsh, []
+
+    def first_fails(*args, **kwargs):
+        calls.append(kwargs["k"])
+        if len(calls) == 1:
+            raise ArpackNoConvergence("No convergence (%s)", [], [])
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(graph, "DENSE_BELOW", 10)
+    monkeypatch.setattr(graph, "eigsh", first_fails)
+    X, truth = make_blobs(300, 5, centers=3, random_state=0)
+    model = NCut(3, random_state=0).fit(X)
+    assert model.values_["n_neighbors"] == 10 and len(calls) == 2
+    assert adjusted_rand_score(truth, model.labels_) == 1
 
 
 def with_crumbs(gap=8.0, spread=0.3):
