@@ -44,7 +44,7 @@ import csv
 import io
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,7 +178,7 @@ def load(place: str | Path | None = None) -> pd.DataFrame:
     return frame
 
 
-def labels(row, place: str | Path | None = None) -> np.ndarray:
+def labels(row: Mapping, place: str | Path | None = None) -> np.ndarray:
     """The partition that an attempt found.
 
     Parameters
@@ -229,9 +229,9 @@ def row(record: dict) -> dict:
             for name, place in PLACES.items()}
 
 
-def _at(record: dict, place: str):
+def _at(record: dict, place: str) -> object:
     """What stands at a path of keys joined by dots, or None."""
-    value = record
+    value: object = record
     for key in place.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value

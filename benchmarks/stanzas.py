@@ -228,7 +228,7 @@ def _values(where: str, stanza: dict) -> None:
             raise RegistryError(f"{where}: {key} is {stanza[key]!r:.60}, needs a text")
     for key in WHOLE:
         lowest = 1 if key in COUNTS else 0
-        if not _whole(stanza.get(key, 1)) or key != "first_label" and stanza.get(key, 1) < lowest:
+        if not _whole(stanza.get(key, 1)) or (key != "first_label" and stanza.get(key, 1) < lowest):
             raise RegistryError(f"{where}: {key} is {stanza[key]!r:.60}, needs a whole number from "
                                 f"{lowest}")
     for key in ("image_transposed", "label_first"):
@@ -284,7 +284,7 @@ def _source(where: str, stanza: dict) -> None:
             raise RegistryError(f"{where}: made is missing, the generator's name")
         return
     wanted = {"idx": 2, "mat": 1, "csr_npz": 1}.get(form)
-    if not files or wanted is not None and len(files) != wanted:
+    if not files or (wanted is not None and len(files) != wanted):
         raise RegistryError(f"{where}: files has {len(files)} stanzas, the format {form!r} needs "
                             f"{wanted or 'at least one'}")
     for file in files:
@@ -300,7 +300,7 @@ def _file(where: str, file) -> None:
                             "the folder of raw files")
     for key, value in file.items():
         kind = FILE_KEYS.get(key)
-        if kind is None or not isinstance(value, kind) or kind is int and not _whole(value):
+        if kind is None or not isinstance(value, kind) or (kind is int and not _whole(value)):
             raise RegistryError(f"{where}: {file['name']}: {key} is {value!r:.60}, needs "
                                 + (f"a {kind.__name__}" if kind else f"one of {list(FILE_KEYS)}"))
     _names(where, file, "urls")

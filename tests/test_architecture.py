@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import registry
+from benchmarks.cli.main import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("mixnet_core", "baselines", "benchmarks")
@@ -167,6 +168,36 @@ def test_packages_and_data_files_are_all_listed():
     assert listed == {path for path in files if path.suffix not in (".py", ".pyc")}
 
 
+def test_one_version_stands_everywhere():
+    """The newest of the changelog is that of the package, the library and the citation."""
+    listed = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)$",
+                        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    library = re.search(r'__version__ = "(.+)"',
+                        (ROOT / "mixnet_core" / "__init__.py").read_text(encoding="utf-8"))
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"),
+                      re.MULTILINE)
+    assert {library[1], cited[1], listed[0][0]} == {toml("pyproject.toml")["project"]["version"]}
+
+
+def test_commands_of_the_guides_are_there():
+    """What CONTRIBUTING and SECURITY ask for exists: commands, environments, files."""
+    words = "".join((ROOT / name).read_text(encoding="utf-8")
+                    for name in ("CONTRIBUTING.md", "SECURITY.md"))
+    asked = set(re.findall(r"mixnet ([a-z]+)", words)) - {"mixnet"}
+    assert len(asked) > 5
+    (commands,) = (action for action in parser()._actions if action.dest == "command")
+    assert asked <= set(commands.choices)
+    environments = set(re.findall(r"^\[testenv:(.+)\]$", (ROOT / "tox.ini").read_text(),
+                                  re.MULTILINE))
+    named = {one for found in re.findall(r"tox -e ([a-z0-9,-]+)", words)
+             for one in found.split(",")}
+    assert named and named <= environments
+    files = re.findall(r"`((?:benchmarks|tests|results|kinds|run)/[\w./]+\.\w+)`", words)
+    assert len(files) > 4
+    for file in files:
+        assert (ROOT / file).exists() or (ROOT / "benchmarks" / file).exists(), file
+
+
 def test_constraints_pin_every_requirement():
     project = toml("pyproject.toml")["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -174,7 +205,8 @@ def test_constraints_pin_every_requirement():
     extras = project["optional-dependencies"].values()
     wanted = {w.partition(">")[0].lower() for group in extras for w in group}
     wanted |= {w.partition(">")[0].lower() for w in project["dependencies"]}
-    assert wanted - {"mixnet[notebooks]", "mixnet[dask]"} | {"ruff"} <= pinned
+    wanted = wanted - {"mixnet[notebooks]", "mixnet[dask]"} | {"ruff", "mypy", "types-psutil"}
+    assert wanted <= pinned
 
 
 def test_attempts_have_a_field_for_each_name():

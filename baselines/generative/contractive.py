@@ -39,8 +39,10 @@ class Layer(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """U(±√(6/(n + m))), biases 0. Four times as wide, as is usual for sigmoid units, the
-        penalty starts 16 times as large, and the walk was worse on scikit-learn's digits.
+        """U(±√(6/(n + m))), biases 0.
+
+        Four times as wide, as is usual for sigmoid units, the penalty starts 16 times as large, and
+        the walk was worse on scikit-learn's digits.
         """
         bound = math.sqrt(6 / sum(self.W.shape))
         self.W.copy_(bound * (2 * torch.rand(self.W.shape, generator=generator) - 1))

@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
 
 
 def learning_rate(update: int, lr: float) -> float:
-    """Of update 0, 1, …"""
+    """Learning rate of update 0, 1 and so on."""
     return max(MIN_LR, lr / LR_DECAY**update)
 
 

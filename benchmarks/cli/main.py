@@ -197,7 +197,7 @@ def _gigabytes(text: str) -> float:
 
 def _device(text: str) -> str:
     kind, colon, index = text.partition(":")
-    if text != "cpu" and (kind != "cuda" or colon and not index.isdecimal()):
+    if text != "cpu" and (kind != "cuda" or (colon and not index.isdecimal())):
         raise argparse.ArgumentTypeError(f"got {text!r}, needs cpu, cuda or cuda:N")
     return text
 
@@ -622,7 +622,7 @@ def _status(args) -> int:
             print(f"  {dataset:<12} {method:<12} {space:<5} "
                   + ", ".join(f"{n} {name}" for name, n in tally.most_common()))
             for why, n in Counter(s.why for s in states if s.name in ("stale", "failed") or
-                                  s.name == "missing" and s.why != NEVER).items():
+                                  (s.name == "missing" and s.why != NEVER)).items():
                 print(f"      {n} × {why}")
         asked |= plan.nodes.keys()
     if not (args.suite or _partial(args)):

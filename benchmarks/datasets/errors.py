@@ -2,7 +2,7 @@
 
 
 def printable(text):
-    """Text that any file and terminal takes: bytes of a path that are not UTF-8 as ``\\xff``."""
+    r"""Text that any file and terminal takes: bytes of a path that are not UTF-8 as ``\xff``."""
     try:
         return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # half of a pair that no path has

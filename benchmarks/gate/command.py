@@ -18,8 +18,7 @@ from benchmarks.run.progress import Display, duration
 
 
 def main(args) -> int:
-    """0 where nothing is worse, 1 where something is or a cell is not done, 2 for a wrong request.
-    """
+    """Exit status: 0 where nothing is worse, 1 where something is or is not done, 2 for misuse."""
     gate = grid.load()
     path = Path(args.reference) if args.reference else \
         reference.path_in(Store(args.results).results)

@@ -7,9 +7,12 @@ import fcntl
 import hashlib
 import json
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmarks.records import folders, wellformed
 from benchmarks.records.whole import write_atomic
@@ -22,25 +25,25 @@ def artifacts_root() -> Path:
     return folders.artifacts()
 
 
-def array_hash(array) -> str:
+def array_hash(array: ArrayLike) -> str:
     """First 32 hex of the sha256 over type, shape and bytes of an array."""
     array = np.ascontiguousarray(array)
     head = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(head + array.tobytes()).hexdigest()[:32]
 
 
-def canonical_json(value) -> str:
+def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: the text that keys are hashes of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def short_hash(value, digits: int = 16) -> str:
+def short_hash(value: object, digits: int = 16) -> str:
     """First hex digits of the sha256 of a value's canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:digits]
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, wait: bool = True):
+def file_lock(path: Path, wait: bool = True) -> Iterator[bool]:
     """Hold an exclusive lock file; yields False at once where ``wait`` is off and it is taken.
 
     The kernel releases it when the holder dies, however it dies.
@@ -55,12 +58,12 @@ def file_lock(path: Path, wait: bool = True):
         yield True
 
 
-def save_array(path: Path, array) -> None:
+def save_array(path: Path, array: ArrayLike) -> None:
     """Write one array as ``.npy``, whole or not at all."""
     write_atomic(path, lambda handle: np.save(handle, array, allow_pickle=False))
 
 
-def load_array(path: Path):
+def load_array(path: Path) -> np.ndarray | None:
     """The array of a ``.npy`` file, or None where it is absent or damaged."""
     try:
         return wellformed.load_array(path)
@@ -68,7 +71,7 @@ def load_array(path: Path):
         return None
 
 
-def shared_arrays(key: dict, compute) -> tuple[object, float, bool]:
+def shared_arrays(key: dict, compute: Callable[[], Any]) -> tuple[object, float, bool]:
     """Result of ``compute()`` from the disk cache, computed by one process while others wait.
 
     Parameters
@@ -97,13 +100,18 @@ def shared_arrays(key: dict, compute) -> tuple[object, float, bool]:
                 raise TypeError(f"spectral_embedding returned {name} of type object; needs an "
                                 "array or a dict of arrays")
         write_atomic(path, lambda handle: np.savez(handle, __seconds__=seconds, **arrays))
-        return (*_read(path)[:1], seconds, False)
+        stored = _read(path)  # as others will have it
+        return (_unpacked(arrays) if stored is None else stored[0]), seconds, False
 
 
-def _read(path: Path):
+def _read(path: Path) -> tuple[object, float] | None:
     try:
         arrays = wellformed.load_arrays(path)
         seconds = float(arrays.pop("__seconds__", 0.0))
     except (OSError, ValueError, TypeError):  # absent or damaged: compute again
         return None
-    return (arrays[_SINGLE] if set(arrays) == {_SINGLE} else arrays), seconds
+    return _unpacked(arrays), seconds
+
+
+def _unpacked(arrays: dict[str, np.ndarray]) -> object:
+    return arrays[_SINGLE] if set(arrays) == {_SINGLE} else arrays

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 
 def git(folder: Path, *words: str, given: str | None = None, seconds: float = 600,
@@ -35,7 +36,8 @@ def git(folder: Path, *words: str, given: str | None = None, seconds: float = 60
         if not (Path(folder) / ".git").exists():
             raise OSError("no repository of its own")
         env["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
-    how = {"input": given.encode()} if given is not None else {"stdin": subprocess.DEVNULL}
+    how: dict[str, Any] = {"stdin": subprocess.DEVNULL} if given is None else {
+        "input": given.encode()}
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True,
                               timeout=seconds, env=env, check=False, **how)

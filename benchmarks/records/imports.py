@@ -8,8 +8,10 @@ from __future__ import annotations
 import importlib.machinery
 import sys
 import sysconfig
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from types import CodeType, ModuleType
 
 PROJECT = ("mixnet_core", "baselines", "benchmarks")
 
@@ -40,7 +42,8 @@ class Imports:
         self.root = root
         self.sources: dict[str, tuple[str, bytes]] = {}
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
         """Spec of a module or None, as of every finder."""
         if path is None and name in PROJECT:
             spec = importlib.machinery.PathFinder.find_spec(name, [self.root], target)
@@ -58,11 +61,11 @@ class Imports:
 
 
 class _FromSource(importlib.machinery.SourceFileLoader):
-    def __init__(self, name, path, sources):
+    def __init__(self, name: str, path: str, sources: dict[str, tuple[str, bytes]]) -> None:
         super().__init__(name, path)
         self._sources = sources
 
-    def get_code(self, fullname):
+    def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
         data = self.get_data(path)
         self._sources[fullname] = path, data

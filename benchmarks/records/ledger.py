@@ -27,6 +27,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.records.files import canonical_json, short_hash
 from benchmarks.records.whole import append_whole, read_appended
@@ -34,15 +35,15 @@ from benchmarks.records.whole import append_whole, read_appended
 NAME = "verified.jsonl"
 
 
-def line(**said) -> dict:
+def line(**said: Any) -> dict:
     """A line with its ``id``."""
     return {**said, "id": short_hash(said)}
 
 
-def flaw(one) -> str | None:
+def flaw(one: Any) -> str | None:
     """What is wrong with a line; None where nothing is."""
-    def hashes(value, none):
-        return isinstance(value, dict) and all(isinstance(v, str) or none and v is None
+    def hashes(value: Any, none: bool) -> bool:
+        return isinstance(value, dict) and all(isinstance(v, str) or (none and v is None)
                                                for v in value.values())
 
     if not isinstance(one, dict):
@@ -74,7 +75,8 @@ class Ledger:
     def __init__(self, results: Path):
         self.path = Path(results) / NAME
         self.problems: dict[str, str] = {}
-        self._seen, self._lines = None, []
+        self._seen: tuple[int, int, int] | None = None
+        self._lines: list[dict] = []
         self._of: dict[str, list[dict]] = {}
 
     def lines(self) -> list[dict]:
@@ -121,12 +123,14 @@ class Ledger:
     def verified(self, key: str, modules: dict[str, str]) -> str | None:
         """Commit at which a record of this fingerprint was verified last; None: it never was."""
         *_, (_, last) = self._steps(key, modules)
-        return last and last.get("commit")
+        return None if last is None else last.get("commit")
 
-    def _steps(self, key, modules) -> Iterator[tuple[dict[str, str], dict | None]]:
+    def _steps(self, key: str, modules: dict[str, str]
+               ) -> Iterator[tuple[dict[str, str], dict | None]]:
         """Fingerprints, each with the line that led to it."""
         self.lines()
-        known, waiting = {canonical_json(modules)}, [(modules, None)]
+        known = {canonical_json(modules)}
+        waiting: list[tuple[dict[str, str], dict | None]] = [(modules, None)]
         while waiting:
             modules, by = waiting.pop(0)
             yield modules, by

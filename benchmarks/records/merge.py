@@ -80,9 +80,9 @@ def _sound(source: Store) -> dict[tuple[str, int], dict]:
     return found
 
 
-def _check_data(store: Store, chosen) -> None:
+def _check_data(store: Store, chosen: list[tuple[Store, dict[tuple[str, int], dict]]]) -> None:
     """Refuse folders in which one dataset, by name and pinned hash or variant, differs."""
-    known = defaultdict(dict)
+    known: dict[tuple, dict[str, Path]] = defaultdict(dict)
     for record in store.all():
         if (tag := _data(record)) is not None:
             known[tag[:-1]][tag[-1]] = store.results

@@ -21,6 +21,7 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -43,7 +44,7 @@ MISSING = "missing"  # stands for the hash of a module that is nowhere
 _SUFFIXES = importlib.machinery.all_suffixes()
 
 
-def _canonical(node, out: list[str]) -> None:
+def _canonical(node: Any, out: list[str]) -> None:
     """Write a syntax tree without positions and docstrings, alike on every Python version.
 
     `ast.dump` differs between versions (fields that are empty come and go), so empty fields are
@@ -210,19 +211,19 @@ def imported_modules(*also: str, pinned: bool = False) -> dict[str, str]:
         if counts(name, pinned):
             found[name] = _compiled_hash(data)
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
+        file = getattr(module, "__file__", None)
         spec = getattr(module, "__spec__", None)
         name = getattr(spec, "name", None) or name  # one module may stand under several
-        if name in found or name in _sources or name == "__main__" or not isinstance(path, str):
+        if name in found or name in _sources or name == "__main__" or not isinstance(file, str):
             continue
-        if spec is None and not os.path.exists(path):  # made while running: torch's "_classes.py"
+        if spec is None and not os.path.exists(file):  # made while running: torch's "_classes.py"
             continue
-        _check_home(name, path)
-        if name.partition(".")[0] not in own and installed(path):
+        _check_home(name, file)
+        if name.partition(".")[0] not in own and installed(file):
             continue
-        place = _place(name, path)
+        place = _place(name, file)
         if place is not None and counts(place, pinned):
-            found[place] = _hash_of(path)
+            found[place] = _hash_of(file)
     return dict(sorted(found.items()))
 
 
@@ -295,7 +296,7 @@ def commit() -> dict:
     dict
         ``commit``, ``dirty`` and, where the commit is None, ``no_commit``: the reason.
     """
-    def ask(*words):
+    def ask(*words: str) -> str:
         return git(ROOT, *words, seconds=20, own=True).decode()
 
     try:

@@ -46,13 +46,14 @@ class Retired:
     def __init__(self, results: Path):
         self.path = Path(results) / NAME
         self.problems: dict[str, str] = {}
-        self._seen, self._lines = None, []
+        self._seen: tuple[int, int, int] | None = None
+        self._lines: list[dict[str, str]] = []
 
     def lines(self) -> list[dict[str, str]]:
         """Every line that can be believed, in the order in which they were added."""
         try:
             stat = os.stat(self.path)
-            seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
+            seen: tuple[int, int, int] | None = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if seen == self._seen:
                 return self._lines
             text = read_appended(self.path).decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmarks.records.purity import contingency
 
@@ -13,7 +14,7 @@ RULE = ("Collapsed: the partition has fewer than (1 + K) / 2 effective clusters,
         "cluster of all points has as its purity.")
 
 
-def sizes(y, labels) -> dict[str, float]:
+def sizes(y: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     """What a record says of the sizes, from classes y and labels, both (n,).
 
     Returns
@@ -29,7 +30,7 @@ def sizes(y, labels) -> dict[str, float]:
             "effective_clusters": float(np.exp(-(clusters * np.log(clusters)).sum()))}
 
 
-def collapsed(record) -> bool | None:
+def collapsed(record: dict) -> bool | None:
     """Whether the partition of a record is (see `RULE`); None where it does not say its sizes."""
     effective = record.get("values", {}).get("effective_clusters")
     asked = record["cell"]["params"].get("n_clusters")

@@ -15,8 +15,10 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmarks.records import folders, provenance
 from benchmarks.records.files import short_hash
@@ -36,7 +38,7 @@ def cell_key(cell: dict) -> str:
                        ("dataset", "content_hash", "method", "params", "seed")})
 
 
-def small_int(labels) -> np.ndarray:
+def small_int(labels: ArrayLike) -> np.ndarray:
     """Labels in the smallest unsigned integer type that holds them."""
     labels = np.asarray(labels)
     return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))
@@ -100,7 +102,8 @@ class Store:
 
     def _parse(self, path: Path) -> dict | None:
         if path not in self._parsed:  # immutable files: parsing one once is enough
-            record, problem = None, None
+            record: Any = None
+            problem = None
             match = _NAME.match(path.name)
             try:
                 record = _plain_json(path.read_bytes())
@@ -164,7 +167,7 @@ class Store:
                 good = hashlib.sha256(path.read_bytes()).hexdigest() == record["arrays"]["sha256"]
             except OSError as error:
                 good = False
-                why = error.strerror if isinstance(error, PermissionError) else why
+                why = str(error.strerror) if isinstance(error, PermissionError) else why
             if not good:
                 self.problems[str(path.relative_to(self.root))] = why
             self._intact[path] = good
@@ -231,9 +234,9 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
     return out.getvalue()
 
 
-def _plain_json(data: bytes):
+def _plain_json(data: bytes) -> Any:
     """Value of a JSON text in UTF-8 that is strict: no NaN, no half characters."""
-    def refuse(name):
+    def refuse(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
     value = json.loads(data.decode("utf-8"), parse_constant=refuse)
@@ -242,7 +245,7 @@ def _plain_json(data: bytes):
     return value
 
 
-def jsonable(value):
+def jsonable(value: Any) -> Any:
     """Plain JSON value of numpy scalars and containers; a number that is not finite becomes None.
 
     JSON has no NaN, and a missing number must never look like a measured one.

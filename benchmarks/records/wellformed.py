@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+Check = Callable[[Any], bool]
 LIMIT = 2**32  # bytes of all arrays of one file, unpacked
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ARRAYS = re.compile(r"(.*)-[0-9]{1,9}\.npz", re.DOTALL)
 
 
-def check_array(stream, size: int) -> None:
+def check_array(stream: IO[bytes], size: int) -> None:
     """Raise ValueError unless a ``.npy`` stream of `size` bytes holds just what its header says."""
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0,
@@ -72,19 +75,19 @@ def load_array(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: damaged, or not an array: {error}") from error
 
 
-def _is(*types):
+def _is(*types: type) -> Check:
     return lambda value: isinstance(value, types) and not isinstance(value, bool)
 
 
-def _or_none(check):
+def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-def _number(value) -> bool:
+def _number(value: Any) -> bool:
     return _is(int, float)(value) and abs(value) < 1e300  # nan and infinity are not
 
 
-def _named(check):
+def _named(check: Check) -> Check:
     return lambda value: isinstance(value, dict) and all(map(check, value.values()))
 
 
@@ -111,7 +114,7 @@ _CELL = {
 
 
 #: What a record without these fields stands for: readers may take them for granted.
-DEFAULTS = {"error": None, "inputs": {}, "outputs": {}, "metrics": {}, "values": {},
+DEFAULTS: dict[str, Any] = {"error": None, "inputs": {}, "outputs": {}, "metrics": {}, "values": {},
             "provenance": {}}
 
 
@@ -138,13 +141,13 @@ def flaw(record: dict) -> str | None:
     if arrays is not None:
         # of this attempt, or of the one that it was re-stamped from
         found = arrays if isinstance(arrays, dict) else {}
-        name = _ARRAYS.fullmatch(str(found.get("file")))
-        if name is None or name[1] != str(record.get("key")) or not _SHA256.fullmatch(
+        file = _ARRAYS.fullmatch(str(found.get("file")))
+        if file is None or file[1] != str(record.get("key")) or not _SHA256.fullmatch(
                 str(found.get("sha256"))):
             return f"arrays are {_short(arrays)}, needs file KEY-ATTEMPT.npz and its sha256"
     return None
 
 
-def _short(value) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:60] + "…"

@@ -103,8 +103,7 @@ def _training_seconds(record) -> float:
 
 
 def _model(method) -> str:
-    """What a row is called, and printed under: samples of a mixture, and any length of a training,
-    go by the name of the model."""
+    """What a row is called and printed under: samples, and any training, by the model's name."""
     return method.removesuffix("-samples").removesuffix("-full")
 
 

@@ -45,8 +45,7 @@ def tex(words):
 
 
 def tally(statuses):
-    """How often each of some words comes, the most frequent first, such as "7 no data, 3 not run".
-    """
+    """How often each of some words comes, most frequent first, such as "7 no data, 3 not run"."""
     return ", ".join(f"{n} {word}" for word, n in Counter(statuses).most_common())
 
 

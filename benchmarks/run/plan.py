@@ -182,8 +182,10 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
 
 @dataclass
 class State:
-    """How a cell stands. ``record`` is the newest done attempt, a fresh one if any; ``last`` the
-    newest of all."""
+    """How a cell stands.
+
+    ``record`` is the newest done attempt, a fresh one if any; ``last`` the newest of all.
+    """
 
     name: str  # done | stale | failed | missing
     why: str = ""

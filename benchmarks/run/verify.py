@@ -62,7 +62,8 @@ def verify(plans: list[Plan], store: Store, settings: Settings, display: Display
             display.line(f"  bit-identical, {n} more are fresh")
     left = [(node, state) for node in nodes.values()
             if (state := cell_state(node, store)).name == "stale"
-            or state.name == "failed" and state.record]  # its new code fails where the old did not
+            # the last: its new code fails where the old did not
+            or (state.name == "failed" and state.record)]
     for node, state in left:
         display.line(f"{state.name}: {node} ({state.why})")
     return not left

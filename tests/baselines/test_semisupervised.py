@@ -106,7 +106,7 @@ def test_the_origin_of_the_features_does_not_matter(make):
 
 
 def test_a_label_that_is_known_is_kept_by_self_training():
-    X, y, truth = some_labels()
+    X, y, _ = some_labels()
     y[0] = 1  # a wrong one
     assert SelfTraining().fit(X, y).labels_[0] == 1
 

@@ -123,7 +123,7 @@ def test_every_step_is_that_of_the_listings(data, fitted):
 
 def test_the_curve_is_that_of_the_likelihood_matrix(data, fitted):
     """`history_` of the training points, against the reference's L and π in float64."""
-    model, seen = fitted
+    model, _ = fitted
     reference = naive(data, model)
     for _ in range(3):
         reference.algorithm_1_epoch()

@@ -171,7 +171,7 @@ def test_a_fit_that_fails_changes_nothing(X):
 def test_seeds_of_all_kinds(X):
     one, other = (fitted(X, random_state=None).log_likelihood_ for _ in range(2))
     assert not np.array_equal(one, other)
-    three = (fitted(X, random_state=np.random.RandomState(3)) for _ in range(2))  # noqa: NPY002
+    three = (fitted(X, random_state=np.random.RandomState(3)) for _ in range(2))
     a, b = three
     assert np.array_equal(a.log_likelihood_, b.log_likelihood_)
     assert np.array_equal(a.sample(5)[0], a.sample(5)[0])

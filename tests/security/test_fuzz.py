@@ -50,6 +50,7 @@ class Worker:
             process.stdin.close()
             process.stdout.close()
             return process.wait(60)
+        return None
 
 
 @pytest.fixture(scope="module")

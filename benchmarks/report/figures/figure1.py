@@ -100,8 +100,9 @@ def toy_frame(shown, scores) -> pd.DataFrame:
     frame = pd.concat(frames, ignore_index=True)
     roles = [role for role in PANELS if role in frame]
     frame = frame.reindex(columns=["dataset", "series", "x", "y", *roles, "membership", "purity"])
-    return frame.astype({role: "Int64" for role in roles} | {
-        name: "float64" for name in ("x", "y", "membership", "purity")}).round(5)
+    numbers = ("x", "y", "membership", "purity")
+    return frame.astype(
+        dict.fromkeys(roles, "Int64") | dict.fromkeys(numbers, "float64")).round(5)
 
 
 def thinned(frame) -> pd.DataFrame:

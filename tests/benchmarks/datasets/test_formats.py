@@ -256,7 +256,7 @@ def test_dec_recipe(tmp_path):
 
 
 def test_dec_needs_whole_files(tmp_path):
-    paths, topics, kept = corpus(tmp_path)
+    paths, topics, _ = corpus(tmp_path)
     with pytest.raises(DatasetError, match="truncated"):
         lyrl2004.dec_subset(paths[:2], topics, n=20, n_features=8)
     with pytest.raises(DatasetError, match="expected 685071"):

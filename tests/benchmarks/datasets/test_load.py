@@ -235,7 +235,7 @@ def test_stanzas_are_complete():
 
 
 def test_reuters_variants(tmp_path):
-    for entry in map(lambda v: stanza("reuters10k", v), ("dec", "lyrl2004-subset")):
+    for entry in (stanza("reuters10k", v) for v in ("dec", "lyrl2004-subset")):
         assert (entry["n"], entry["d"], entry["n_classes"]) == (10000, 2000, 4)
     row, = status("reuters10k", source=tmp_path)
     assert "'dec'" in row["todo"] and "'lyrl2004-subset'" in row["todo"]

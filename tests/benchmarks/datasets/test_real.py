@@ -51,7 +51,7 @@ def test_loads_with_its_assertions(real, name):
     if COUNTS[name] is not None:
         assert counts.tolist() == COUNTS[name]
     assert ds.X.dtype == np.float32 and ds.X.flags.c_contiguous and ds.source == "offline folder"
-    if ds.scaling == "tf-idf" or name == "reuters10k" and ds.variant == "lyrl2004-subset":
+    if ds.scaling == "tf-idf" or (name == "reuters10k" and ds.variant == "lyrl2004-subset"):
         norms = np.linalg.norm(ds.X, axis=1)
         assert np.allclose(norms[norms > 0], 1, atol=1e-4) and (norms == 0).sum() <= 1
     elif name == "reuters10k":

@@ -86,7 +86,7 @@ def test_one_network_can_be_saved(points, tmp_path):
 @pytest.mark.parametrize("structure, times", [("10-16-256-256-512-32", 10), ("2-5-2", 2)])
 def test_widened_has_at_most_as_many_weights_and_nearly_as_many(structure, times):
     found = widened(structure, times)
-    first, *hidden, last = found.split("-")
+    first, *_, last = found.split("-")
     assert (first, last) == (structure.split("-")[0], structure.split("-")[-1])
     assert 0.9 * times <= n_weights(found) / n_weights(structure) <= times
 

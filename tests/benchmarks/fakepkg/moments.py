@@ -40,7 +40,7 @@ def step(text, parent):
             os.kill(parent, signal.SIGKILL)
     if what == "cell" and parent is None:  # the harness lives on
         return
-    if what in ("worker", "both", "cell") or what and parent is None:
+    if what in ("worker", "both", "cell") or (what and parent is None):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -146,7 +146,7 @@ def test_shapes_and_neighbours_of_what_is_generated(dataset, inputs):
     search = NearestNeighbors(n_neighbors=1).fit(inputs["codes"][train])
     for name in ("samples", "networks", "lines"):
         pixels = arrays[name].reshape(-1, 6)[:, :4] / 255  # within half a grey level
-        distances, found = search.kneighbors(pixels)
+        distances, _ = search.kneighbors(pixels)
         off = 2 * 0.5 / 255
         np.testing.assert_allclose(arrays[f"{name}_distances"].ravel(), distances[:, 0], atol=off)
         near = np.linalg.norm(

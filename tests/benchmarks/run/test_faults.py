@@ -315,8 +315,8 @@ def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
         assert whole == bool(finished(box)) and len(steps(box)) >= number
         failed += not whole
         for record in box.store.all():
-            assert record["status"] == "done" or record["status"] == "killed" \
-                and record["error"]["reason"].startswith("disk: ")
+            assert record["status"] == "done" or (record["status"] == "killed" \
+                and record["error"]["reason"].startswith("disk: "))
         if lasting and not whole:
             assert box.store.all() == []
         break_at(box, monkeypatch, {})

@@ -184,7 +184,7 @@ def test_interrupted_it_goes_on_without_a_second_line(ran, monkeypatch):
     assert len(ran.store.all()) == 1 and not ran.store.problems
     assert retire(ran, "--delete") == 0
     assert len(ran.store.retired.lines()) == 1
-    assert not [path for path in (ran.results / "records").rglob("*-1.*")]
+    assert not list((ran.results / "records").rglob("*-1.*"))
 
 
 def test_a_merge_does_not_bring_back_what_was_retired(ran):

@@ -57,7 +57,7 @@ def global_scaled(x, y, mask):
 
 def of_code(words):
     names = {}
-    exec(f"def f(x, y, mask): return {words}", {"torch": torch, "math": math}, names)  # noqa: S102
+    exec(f"def f(x, y, mask): return {words}", {"torch": torch, "math": math}, names)
     return names["f"]
 
 

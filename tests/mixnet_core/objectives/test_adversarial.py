@@ -1,6 +1,7 @@
 """The bank of critics against separate critics, each with torch's Adam."""
 
 import math
+from itertools import chain
 
 import pytest
 import torch
@@ -97,8 +98,8 @@ def test_absent_critics_keep_everything(g):
     objective(x, y, None, torch.tensor([3, 1]))
     after = objective.state()
     for old, new in zip(
-        before["tensors"] + sum(before["slots"], []),
-        after["tensors"] + sum(after["slots"], []),
+        [*before["tensors"], *chain.from_iterable(before["slots"])],
+        [*after["tensors"], *chain.from_iterable(after["slots"])],
         strict=True,
     ):
         assert torch.equal(old[[0, 2]], new[[0, 2]])
