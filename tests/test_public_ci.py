@@ -192,18 +192,28 @@ def test_the_long_tests_run_every_night():
 
 
 def test_what_git_ignores_of_results_is_kept_and_shown_by_public_ci():
-    report, show = load(ROOT / ".github" / "workflows" / "pages.yml")["jobs"].values()
-    kept = {step["uses"].partition("@")[0]: step["with"]["path"] for step in report["steps"]
-            if "upload" in step.get("uses", "")}
+    report, site, show = load(ROOT / ".github" / "workflows" / "pages.yml")["jobs"].values()
+    steps = [*report["steps"], *site["steps"]]
+    kept = {step["uses"].partition("@")[0]: step["with"]["path"] for step in steps
+            if "load-" in step.get("uses", "") or "upload" in step.get("uses", "")}
     ignored = {line.lstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()
                if line.startswith("/results/") and not line.endswith("/")}
     assert set(kept["actions/upload-artifact"].split()) == ignored
     assert kept["actions/upload-pages-artifact"] == "site"
     made = "\n".join(step.get("run", "") for step in report["steps"])
-    assert "cp results/report.html site/index.html" in made and "tox run -e report" in made
+    assert "tox run -e report" in made
+    # the page lies where `tox -e docs` takes it from, into the site that is shown
+    assert kept["actions/download-artifact"] == "results" and site["needs"] == "report"
+    assert "tox run -e docs" in "\n".join(step.get("run", "") for step in site["steps"])
     assert tox()["testenv:report"]["commands"].split("\n")[1:] == [
         "mixnet table", "mixnet runs", "mixnet report"]
-    assert show["needs"] == "report" and "deploy-pages@" in show["steps"][0]["uses"]
+    assert show["needs"] == "site" and "deploy-pages@" in show["steps"][0]["uses"]
+
+
+def test_documentation_is_built_from_what_the_extra_names():
+    docs, extra = tox()["testenv:docs"], project()["optional-dependencies"]["docs"]
+    assert docs["deps"].split() == [Requirement(words).name for words in extra]
+    assert "--strict" in docs["commands"] and docs["skip_install"] == "true"
 
 
 def test_environments_of_the_same_packages_share_one_folder():
@@ -218,7 +228,7 @@ def test_environments_of_the_same_packages_share_one_folder():
         else:  # or the folder would be filled anew at every change between them
             assert not {"extras", "deps", "env_dir", "install_command", "base_python",
                         "skip_install"} & set(section), name
-    assert own == {"lint", "lowest", "gpu"}
+    assert own == {"lint", "lowest", "gpu", "docs"}
 
 
 def test_hooks_call_tox_and_are_fixed():

@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         if suite or name in ("data", "doctor", "gate"):
             sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
                              help="folder of raw files (default: $MIXNET_DATA, else download)")
-        if suite or name in ("quickstart", "report", "runs", "merge", "retire", "gate"):
+        if suite or name in ("quickstart", "report", "readme", "runs", "merge", "retire", "gate"):
             sub.add_argument("--results", metavar="DIR", type=folders.given,
                              help="results folder (default: $MIXNET_RESULTS or results/)")
         return sub
@@ -125,6 +125,10 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--csv", "--output", metavar="FILE", dest="output", type=folders.given,
                          help="write every row there, unchanged ones too, as the name ends: .csv, "
                               ".md, .tex, .html or .txt")
+    readme = command("readme", _readme, "write verdict, figure and headline table into README.md, "
+                     "from the records")
+    readme.add_argument("--output", metavar="FILE",
+                        help="a README with the two markers (default: beside the results folder)")
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
@@ -584,6 +588,24 @@ def _compare(args) -> int:
     print(compare.text(rows, *sides))
     if args.output:
         print(f"wrote {_near(args.output)} ({len(rows)} rows)")
+    return 0
+
+
+def _readme(args) -> int:
+    from benchmarks.report import readme
+
+    store = Store(args.results)
+    _need_results(store)
+    path = Path(args.output or store.results.absolute().parent / "README.md")
+    try:
+        files = readme.write(store, path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        print(f"mixnet: --output is {path}: {why}", file=sys.stderr)
+        return 2
+    _warn(store)
+    for file in files:
+        print(f"wrote {_near(file)}")
     return 0
 
 

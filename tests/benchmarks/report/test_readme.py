@@ -1,0 +1,158 @@
+"""What the README says of results is what the records give, and the rest of it is true."""
+
+import configparser
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+import benchmarks
+from benchmarks.cli.main import arguments, main
+from benchmarks.records.store import Store
+from benchmarks.report import readme
+
+ROOT = Path(benchmarks.__file__).parents[1]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tracked():
+    return readme.Results(Store(ROOT / "results"))
+
+
+@pytest.fixture
+def filled(tracked):
+    """The tracked results, with rows and gains of both mixtures that are made up."""
+    one = object.__new__(readme.Results)
+    one.__dict__ |= vars(tracked)
+    made = {"mixnet": (60.0, "below", -3.0), "mixnet+": (99.0, "", 4.0)}
+    one.rows = [row | {"n": 10, "stale": 0, "purity_mean": made[row["method"]][0],
+                       "purity_std": 1.0, "verdict": made[row["method"]][1]}
+                if row["method"] in made and row["space"] == "code" else row
+                for row in tracked.rows]
+    one.gains = [gain for gain in tracked.gains if gain["what"] == "paper"]
+    one.gains += [readme._gain(gain["dataset"], what, 10, middle, scipy_interval(middle))
+                  for gain in list(one.gains) for what, (_, _, middle) in made.items()]
+    return one
+
+
+def scipy_interval(middle):
+    from benchmarks.report.stats import Interval
+
+    return Interval(middle - 1, middle + 1)
+
+
+def test_the_block_is_what_the_records_give(tracked):
+    assert readme.unmarked(readme.between(TEXT)) == readme.unmarked(readme.block(tracked)), \
+        "`mixnet readme` writes the README's block anew"
+
+
+def test_the_figure_was_drawn_from_the_same(tracked):
+    from benchmarks.report.table import Table
+
+    stored = (ROOT / "results" / "gain.csv").read_text(encoding="utf-8")
+    assert stored == Table(readme.GAINS, tracked.gains).csv()
+
+
+def test_gains_are_paired_by_seed_and_those_of_the_paper_are_not(tracked):
+    purity = {"kmeans10": [60.0, 70.0, 65.0], "mixnet": [61.0, 73.0, 65.5]}
+    records = [{"cell": {"dataset": "coil20", "method": method, "seed": seed,
+                         "params": {"space": "code"}}, "status": "done",
+                "metrics": {"purity": value}}
+               for method, values in purity.items() for seed, value in enumerate(values)]
+    records.append({**records[-1], "cell": {**records[-1]["cell"], "seed": 9}})  # without a pair
+    paper, ours = tracked._gains("coil20", records)
+    differences = np.subtract(purity["mixnet"], purity["kmeans10"])
+    low, high = scipy_stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert (ours["what"], ours["n"]) == ("mixnet", 3)
+    assert [ours["gain"], ours["low"], ours["high"]] == pytest.approx([differences.mean(), low,
+                                                                       high])
+    welch = scipy_stats.ttest_ind_from_stats(77.6, 3.1, 10, 62.3, 3.1, 10, equal_var=False)
+    half = (77.6 - 62.3) / welch.statistic * scipy_stats.t.ppf(0.975, 18)
+    assert [paper["gain"], paper["high"]] == pytest.approx([15.3, 15.3 + half])
+
+
+def test_the_verdict_says_what_is_better_and_what_is_worse(filled):
+    reached, improved, beaten, baselines, _ = readme.verdict(filled)
+    assert "below them on COIL-20, Reuters-10K, USPS, Isolet, MNIST" in reached
+    assert "the printed recipe is better on none of 5 datasets, worse on COIL-20" in improved
+    assert "ours is better on COIL-20, Reuters-10K, USPS, Isolet, MNIST of 5" in improved
+    assert "On all 5 datasets compared." in beaten and "Of 16 printed figures" in baselines
+    for row in filled.rows:
+        if row["method"] == "mixnet+" and row["dataset"] == "usps":
+            row["purity_mean"] = 90.0
+    (said,) = [line for line in readme.verdict(filled) if "best clustering" in line]
+    assert re.search(r"Not on 1 of 5 .*: USPS \(LDMGI: 9\d\.\d against 90\.0\)", said)
+
+
+def test_the_table_has_a_line_for_each_dataset_and_every_figure(filled):
+    table = readme.headline(filled)
+    assert [row[0] for row in table.rows] == ["COIL-20", "Reuters-10K", "USPS", "Isolet", "MNIST"]
+    assert table.rows[0][3:] == ("77.6 ± 3.1", "60.0 ± 1.0, below", "99.0 ± 1.0")
+
+
+def test_a_row_by_older_code_or_without_all_runs_is_marked():
+    row = {"n": 3, "n_asked": 10, "purity_mean": 50.0, "purity_std": None, "stale": 1}
+    assert readme._cell(row) == r"50.0 (3/10)\*" and readme.unmarked(r"50.0\*") == "50.0"
+    assert readme._cell(row | {"n": 0}) == readme._cell(None) == "not run"
+
+
+def test_the_figure_is_drawn_with_all_and_with_no_runs_of_ours(filled, tracked, tmp_path):
+    from PIL import Image
+
+    for name, found in (("all", filled), ("few", tracked)):
+        files = readme.draw(found, tmp_path / name)
+        assert np.asarray(Image.open(files["png"]).convert("L")).min() < 50
+
+
+def test_only_what_is_between_the_markers_is_written(tmp_path, capsys):
+    other = tmp_path / "README.md"
+    other.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    (tmp_path / "results").mkdir()
+    assert main(["readme", "--results", str(tmp_path / "results")]) == 0
+    text = other.read_text(encoding="utf-8")
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "not run" in readme.between(text) and (tmp_path / "results" / "gain.png").is_file()
+
+
+@pytest.mark.parametrize("text", ["nothing", readme.BEGIN,
+                                  f"{readme.BEGIN}{readme.END}{readme.BEGIN}{readme.END}"])
+def test_a_readme_without_its_markers_stays_as_it_is(text, tmp_path, capsys):
+    other = tmp_path / "other.md"
+    other.write_text(text)
+    assert main(["readme", "--results", str(ROOT / "results"), "--output", str(other)]) == 2
+    assert "once" in capsys.readouterr().err and other.read_text() == text
+
+
+def test_it_is_read_in_one_sitting():
+    assert len([word for word in TEXT.split() if re.search(r"\w", word)]) <= 1000
+
+
+def test_links_lead_to_files():
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", TEXT)
+    assert len(targets) > 8
+    for target in targets:
+        assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+def test_commands_are_commands():
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(ROOT / "tox.ini", encoding="utf-8")
+    environments = re.findall(r"tox -e ([\w-]+)", TEXT)
+    assert {"quickstart", "tests"} <= set(environments)
+    assert all(f"testenv:{name}" in config for name in environments)
+    called = re.findall(r"^mixnet (.*)$", TEXT, re.M)
+    assert called
+    for words in called:
+        arguments(words.split())
+
+
+def test_its_example_is_python_that_the_library_has():
+    import mixnet_core
+
+    (code,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
+    compile(code, "README.md", "exec")
+    assert mixnet_core.MixtureOfNetworks and "from mixnet_core import MixtureOfNetworks" in code
