@@ -1,51 +1,54 @@
 """Which of several initial clusterings to start from, by held-out likelihood (ours)."""
 
 import numpy as np
-from scipy.special import logsumexp
+import torch
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
-from sklearn.model_selection import KFold
+from sklearn.model_selection import ShuffleSplit
 from sklearn.utils.validation import validate_data
 
 from mixnet_core.data import checks
 from mixnet_core.data.loaders import as_matrix
 from mixnet_core.data.points import Units
-from mixnet_core.networks.structure import parse_structure
+from mixnet_core.training.linear import linear_stage
 
 N_RUNS = 5  # of k-means, where no candidates are given
-NOISE_FLOOR = 1e-3  # smallest noise variance, as a share of the mean variance of a feature
+MIN_GAIN = 0.01  # nats a point by which a later candidate must be better
 
 
 class StartSelection(ClusterMixin, BaseEstimator):
-    """The candidate partition under which held-out points are most likely.
+    """The candidate partition from which a linear mixture explains held-out points best.
 
-    Each cluster of a candidate is given a probabilistic PCA (Tipping & Bishop 1999) with as many
-    dimensions as the networks' random input: what a component would be if its network were
-    linear. The candidates are compared by the log-likelihood of the mixture of these on held-out
-    points, every point being held out once. No label is seen, and no network is trained.
+    From each candidate the linear stage of the mixture, EM of Gaussians of equal volume, is run as
+    the mixture itself would run it; what counts is the log-likelihood of the points held out, a
+    mean over random splits. Candidates of one cluster and crumbs are left out where there is
+    another: fewer effective clusters (exp of the entropy of their sizes) than (1 + K) / 2. Of equal
+    ones, within 0.01 nats, the first is taken. No label is seen, and no network is trained.
 
     Parameters
     ----------
     n_clusters : int
-    structure : str
-        Structure of the networks that will start there; its first number is the PCA's dimension.
-    n_folds : int
+    n_splits : int
+        Random divisions into points to fit and points held out.
+    validation_size : float
+        Share of the points that is held out.
     random_state : int
-        Of the folds.
+        Of the divisions.
 
     Attributes
     ----------
     labels_ : ndarray of int64, shape (n,)
         The chosen candidate.
     values_ : dict
-        ``chosen`` (its column) and ``score_0``, ``score_1`` …: mean held-out log-likelihood of each
-        candidate, in nats a point, where a feature has variance 1 on average.
+        ``chosen`` (its column) and ``score_0``, ``score_1`` …: mean held-out log-likelihood from
+        each candidate that was not left out, in nats a point, where a feature has variance 1 on
+        average.
     """
 
-    def __init__(self, n_clusters=8, structure="10-64-32", n_folds=10, random_state=0):
+    def __init__(self, n_clusters=8, n_splits=3, validation_size=0.1, random_state=0):
         self.n_clusters = n_clusters
-        self.structure = structure
-        self.n_folds = n_folds
+        self.n_splits = n_splits
+        self.validation_size = validation_size
         self.random_state = random_state
 
     def fit(self, X, y=None, candidates=None):
@@ -56,19 +59,17 @@ class StartSelection(ClusterMixin, BaseEstimator):
         X : array of float, shape (n, p)
         y : ignored
         candidates : array of int, shape (n, m), optional
-            Column c holds the labels that candidate c gives to the n points. Five runs of k-means
-            by default.
+            Column c holds the labels in 0..K-1 that candidate c gives to the n points. Five runs of
+            k-means by default.
 
         Raises
         ------
         ValueError
-            If X is not a finite matrix of at least `n_folds` rows, all of which are not equal, or
-            the candidates do not fit it.
+            If X is not a finite matrix of rows that differ, or the candidates do not fit it.
         """
-        checks.whole("n_folds", self.n_folds, 2)
-        X = validate_data(
-            self, as_matrix(X), dtype="float64", ensure_min_samples=max(2, self.n_folds)
-        )
+        checks.whole("n_clusters", self.n_clusters, 1)
+        checks.whole("n_splits", self.n_splits, 1)
+        X = validate_data(self, as_matrix(X), dtype="float64", ensure_min_samples=2)
         X = _standard(X)
         if candidates is None:
             candidates = self._k_means(X)
@@ -78,26 +79,31 @@ class StartSelection(ClusterMixin, BaseEstimator):
                 f"candidates must be integers of shape ({len(X)}, m); "
                 f"got shape {candidates.shape}, dtype {candidates.dtype}"
             )
-        n_dims = parse_structure(self.structure)[0]
+        if candidates.size and (candidates.min() < 0 or candidates.max() >= self.n_clusters):
+            raise ValueError(
+                f"candidates must lie in 0..{self.n_clusters - 1}; "
+                f"got {candidates.min()}..{candidates.max()}"
+            )
         seed = checks.check_seed(self.random_state)
-        folds = KFold(self.n_folds, shuffle=True, random_state=seed)
-        scores = np.zeros(candidates.shape[1])
-        for train, held_out in folds.split(X):
-            for c, labels in enumerate(candidates.T):
-                log_lik = partition_log_likelihood(
-                    X[train], labels[train], X[held_out], n_dims, NOISE_FLOOR
-                )
-                scores[c] += log_lik.sum() / len(X)
-        if not np.isfinite(scores).all():
-            raise ValueError(f"candidates must have finite scores on X; got {scores.tolist()}")
-        best = int(scores.argmax())
+        splits = ShuffleSplit(self.n_splits, test_size=self.validation_size, random_state=seed)
+        tried = _spread_out(candidates, self.n_clusters)
+        scores, points = dict.fromkeys(tried, 0.0), torch.from_numpy(X)
+        for train, held_out in splits.split(X):
+            for c in tried:
+                labels = torch.from_numpy(candidates[train, c].astype(np.int64))
+                model = linear_stage(points[train], points[held_out], labels, self.n_clusters)
+                found = model.log_joint(points[held_out]).logsumexp(1).mean()
+                scores[c] += float(found) / self.n_splits
+        if not np.isfinite(list(scores.values())).all():
+            raise ValueError(f"candidates must have finite scores on X; got {scores}")
+        best = tried[0]
+        for c in tried:
+            best = c if scores[c] > scores[best] + MIN_GAIN else best
         self.labels_ = candidates[:, best].astype(np.int64)
-        self.values_ = {"chosen": best, **{f"score_{c}": float(s) for c, s in enumerate(scores)}}
+        self.values_ = {"chosen": best, **{f"score_{c}": value for c, value in scores.items()}}
         return self
 
-
     def _k_means(self, X) -> np.ndarray:
-        checks.whole("n_clusters", self.n_clusters, 1)
         seeds = np.random.SeedSequence(checks.check_seed(self.random_state)).generate_state(N_RUNS)
         runs = [
             KMeans(self.n_clusters, n_init=1, random_state=seed).fit_predict(X)
@@ -115,35 +121,12 @@ def _standard(X: np.ndarray) -> np.ndarray:
     return Z
 
 
-def partition_log_likelihood(X, labels, held_out, n_dims: int, floor: float) -> np.ndarray:
-    """log Σ_j π_j p_j(x) of held-out points, p_j a probabilistic PCA of cluster j.
-
-    Parameters
-    ----------
-    X, labels : arrays of shape (n, p), (n,)
-        Points and clusters to fit to.
-    held_out : array, shape (m, p)
-    n_dims : int
-        Principal directions of each cluster; fewer where it has too few points.
-    floor : float
-        Smallest noise variance.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-    """
-    p = X.shape[1]
-    parts = []
-    for j in np.unique(labels):
-        members = X[labels == j]
-        mean = members.mean(0)
-        values, vectors = np.linalg.eigh(
-            (members - mean).T @ (members - mean) / max(1, len(members) - 1)
-        )
-        n_kept = max(0, min(n_dims, len(members) - 2, p - 1))
-        noise = max(values[: p - n_kept].mean(), floor)
-        values = np.concatenate([np.full(p - n_kept, noise), values[p - n_kept :].clip(noise)])
-        distance = (np.square((held_out - mean) @ vectors) / values).sum(1)
-        density = -0.5 * (distance + np.log(2 * np.pi * values).sum())
-        parts.append(np.log(len(members) / len(X)) + density)
-    return logsumexp(parts, axis=0)
+def _spread_out(candidates: np.ndarray, k: int) -> list[int]:
+    """Columns that are not one cluster and crumbs; all where there is no other."""
+    effective = []
+    for labels in candidates.T:
+        share = np.bincount(labels) / len(labels)
+        share = share[share > 0]
+        effective.append(np.exp(-(share * np.log(share)).sum()))
+    kept = [c for c, number in enumerate(effective) if number >= (1 + k) / 2]
+    return kept or list(range(len(effective)))

@@ -12,7 +12,7 @@ ESTIMATORS = [
     MixtureOfNetworks(**QUICK),
     MixtureOfNetworks(**QUICK, recipe="mixnet"),
     Autoencoder(code_dim=2, hidden=(4,), epochs=2, min_updates=2),
-    StartSelection(n_clusters=2, n_folds=2),
+    StartSelection(n_clusters=2, n_splits=1),
 ]
 FLOAT32 = (
     "float32: a product of matrices may round another way for another number or order of rows, by "
