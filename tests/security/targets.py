@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -19,7 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import registry
-from benchmarks.datasets import DatasetError, cache, fetch, formats, lyrl2004, prepare, rawfile
+from benchmarks.datasets import (
+    DatasetError,
+    cache,
+    fetch,
+    formats,
+    lyrl2004,
+    own,
+    prepare,
+    rawfile,
+)
 from benchmarks.datasets.check import finished
 from benchmarks.records.files import load_array
 from benchmarks.records.store import Store
@@ -284,6 +294,25 @@ without = ["n_init"]
 ATTEMPTS = (b'date,suite,what,why\n2026-11-01,table1,"seen, once",because\n'
             b'2026-11-02,table1,again,"two\nlines"\n')
 
+
+
+def _own_csv(_=None):
+    """Named columns and classes in words."""
+    rows = (",".join(map(str, row)) + f',"kind {label}"'
+            for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True))
+    return ("\n".join([",".join(f"f{j}" for j in range(16)) + ",class", *rows]) + "\n").encode()
+
+
+def _own(path):
+    """A user's file into a dataset of theirs, and what was written read again."""
+    os.environ["MIXNET_OWN"] = str(path.parent / "own")
+    try:
+        own.add("mine", path, replace=True)
+        own.load("mine")
+    finally:
+        os.environ["MIXNET_OWN"] = ""
+
+
 FILES = [
     Target("idx", lambda _: idx_bytes(IMAGES), formats.idx, (DatasetError,), forms=PACKINGS),
     Target("libsvm", _libsvm, lambda p: formats.libsvm(p, 16), (DatasetError,), forms=PACKINGS),
@@ -304,6 +333,10 @@ FILES = [
     Target("dataset csr_npz", _csr, _dataset("csr_npz"), (DatasetError,), members=True),
     Target("raw file", lambda _: b"some text that is longer\n" * 20, rawfile.read, (DatasetError,),
            forms=(*PACKINGS, pack_z)),
+    Target("own csv", _own_csv, _own, (DatasetError,), "raw.csv", forms=PACKINGS, n=60),
+    Target("own npz", lambda _: _npz(X=IMAGES, y=LABELS), _own, (DatasetError,), "raw.npz",
+           members=True, n=60),
+    Target("own mat", _mat(False), _own, (DatasetError,), "raw.mat", n=60),
     Target("parsed cache", _parsed_cache, cache.load, members=True),
     Target("download", _csv, _download, (fetch._Refused,), forms=(*PACKINGS, pack_z)),
     Target("archive member", _zip, _archive_member, (fetch._Refused,), members=True),

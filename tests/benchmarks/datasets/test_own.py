@@ -1,7 +1,9 @@
 """A file of one's own becomes a dataset in one step, and what is not clear is asked for."""
 
 import csv
+import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +110,24 @@ def test_nothing_is_scaled_unless_asked_and_what_was_done_is_said(capsys):
     low, high = WINE.data.min(0), WINE.data.max(0)
     assert np.allclose(own.load("scaled-wine").X, (WINE.data - low) / (high - low), atol=1e-6)
     assert registry.datasets()["scaled-wine"]["scaling"] == "min-max"
+
+
+def test_what_the_documentation_shows_is_what_is_said(capsys, monkeypatch):
+    """docs/tour.md, from the file to the command: its code, its commands, what it prints."""
+    page = (Path(own.__file__).parents[2] / "docs" / "tour.md").read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+               if "to_csv" in block]
+    exec(code, {})
+    first, second = re.findall(r"^mixnet (data add wines .*)$", page, re.M)
+    (shown,) = re.findall(r"^```text\n(wines: .*?)^```", page, re.M | re.S)
+    assert main(first.split()) == 0 and capsys.readouterr().out.startswith(shown)
+    assert main(second.split()) == 0
+    X, y = own.load("wines").X, own.load("wines").y
+    purity = [np.mean([np.bincount(y[labels == k]).max() for k in range(3)]) * 3 / len(y)
+              for labels in (KMeans(3, n_init=10, random_state=0).fit_predict(data)
+                             for data in (WINE.data, X))]
+    assert "from a purity of about 70% to about 95%" in page
+    assert purity == pytest.approx([0.70, 0.95], abs=0.015)
 
 
 def test_images_in_bytes_are_told_of_their_range(capsys):
