@@ -7,6 +7,8 @@ Nothing here imports an estimator, so listing is instant and needs neither torch
 from __future__ import annotations
 
 import difflib
+import json
+import math
 
 from benchmarks import kinds
 from benchmarks.stanzas import RegistryError, datasets, folder, read, stanzas
@@ -67,15 +69,31 @@ def methods() -> dict[str, dict]:
         if ":" not in stanza.get("estimator", ""):
             raise RegistryError(f"{where}: estimator needs the form 'package.module:Class'")
         stanza.setdefault("label", name)
+        limit = stanza.get("timeout_s", 1)
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or \
+                not 0 < limit < math.inf:
+            raise RegistryError(f"{where}: timeout_s is {limit!r:.60}, needs seconds above 0")
         if bad := set(stanza.setdefault("spaces", ["raw"])) - set(SPACES):
             raise RegistryError(f"{where}: spaces has {sorted(bad)}, allowed are {SPACES}")
         for group in ("params", "defaults"):
             for parameter, entry in stanza.get(group, {}).items():
                 if not isinstance(entry, dict) or "value" not in entry or "source" not in entry:
                     raise RegistryError(f"{where}.{group}.{parameter}: needs `value` and `source`")
+                _plain(f"{where}.{group}.{parameter}", entry["value"])
+        for parameter, value in stanza.get("fast", {}).items():
+            _plain(f"{where}.fast.{parameter}", value)
         if twice := set(stanza.get("params", {})) & set(stanza.get("defaults", {})):
             raise RegistryError(f"{where}: {sorted(twice)} stand in params, so no default counts")
     return found
+
+
+def _plain(where: str, value) -> None:
+    """Raise RegistryError unless a record, which is JSON, can hold a parameter's value."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RegistryError(f"{where} is {value!r:.60}, needs a text, a finite number, a truth "
+                            "value or a list of such") from error
 
 
 def _inherit(name: str, stanzas: dict[str, dict], below: tuple[str, ...] = ()) -> dict:

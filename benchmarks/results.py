@@ -42,8 +42,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,9 +133,9 @@ def _unpack(revision: str, folder: Path) -> None:
                 "results/verified.jsonl", "results/retired.csv").decode().split()
     if "results/records" not in there:
         raise NoResults(f"revision {revision} has no results/records")
-    packed = git(folders.ROOT, "archive", "--format=tar", commit, "--", *there)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+    packed = git(folders.ROOT, "archive", "--format=zip", "-0", commit, "--", *there)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        archive.extractall(folder)
 
 
 def load(place: str | Path | None = None) -> pd.DataFrame:

@@ -13,6 +13,9 @@ import tomllib
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+#: Names of datasets and methods: parts of paths, of the command line and of links.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+LONGEST = 200  # characters of one; file systems take 255 bytes
 RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?) to 0\.\.1")
 SCALINGS = ("none", "min-max", "tf-idf")  # and what `RANGE` matches
 FORMATS = ("idx", "libsvm", "mat", "csv", "lyrl2004", "csr_npz", "digits", "toy", "made")
@@ -81,6 +84,9 @@ def stanzas(path: Path) -> dict[str, dict]:
     for name, stanza in found.items():
         if not isinstance(stanza, dict):
             raise RegistryError(f"{path.name}: {name} is {stanza!r:.60}, needs a stanza [{name}]")
+        if not NAME.fullmatch(name) or len(name) > LONGEST:
+            raise RegistryError(f"{path.name}: the name {name!r:.60} needs letters of a-z, digits "
+                                f"and +._- after the first, at most {LONGEST} of them")
     return found
 
 

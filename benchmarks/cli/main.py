@@ -362,10 +362,10 @@ def _run(args, store: Store | None = None, told=None) -> int:
     if summary.stopped:
         display.line("stopped; the same command goes on from here")
         return 130
-    _tables(args, plan, store, told)
+    good = _tables(args, plan, store, told)
     display.line(dispatch.counts(summary))
     _explain(plan, summary)
-    return 0 if summary.complete else 1
+    return 0 if summary.complete and good else 1
 
 
 def _need_folders(store: Store) -> None:
@@ -402,7 +402,8 @@ def _explain(plan: Plan, summary) -> None:
         print("failures of unchanged code are repeated with --retry-failed", file=sys.stderr)
 
 
-def _tables(args, plan: Plan, store: Store, told=None) -> None:
+def _tables(args, plan: Plan, store: Store, told=None) -> bool:
+    """Write a suite's tables and print the text, or say why there are none: False."""
     from benchmarks.report import tables
 
     own = registry.suites()[args.suite]["methods"]
@@ -415,6 +416,11 @@ def _tables(args, plan: Plan, store: Store, told=None) -> None:
                           args.data_source, store, recorded=True)
     try:
         text, files = tables.write(args.suite, plan, store, _partial(args))
+    except registry.RegistryError:
+        raise
+    except ValueError as error:
+        print(f"mixnet: no tables of {args.suite}: {error}", file=sys.stderr)
+        return False
     except OSError as error:
         print(f"mixnet: the tables of {args.suite} cannot be written to {_near(store.results)}: "
               f"{error.strerror}; the records are whole, and `mixnet table {args.suite}` makes "
@@ -423,19 +429,21 @@ def _tables(args, plan: Plan, store: Store, told=None) -> None:
     print("\n".join(told(plan)) if told else text)
     for path in files:
         print(f"wrote {_near(path)}")
+    return True
 
 
 def _table(args) -> int:
     store = Store(args.results)
     suites = _chosen_suites(args)
     _need_results(store)
+    good = True
     for suite in suites:
         plan = _plan(args, suite, store, recorded=True)
         if args.suite or any(store.attempts(node.cell) for node in plan.nodes.values()
                              if node.requested):  # of all, those that were ever run
-            _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
+            good &= _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
     _warn(store)
-    return 0
+    return 0 if good else 1
 
 
 def _rescore(args) -> int:

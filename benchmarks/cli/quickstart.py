@@ -80,7 +80,7 @@ def lines(plan: Plan, store: Store, before: set[tuple[str, int]]) -> list[str]:
         if record is None:
             rows.append((*named, "", "not run", ""))
             continue
-        purity, seconds = record["metrics"].get("purity"), record["provenance"]["wall_s"]
+        purity, seconds = record["metrics"].get("purity"), record["provenance"].get("wall_s") or 0.0
         ran = (record["key"], record["attempt"]) not in before
         when = "now" if ran else "before, " + record["provenance"]["started"][:16].replace("T", " ")
         if record["status"] != "done":

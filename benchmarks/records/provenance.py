@@ -12,6 +12,7 @@ import ast
 import contextlib
 import hashlib
 import importlib.machinery
+import math
 import os
 import platform
 import re
@@ -29,6 +30,7 @@ from benchmarks.records.git import git
 from benchmarks.records.imports import PROJECT, installed
 
 ROOT = Path(__file__).resolve().parents[2]
+CGROUPS, SELF_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 #: They move numbers around and make none. Metrics are computed from stored labels, at any time.
 PLUMBING = ("benchmarks.records", "benchmarks.run", "benchmarks.report", "benchmarks.cli",
             "benchmarks.registry", "benchmarks.stanzas", "benchmarks.metrics")
@@ -335,21 +337,52 @@ def cpu_model() -> str:
 
 
 def n_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use: by its affinity, and by the time a container grants it."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    return max(1, math.ceil(min([cores, *_quotas()])))
+
+
+def _quotas() -> list[float]:
+    """Cores' worth of time that the control groups of this process allow, where they say so."""
+    found = []
+    for folder in _groups("cpu"):
+        for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            with contextlib.suppress(OSError, ValueError):  # none, "max", or an empty file
+                quota, period = map(int, " ".join(
+                    (folder / name).read_text() for name in names).split())
+                if quota > 0 and period > 0:
+                    found.append(quota / period)
+    return found
+
+
+def _groups(controller: str) -> list[Path]:
+    """Folders of the control groups that limit this process: its own and those above.
+
+    In a container its own stands at the top; elsewhere ``/proc/self/cgroup`` says where it is, in
+    the one hierarchy of version 2 (``0::``) or in that of the controller of version 1.
+    """
+    found = [CGROUPS, CGROUPS / controller]
+    with contextlib.suppress(OSError, ValueError):
+        for line in SELF_CGROUP.read_text().splitlines():
+            number, controllers, path = line.split(":", 2)
+            top = CGROUPS if number == "0" else CGROUPS / controller
+            if number == "0" or controller in controllers.split(","):
+                inside = top / path.lstrip("/")
+                found += [folder for folder in (inside, *inside.parents)
+                          if folder.is_relative_to(top)]
+    return list(dict.fromkeys(found))
 
 
 def memory_gb() -> float:
     """Memory of this machine, or of the container that this process is in, in 10^9 bytes."""
     total = psutil.virtual_memory().total
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups, version 2 and 1
-        try:
-            total = min(total, int((Path("/sys/fs/cgroup") / name).read_text()))
-        except (OSError, ValueError):  # none, or "max"
-            continue
+    for folder in _groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):  # cgroups, version 2 and 1
+            with contextlib.suppress(OSError, ValueError):  # none, or "max"
+                total = min(total, int((folder / name).read_text()))
     return total / 1e9
 
 

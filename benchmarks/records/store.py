@@ -132,7 +132,7 @@ class Store:
                 self.problems[str(path.relative_to(self.root))] = problem
                 record = None
             else:
-                record = {**DEFAULTS, **record}
+                record = _filled(record)
             self._parsed[path] = record
         return self._parsed[path]
 
@@ -201,6 +201,8 @@ class Store:
         """As `write`, with the bytes of the file of arrays; a schema that a record has stays."""
         if record["status"] not in STATUSES:
             raise ValueError(f"status is {record['status']!r}, needs one of {STATUSES}")
+        if wrong := flaw({"cell": record["cell"]}):  # or it might lie outside of the folder
+            raise ValueError(wrong)
         folder, key = self.folder(record["cell"]), cell_key(record["cell"])
         folder.mkdir(parents=True, exist_ok=True)
         while True:
@@ -219,6 +221,15 @@ class Store:
             text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
             if write_new(folder / f"{key}-{attempt}.json", text.encode()):
                 return whole
+
+
+def _filled(record: dict) -> dict:
+    """A record with what readers take for granted; a metric that is null is none."""
+    whole = {**DEFAULTS, **record}
+    whole["metrics"] = {name: v for name, v in whole["metrics"].items() if v is not None}
+    if whole["provenance"].get("started") is None:
+        whole["provenance"] = {**whole["provenance"], "started": ""}
+    return whole
 
 
 def packed(arrays: dict[str, np.ndarray]) -> bytes:

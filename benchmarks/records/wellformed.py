@@ -15,9 +15,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from benchmarks.stanzas import NAME
+
 Check = Callable[[Any], bool]
 LIMIT = 2**32  # bytes of all arrays of one file, unpacked
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ARRAYS = re.compile(r"(.*)-[0-9]{1,9}\.npz", re.DOTALL)
 
@@ -107,8 +108,8 @@ _FIELDS = {
     "timeout_s": _or_none(_number), "provenance": _is(dict),
 }
 _CELL = {
-    "dataset": lambda v: isinstance(v, str) and bool(_NAME.fullmatch(v)), "content_hash": _is(str),
-    "method": lambda v: isinstance(v, str) and bool(_NAME.fullmatch(v)), "params": _is(dict),
+    "dataset": lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)), "content_hash": _is(str),
+    "method": lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)), "params": _is(dict),
     "seed": _is(int),
 }
 

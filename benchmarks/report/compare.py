@@ -89,7 +89,7 @@ class Side:
 
 def started(record: dict) -> str:
     """When a run started, UTC, empty where the record does not say."""
-    return record["provenance"].get("started") or ""
+    return record["provenance"]["started"]
 
 
 def differing(a: dict[str, str], b: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:

@@ -58,7 +58,7 @@ def summarise(records, suite, methods, datasets) -> list[dict]:
 def measure(record: dict, column: str) -> float | None:
     """A metric, a value or the seconds of one record; None where it has none."""
     if column == "seconds":
-        return record["seconds"]
+        return record.get("seconds")
     return record["metrics" if column in METRICS else "values"].get(column)
 
 

@@ -97,7 +97,7 @@ def _bar(axis, row, group, names, methods, handles):
     index = names.index(row["method"])
     x = group + width * (index - (len(names) - 1) / 2)
     label = methods[row["method"]]["label"]
-    if row["n"]:
+    if row["purity_mean"] is not None:
         handles[label] = axis.bar(
             x, row["purity_mean"], width, yerr=row["purity_std"], capsize=2, edgecolor="white",
             linewidth=0.5, color=COLOURS[index % len(COLOURS)],

@@ -95,13 +95,14 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
                          "pass the runs on one of them, only")
 
     mean, std, paper_runs = paper_figure(paper, dataset, method, space)
-    columns = {m: [run["metrics"][m] for run in runs] for m in METRICS}
+    columns = {m: [run["metrics"].get(m) for run in runs] for m in METRICS}
     row = {"dataset": dataset, "method": method, "space": space, "n": len(runs)}
     row |= {f"{m}_mean": stats.known(stats.mean, columns[m]) for m in METRICS}
     row |= {f"{m}_std": stats.known(stats.std, columns[m]) for m in ("purity", "acc")}
-    row["seconds_mean"] = stats.known(stats.mean, [run["seconds"] for run in runs])
+    row["seconds_mean"] = stats.known(stats.mean, [run.get("seconds") for run in runs])
     row |= {"paper_mean": mean, "paper_std": std}
-    row["verdict"] = stats.verdict(columns["purity"], mean, std, paper_runs)
+    row["verdict"] = stats.verdict([value for value in columns["purity"] if value is not None],
+                                   mean, std, paper_runs)
 
     # Of densities: log-likelihood of held-out points, in nats and the units of the features.
     heldout = _values(runs, "heldout_log_likelihood")
@@ -141,7 +142,8 @@ def best(rows) -> set[tuple]:
 
     Only rows with all the runs that were asked for compete.
     """
-    full = [row for row in rows if row["n"] and row["n"] == row["n_asked"]]
+    full = [row for row in rows
+            if row["n"] == row["n_asked"] and row["purity_mean"] is not None]
     top = defaultdict(float)
     for row in full:
         top[row["dataset"]] = max(top[row["dataset"]], round(row["purity_mean"], 1))

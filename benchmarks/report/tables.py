@@ -51,6 +51,12 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     """Write a suite's tables; returns the table as text and the files.
 
     A partial or shortened run writes to ``partial/`` and never touches the full tables.
+
+    Raises
+    ------
+    ValueError
+        For records of which no table can be made: a value that the report needs is not in one, or
+        two must not be averaged.
     """
     place = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), rescored(current(plan, store), store)
@@ -61,7 +67,10 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     if suite.get("report", "").startswith("figure"):  # of arrays that records keep
         folder, records = place / "figures", [
             {**record, "load": functools.partial(store.arrays, record)} for record in records]
-    words, files = _report(suite)(records, suite, folder, suite.get("table", name))
+    try:
+        words, files = _report(suite)(records, suite, folder, suite.get("table", name))
+    except KeyError as error:
+        raise ValueError(f"one of its records has no {error}") from error
     return words, list(files.values())
 
 

@@ -34,10 +34,11 @@ def growth_frame(done) -> pd.DataFrame:
     for record in (r for r in done if r["estimator"] == GROWTH):
         cell = record["cell"]
         frame = pd.DataFrame(record["values"])
+        status = frame.pop("status")
         frame.insert(0, "dataset", cell["dataset"])
         frame.insert(1, "method", cell["method"])
         frame.insert(3, "seed", cell["seed"])
-        frame.insert(4, "status", frame.pop("status"))
+        frame.insert(4, "status", status)
         frame["exponent"] = exponent(frame.n, frame.seconds.astype(float))
         frames.append(frame)
     if not frames:

@@ -46,6 +46,8 @@ def section(name: str, cells: Cells) -> Section:
             _builder(suite)(made, suite, records, cells)
         except ValueError as error:  # a summary refuses to average what does not belong together
             made.problem = str(error)
+        except KeyError as error:
+            made.problem = f"One of its records has no {error}."
     return made
 
 
