@@ -65,8 +65,9 @@ class MixtureOfNetworks(ClusterMixin, DensityMixin, BaseEstimator):
         ``"sliced_wasserstein"``, ``"adversarial"``, or a function ``f(x, y, mask)``. See
         :func:`mixnet_core.objectives.registry.make_objective`.
     init : None or clusterer
-        Initial clustering: a scikit-learn clusterer, of which a copy is fitted; k-means (best of
-        ten starts, §3.1) if None. ``fit`` takes labels instead.
+        Initial clustering: a scikit-learn clusterer, of which a copy is fitted. If None, k-means
+        (best of ten starts, §3.1); before a linear stage, that or a spectral partition, whichever
+        makes held-out points likelier. ``fit`` takes labels instead.
     units : {"box", "w"}
         What the networks see: the data in [0.05, 0.95]^p, or around their mean in units of w, the
         median distance within an initial cluster. Either way by one shift a feature and one scale

@@ -13,23 +13,28 @@ from mixnet_core.data.points import Units, on_disk
 
 START_ROWS = 200_000  # rows that the initial clustering sees where the data are on disk
 MOST_POINTS = 20_000  # of a cluster, where only a covariance is wanted
+MOST_FOR_A_GRAPH = 20_000  # points of which neighbours are looked for
+FEW_POINTS = 3_000  # up to so many, one division into fitted and held-out points is not enough
 NOISE_FLOOR = 0.3  # least σ_j, as a share of the standard deviation of a feature in the cluster
 
 
-def initial_clusters(init, X, units: Units, seed: int, k: int) -> np.ndarray:
+def initial_clusters(init, X, units: Units, seed: int, k: int, linear=False) -> np.ndarray:
     """Labels of the initial clustering; where X is on disk, found on a random part of it.
 
     Parameters
     ----------
     init : None or clusterer
-        k-means, the best of ten starts, where None. It sees the data in standard units, so that
-        neither place nor units matter; a clusterer of the user's, copied, sees them as they are.
+        k-means, the best of ten starts, where None; with `linear`, the :func:`likelier` of that
+        and a spectral partition. They see the data in standard units, so that neither place nor
+        units matter; a clusterer of the user's, copied, sees them as they are.
     X : ndarray or memmap, shape (n, p)
     units : Units
         The standard units.
     seed : int
     k : int
         K.
+    linear : bool
+        Whether a linear stage will move the clusters first.
 
     Returns
     -------
@@ -57,7 +62,10 @@ def initial_clusters(init, X, units: Units, seed: int, k: int) -> np.ndarray:
         parts = np.array_split(np.arange(len(X)), -(-len(X) // START_ROWS))
         found = np.concatenate([start.predict(seen(part)) for part in parts])
     else:
-        found = start.fit_predict(seen(slice(None)))
+        rows = seen(slice(None))
+        found = start.fit_predict(rows)
+        if own and linear and len(X) <= MOST_FOR_A_GRAPH:
+            found = likelier(rows, found, seed, k)
     if found.min() < 0:  # DBSCAN and its like leave noise out: a cluster of its own
         found = np.where(found < 0, found.max() + 1, found)
     if found.max() >= k:
@@ -66,6 +74,23 @@ def initial_clusters(init, X, units: Units, seed: int, k: int) -> np.ndarray:
             f"{type(start).__name__} found {found.max() + 1}"
         )
     return found.astype(np.int64)
+
+
+def likelier(X, found, seed: int, k: int) -> np.ndarray:
+    """Of the labels `found` and a spectral partition, where there is one, the likelier start.
+
+    K-means cuts clusters that are long and curved, and a spectral partition follows them; on others
+    it is no better. Which it is, held-out points say after a linear stage from either.
+    """
+    from mixnet_core.choosing.spectral import spectral_partition
+    from mixnet_core.choosing.starts import StartSelection
+
+    other = spectral_partition(X, k, seed)
+    if other is None:
+        return found
+    n_splits = 3 if len(X) <= FEW_POINTS else 1
+    choice = StartSelection(k, n_splits=n_splits, random_state=seed)
+    return choice.fit(X, candidates=np.column_stack([found, other])).labels_
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ def prepare(given: dict, settings, X, y, init_labels, earlier: Fitted | None, **
     if earlier is None:
         units = Units.spread(X, np.sort(parts[1].numpy()))
         if init_labels is None:
-            start = initial_clusters(settings.init, X, units, seed, k)
+            linear = settings.linear_stage
+            start = initial_clusters(settings.init, X, units, seed, k, linear)
         else:
             start = checks.check_labels(init_labels, len(X), k)
     else:

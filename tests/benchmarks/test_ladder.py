@@ -90,8 +90,8 @@ def test_the_defaults_of_the_library_are_given_no_setting():
         "needs", {})
 
 
-def test_the_own_start_is_the_k_means_that_it_is_compared_with():
-    X, _ = make_blobs(300, 4, centers=5, cluster_std=3.0, random_state=3)
+def test_where_the_graph_is_in_pieces_the_own_start_is_the_k_means_that_it_is_compared_with():
+    X, _ = make_blobs(300, 4, centers=5, cluster_std=0.5, random_state=3)
     X = X.astype(np.float32)
     start = KMeans(5, n_init=10, random_state=7).fit(X).labels_
     own, given = (MixtureOfNetworks(5, "2-8-x", t1=1, t2=0, random_state=7).fit(X, **options)
