@@ -132,9 +132,7 @@ def check_partial_labels(y, n: int) -> np.ndarray:
     if isinstance(y, pd.Series | pd.DataFrame | pd.api.extensions.ExtensionArray):
         y = y.to_numpy(dtype=object) if y.size and np.any(pd.isna(y)) else np.asarray(y)
     if pd.isna(np.asarray(y, dtype=object)).any():
-        raise ValueError(
-            f"y must have {UNLABELLED} where a label is unknown; got NaN, None or NA"
-        )
+        raise ValueError(f"y must have {UNLABELLED} where a label is unknown; got NaN, None or NA")
     y = column_or_1d(y, warn=True)
     if len(y) != n:
         raise ValueError(f"y must have a label for each of the {n} points of X; got {len(y)}")

@@ -15,8 +15,16 @@ from benchmarks.stanzas import RegistryError, datasets, folder, read, stanzas
 
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
-    "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t1",
-    "t2", "batch_size", "test",
+    "structure",
+    "conv_structure",
+    "code_dim",
+    "n_clusters",
+    "validation_size",
+    "min_updates",
+    "t1",
+    "t2",
+    "batch_size",
+    "test",
 )
 MOST_SEEDS = 10_000  # of a range: more is a slip of the hand, and would fill the memory
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
@@ -37,7 +45,8 @@ def _check(where: str, stanza: dict, types: dict[str, type], lists: tuple[str, .
     for name, wanted in types.items():
         if not isinstance(stanza.get(name, wanted()), wanted):
             raise RegistryError(
-                f"{where}: {name} is {stanza[name]!r:.60}, needs a {wanted.__name__}")
+                f"{where}: {name} is {stanza[name]!r:.60}, needs a {wanted.__name__}"
+            )
     for name in lists:
         value = stanza.get(name, [])
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
@@ -55,9 +64,21 @@ def methods() -> dict[str, dict]:
     """
     found = stanzas(folder() / "methods.toml")
     for name, stanza in found.items():
-        _check(f"methods.toml [{name}]", stanza,
-               {"label": str, "kind": str, "estimator": str, "like": str, "params": dict,
-                "defaults": dict, "needs": dict, "fast": dict}, ("spaces", "without"))
+        _check(
+            f"methods.toml [{name}]",
+            stanza,
+            {
+                "label": str,
+                "kind": str,
+                "estimator": str,
+                "like": str,
+                "params": dict,
+                "defaults": dict,
+                "needs": dict,
+                "fast": dict,
+            },
+            ("spaces", "without"),
+        )
     found = {name: _inherit(name, found) for name in found}
     for name, stanza in found.items():
         where = f"methods.toml [{name}]"
@@ -70,8 +91,11 @@ def methods() -> dict[str, dict]:
             raise RegistryError(f"{where}: estimator needs the form 'package.module:Class'")
         stanza.setdefault("label", name)
         limit = stanza.get("timeout_s", 1)
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or \
-                not 0 < limit < math.inf:
+        if (
+            isinstance(limit, bool)
+            or not isinstance(limit, int | float)
+            or not 0 < limit < math.inf
+        ):
             raise RegistryError(f"{where}: timeout_s is {limit!r:.60}, needs seconds above 0")
         if bad := set(stanza.setdefault("spaces", ["raw"])) - set(SPACES):
             raise RegistryError(f"{where}: spaces has {sorted(bad)}, allowed are {SPACES}")
@@ -92,8 +116,10 @@ def _plain(where: str, value) -> None:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise RegistryError(f"{where} is {value!r:.60}, needs a text, a finite number, a truth "
-                            "value or a list of such") from error
+        raise RegistryError(
+            f"{where} is {value!r:.60}, needs a text, a finite number, a truth "
+            "value or a list of such"
+        ) from error
 
 
 def _inherit(name: str, stanzas: dict[str, dict], below: tuple[str, ...] = ()) -> dict:
@@ -102,16 +128,22 @@ def _inherit(name: str, stanzas: dict[str, dict], below: tuple[str, ...] = ()) -
     if "like" not in own:
         return own
     if own["like"] not in stanzas or own["like"] in (name, *below):
-        raise RegistryError(f"methods.toml [{name}]: like is {own['like']!r}, needs a method that "
-                            "is not itself like this one")
+        raise RegistryError(
+            f"methods.toml [{name}]: like is {own['like']!r}, needs a method that "
+            "is not itself like this one"
+        )
     other = _inherit(own["like"], stanzas, (name, *below))
     params = other.get("params", {})
     if unknown := set(own.get("without", ())) - set(params):
-        raise RegistryError(f"methods.toml [{name}]: without names {sorted(unknown)}, which "
-                            f"{own['like']} has not")
+        raise RegistryError(
+            f"methods.toml [{name}]: without names {sorted(unknown)}, which {own['like']} has not"
+        )
     kept = {p: entry for p, entry in params.items() if p not in own.get("without", ())}
-    return {**other, **{k: v for k, v in own.items() if k not in ("like", "without")},
-            "params": {**kept, **own.get("params", {})}}
+    return {
+        **other,
+        **{k: v for k, v in own.items() if k not in ("like", "without")},
+        "params": {**kept, **own.get("params", {})},
+    }
 
 
 def suites() -> dict[str, dict]:
@@ -122,9 +154,12 @@ def suites() -> dict[str, dict]:
 
 def _suite(name: str, stanza: dict) -> dict:
     where = f"suites/{name}.toml"
-    _check(where, stanza, {"title": str, "table": str, "raw_up_to": int, "against": dict,
-                          "keeps": dict},
-           ("datasets", "methods", "evaluations", "columns", "paired"))
+    _check(
+        where,
+        stanza,
+        {"title": str, "table": str, "raw_up_to": int, "against": dict, "keeps": dict},
+        ("datasets", "methods", "evaluations", "columns", "paired"),
+    )
     against, keeps = stanza.get("against", {}), stanza.get("keeps", {})
     asked = {*against, *against.values()} - set(stanza.get("methods", ()))
     if asked:
@@ -133,8 +168,9 @@ def _suite(name: str, stanza: dict) -> dict:
     if unknown := paired - set(stanza.get("columns", ())):
         raise RegistryError(f"{where}: paired has {sorted(unknown)}, needs some of columns")
     if bad := {m: c for m, c in keeps.items() if m not in against or c not in paired}:
-        raise RegistryError(f"{where}: keeps is {bad}, needs methods of against and a column of "
-                            "paired")
+        raise RegistryError(
+            f"{where}: keeps is {bad}, needs methods of against and a column of paired"
+        )
     if against and not stanza.get("paired"):
         raise RegistryError(f"{where}: paired is missing, the columns whose differences are wanted")
     try:
@@ -209,27 +245,40 @@ def resolve_params(method: str, dataset: str, fast: bool = False, schedule=None)
     ``fast`` applies the overrides of ``[method.fast]`` (shortened schedules, nothing else), and
     `schedule` others, a dict of parameters that the method has.
     """
-    return resolve(method, get(methods(), method, "method"), dataset,
-                   get(datasets(), dataset, "dataset"), fast, schedule)
+    return resolve(
+        method,
+        get(methods(), method, "method"),
+        dataset,
+        get(datasets(), dataset, "dataset"),
+        fast,
+        schedule,
+    )
 
 
-def resolve(method: str, stanza: dict, dataset: str, data: dict, fast: bool = False,
-            schedule=None) -> dict:
+def resolve(
+    method: str, stanza: dict, dataset: str, data: dict, fast: bool = False, schedule=None
+) -> dict:
     """As `resolve_params`, of stanzas at hand."""
     params = {name: entry["value"] for name, entry in stanza.get("params", {}).items()}
     if fast:
         params.update(stanza.get("fast", {}))
     if unknown := set(schedule or ()) - set(params):
-        raise RegistryError(f"schedule of {method} on {dataset} has {sorted(unknown)}, which "
-                            f"are no parameters of {method}")
+        raise RegistryError(
+            f"schedule of {method} on {dataset} has {sorted(unknown)}, which "
+            f"are no parameters of {method}"
+        )
     params.update(schedule or {})
     for name, value in params.items():
         if isinstance(value, str) and value.startswith("@"):
             if value not in REFERENCES:
-                raise RegistryError(f"methods.toml [{method}.params.{name}]: {value!r} is none of "
-                                    f"{sorted(REFERENCES)}")
+                raise RegistryError(
+                    f"methods.toml [{method}.params.{name}]: {value!r} is none of "
+                    f"{sorted(REFERENCES)}"
+                )
             if REFERENCES[value] not in data:
-                raise RegistryError(f"datasets.toml [{dataset}]: no {REFERENCES[value]!r}, which "
-                                    f"{method}'s parameter {name} takes from there")
+                raise RegistryError(
+                    f"datasets.toml [{dataset}]: no {REFERENCES[value]!r}, which "
+                    f"{method}'s parameter {name} takes from there"
+                )
             params[name] = data[REFERENCES[value]]
     return params

@@ -61,27 +61,68 @@ if TYPE_CHECKING:
 
 #: Where a column stands in a record; `parameters`, `values` and `stale` are made from it.
 PLACES = {
-    "dataset": "cell.dataset", "method": "cell.method", "kind": "kind",
-    "space": "cell.params.space", "seed": "cell.seed", "key": "key", "attempt": "attempt",
-    "status": "status", "reason": "error.reason", "stale": "", "restamped_from": "restamped_from",
-    "parameters": "", "values": "", "variant": "variant", "n_points": "dataset.n",
-    "n_features": "dataset.d", "purity": "metrics.purity", "accuracy": "metrics.acc",
-    "nmi": "metrics.nmi", "ari": "metrics.ari",
+    "dataset": "cell.dataset",
+    "method": "cell.method",
+    "kind": "kind",
+    "space": "cell.params.space",
+    "seed": "cell.seed",
+    "key": "key",
+    "attempt": "attempt",
+    "status": "status",
+    "reason": "error.reason",
+    "stale": "",
+    "restamped_from": "restamped_from",
+    "parameters": "",
+    "values": "",
+    "variant": "variant",
+    "n_points": "dataset.n",
+    "n_features": "dataset.d",
+    "purity": "metrics.purity",
+    "accuracy": "metrics.acc",
+    "nmi": "metrics.nmi",
+    "ari": "metrics.ari",
     "accuracy_unlabelled": "values.accuracy_unlabelled",
-    "heldout_log_likelihood": "values.heldout_log_likelihood", "iterations": "values.iterations",
+    "heldout_log_likelihood": "values.heldout_log_likelihood",
+    "iterations": "values.iterations",
     "parzen_log_likelihood": "values.ll",
-    "parzen_standard_error": "values.se", "seconds": "seconds",
-    "wall_seconds": "provenance.wall_s", "cpu_seconds": "provenance.cpu_s",
-    "peak_memory_mb": "provenance.peak_rss_mb", "device": "provenance.device",
-    "threads": "provenance.threads", "cpu": "provenance.cpu",
-    "started": "provenance.started", "commit": "provenance.commit",
-    "uncommitted_changes": "provenance.dirty", "python": "provenance.versions.python",
-    "torch": "provenance.versions.torch", "numpy": "provenance.versions.numpy",
-    "scipy": "provenance.versions.scipy", "scikit_learn": "provenance.versions.scikit-learn",
+    "parzen_standard_error": "values.se",
+    "seconds": "seconds",
+    "wall_seconds": "provenance.wall_s",
+    "cpu_seconds": "provenance.cpu_s",
+    "peak_memory_mb": "provenance.peak_rss_mb",
+    "device": "provenance.device",
+    "threads": "provenance.threads",
+    "cpu": "provenance.cpu",
+    "started": "provenance.started",
+    "commit": "provenance.commit",
+    "uncommitted_changes": "provenance.dirty",
+    "python": "provenance.versions.python",
+    "torch": "provenance.versions.torch",
+    "numpy": "provenance.versions.numpy",
+    "scipy": "provenance.versions.scipy",
+    "scikit_learn": "provenance.versions.scikit-learn",
 }
 COLUMNS = tuple(PLACES)
-TEXT = ("dataset", "method", "kind", "space", "key", "status", "reason", "parameters", "values",
-        "variant", "device", "cpu", "commit", "python", "torch", "numpy", "scipy", "scikit_learn")
+TEXT = (
+    "dataset",
+    "method",
+    "kind",
+    "space",
+    "key",
+    "status",
+    "reason",
+    "parameters",
+    "values",
+    "variant",
+    "device",
+    "cpu",
+    "commit",
+    "python",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit_learn",
+)
 WHOLE = ("seed", "attempt", "restamped_from", "n_points", "n_features", "threads")
 EITHER = ("stale", "uncommitted_changes")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXT, *WHOLE, *EITHER, "started"))
@@ -110,8 +151,10 @@ def opened(place: str | Path | None = None) -> Iterator[Store]:
     folder = folders.results() if place is None else folders.given(place)
     if folder.is_dir() or place is None:
         if not (folder / "records").is_dir():
-            raise NoResults(f"{folder} has no records, needs a results folder with `records/` in "
-                            "it, or a revision of the checkout")
+            raise NoResults(
+                f"{folder} has no records, needs a results folder with `records/` in "
+                "it, or a revision of the checkout"
+            )
         yield Store(folder)
         return
     if folder.exists():
@@ -124,13 +167,36 @@ def opened(place: str | Path | None = None) -> Iterator[Store]:
 def _unpack(revision: str, folder: Path) -> None:
     """Write the records of a revision of the checkout, and what is noted of them, to a folder."""
     try:
-        commit = git(folders.ROOT, "rev-parse", "--verify", "--quiet", "--end-of-options",
-                     f"{revision}^{{commit}}", own=True).decode().strip()
+        commit = (
+            git(
+                folders.ROOT,
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                f"{revision}^{{commit}}",
+                own=True,
+            )
+            .decode()
+            .strip()
+        )
     except OSError as error:
-        raise NoResults(f"{revision} is no folder and no revision of {folders.ROOT} "
-                        f"({error})") from error
-    there = git(folders.ROOT, "ls-tree", "--name-only", commit, "results/records",
-                "results/verified.jsonl", "results/retired.csv").decode().split()
+        raise NoResults(
+            f"{revision} is no folder and no revision of {folders.ROOT} ({error})"
+        ) from error
+    there = (
+        git(
+            folders.ROOT,
+            "ls-tree",
+            "--name-only",
+            commit,
+            "results/records",
+            "results/verified.jsonl",
+            "results/retired.csv",
+        )
+        .decode()
+        .split()
+    )
     if "results/records" not in there:
         raise NoResults(f"revision {revision} has no results/records")
     packed = git(folders.ROOT, "archive", "--format=zip", "-0", commit, "--", *there)
@@ -221,12 +287,19 @@ def rows(store: Store) -> list[dict]:
 
 def row(record: dict) -> dict:
     """The values of `COLUMNS` of one record, with the caller's mark ``stale``; None where none."""
-    params = {name: value for name, value in record["cell"]["params"].items()
-              if name not in ("space", "inputs")}
-    made = {"stale": record.get("stale"), "parameters": canonical_json(params),
-            "values": canonical_json(record["values"])}
-    return {name: made.get(name) if not place else _at(record, place)
-            for name, place in PLACES.items()}
+    params = {
+        name: value
+        for name, value in record["cell"]["params"].items()
+        if name not in ("space", "inputs")
+    }
+    made = {
+        "stale": record.get("stale"),
+        "parameters": canonical_json(params),
+        "values": canonical_json(record["values"]),
+    }
+    return {
+        name: made.get(name) if not place else _at(record, place) for name, place in PLACES.items()
+    }
 
 
 def _at(record: dict, place: str) -> object:

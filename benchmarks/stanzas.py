@@ -22,16 +22,57 @@ FORMATS = ("idx", "libsvm", "mat", "csv", "lyrl2004", "csr_npz", "digits", "toy"
 MADE = {"toy": "generated", "made": "generated", "digits": "scikit-learn"}  # without raw files
 CODE_DIM = 32  # p of three of the four datasets of Table 1
 REQUIRED = ("n", "d", "n_classes", "n_clusters", "content_hash")
-TEXTS = ("name", "title", "content_hash", "structure", "conv_structure", "embedding", "format",
-         "scaling", "test", "licence", "citation", "loader", "delimiter", "row_order", "made")
+TEXTS = (
+    "name",
+    "title",
+    "content_hash",
+    "structure",
+    "conv_structure",
+    "embedding",
+    "format",
+    "scaling",
+    "test",
+    "licence",
+    "citation",
+    "loader",
+    "delimiter",
+    "row_order",
+    "made",
+)
 COUNTS = ("n", "d", "n_classes", "n_clusters", "code_dim", "t1", "t2", "batch_size")
-WHOLE = (*COUNTS, "first_label", "min_updates", "n_kept", "decimals", "skip_rows", "skip_columns",
-         "rows_used")
-OTHERS = ("validation_size", "image", "image_transposed", "label_first", "classes", "variables",
-          "variants", "variant", "files", "params")
+WHOLE = (
+    *COUNTS,
+    "first_label",
+    "min_updates",
+    "n_kept",
+    "decimals",
+    "skip_rows",
+    "skip_columns",
+    "rows_used",
+)
+OTHERS = (
+    "validation_size",
+    "image",
+    "image_transposed",
+    "label_first",
+    "classes",
+    "variables",
+    "variants",
+    "variant",
+    "files",
+    "params",
+)
 KNOWN = {*TEXTS, *WHOLE, *OTHERS}
-FILE_KEYS = {"name": str, "rows": int, "urls": list, "copy": bool, "sha256": str, "md5": str,
-             "content_md5": str, "content_sha256": str}
+FILE_KEYS = {
+    "name": str,
+    "rows": int,
+    "urls": list,
+    "copy": bool,
+    "sha256": str,
+    "md5": str,
+    "content_md5": str,
+    "content_sha256": str,
+}
 
 
 class RegistryError(ValueError):
@@ -85,8 +126,10 @@ def stanzas(path: Path) -> dict[str, dict]:
         if not isinstance(stanza, dict):
             raise RegistryError(f"{path.name}: {name} is {stanza!r:.60}, needs a stanza [{name}]")
         if not NAME.fullmatch(name) or len(name) > LONGEST:
-            raise RegistryError(f"{path.name}: the name {name!r:.60} needs letters of a-z, digits "
-                                f"and +._- after the first, at most {LONGEST} of them")
+            raise RegistryError(
+                f"{path.name}: the name {name!r:.60} needs letters of a-z, digits "
+                f"and +._- after the first, at most {LONGEST} of them"
+            )
     return found
 
 
@@ -117,8 +160,10 @@ def datasets() -> dict[str, dict]:
     for path in sorted(own.glob("*.toml")) if own else ():
         mine = _copy(_datasets(path, str(path), *_version(path)))
         if twice := found.keys() & mine.keys():
-            raise RegistryError(f"{path}: {sorted(twice)} stand in another file of stanzas too, "
-                                "needs names of its own")
+            raise RegistryError(
+                f"{path}: {sorted(twice)} stand in another file of stanzas too, "
+                "needs names of its own"
+            )
         found |= mine
     return found
 
@@ -128,8 +173,10 @@ def _datasets(path: Path, own: str, *version: int) -> dict[str, dict]:
     """Checked stanzas of a file; those of `own`, a user's, have defaults for what follows."""
     if not own:
         return {name: dataset_stanza(name, stanza) for name, stanza in stanzas(path).items()}
-    return {name: dataset_stanza(name, {**computed(stanza), **stanza}, own)
-            for name, stanza in stanzas(path).items()}
+    return {
+        name: dataset_stanza(name, {**computed(stanza), **stanza}, own)
+        for name, stanza in stanzas(path).items()
+    }
 
 
 def computed(given: dict) -> dict:
@@ -177,8 +224,13 @@ def dataset_stanza(name: str, given: dict, file: str = "datasets.toml") -> dict:
         raise RegistryError(f"{where}: variant is {given['variant']!r:.60}, needs stanzas")
     for variant, own in given.get("variant", {}).items():
         _known(f"{where}.variant.{variant}", own)
-    stanza = {"name": name, "title": name, "embedding": "none",
-              "variants": list(given.get("variant", {})) or ["only"], **given}
+    stanza = {
+        "name": name,
+        "title": name,
+        "embedding": "none",
+        "variants": list(given.get("variant", {})) or ["only"],
+        **given,
+    }
     _known(where, stanza)
     for key in REQUIRED:
         if key not in stanza:
@@ -235,35 +287,46 @@ def _values(where: str, stanza: dict) -> None:
     for key in WHOLE:
         lowest = 1 if key in COUNTS else 0
         if not _whole(stanza.get(key, 1)) or (key != "first_label" and stanza.get(key, 1) < lowest):
-            raise RegistryError(f"{where}: {key} is {stanza[key]!r:.60}, needs a whole number from "
-                                f"{lowest}")
+            raise RegistryError(
+                f"{where}: {key} is {stanza[key]!r:.60}, needs a whole number from {lowest}"
+            )
     for key in ("image_transposed", "label_first"):
         if not isinstance(stanza.get(key, False), bool):
             raise RegistryError(f"{where}: {key} is {stanza[key]!r:.60}, needs true or false")
     for key in ("classes", "variables"):
         _names(where, stanza, key)
     if stanza["embedding"] not in ("autoencoder", "none"):
-        raise RegistryError(f"{where}: embedding is {stanza['embedding']!r:.60}, needs "
-                            "'autoencoder' or 'none'")
+        raise RegistryError(
+            f"{where}: embedding is {stanza['embedding']!r:.60}, needs 'autoencoder' or 'none'"
+        )
     if stanza.get("row_order", "sorted") != "sorted":
-        raise RegistryError(f"{where}: row_order is {stanza['row_order']!r:.60}, needs 'sorted' "
-                            "(by value), or is left out: the order of the file")
+        raise RegistryError(
+            f"{where}: row_order is {stanza['row_order']!r:.60}, needs 'sorted' "
+            "(by value), or is left out: the order of the file"
+        )
     share = stanza.get("validation_size", 1)
     if not _whole(share) and not (isinstance(share, float) and 0 <= share < 1):
-        raise RegistryError(f"{where}: validation_size is {share!r:.60}, needs a share or a number "
-                            "of points")
+        raise RegistryError(
+            f"{where}: validation_size is {share!r:.60}, needs a share or a number of points"
+        )
     if "image" in stanza:
         _image(where, stanza)
 
 
 def _image(where: str, stanza: dict) -> None:
     image = stanza["image"]
-    if not isinstance(image, dict) or set(image) != {"height", "width", "order"} \
-            or not _whole(image["height"]) or not _whole(image["width"]) \
-            or image["order"] not in ("C", "F") \
-            or image["height"] * image["width"] != stanza["d"]:
-        raise RegistryError(f"{where}: image is {image!r:.80}, needs height, width (whose product "
-                            "is d) and order, 'C' or 'F'")
+    if (
+        not isinstance(image, dict)
+        or set(image) != {"height", "width", "order"}
+        or not _whole(image["height"])
+        or not _whole(image["width"])
+        or image["order"] not in ("C", "F")
+        or image["height"] * image["width"] != stanza["d"]
+    ):
+        raise RegistryError(
+            f"{where}: image is {image!r:.80}, needs height, width (whose product "
+            "is d) and order, 'C' or 'F'"
+        )
 
 
 def _source(where: str, stanza: dict) -> None:
@@ -276,8 +339,10 @@ def _source(where: str, stanza: dict) -> None:
         raise RegistryError(f"{where}: format is {form!r:.60}, needs one of {', '.join(FORMATS)}")
     bounds = scaling_range(scaling)
     if scaling not in SCALINGS and (bounds is None or bounds[0] >= bounds[1]):
-        raise RegistryError(f"{where}: scaling is {scaling!r:.60}, needs a published range in the "
-                            f"form '-1..1 to 0..1', or one of {', '.join(SCALINGS)}")
+        raise RegistryError(
+            f"{where}: scaling is {scaling!r:.60}, needs a published range in the "
+            f"form '-1..1 to 0..1', or one of {', '.join(SCALINGS)}"
+        )
     if "image_transposed" in stanza and "image" not in stanza:
         raise RegistryError(f"{where}: image is missing, which image_transposed needs")
     files = stanza.get("files", [])
@@ -291,8 +356,10 @@ def _source(where: str, stanza: dict) -> None:
         return
     wanted = {"idx": 2, "mat": 1, "csr_npz": 1}.get(form)
     if not files or (wanted is not None and len(files) != wanted):
-        raise RegistryError(f"{where}: files has {len(files)} stanzas, the format {form!r} needs "
-                            f"{wanted or 'at least one'}")
+        raise RegistryError(
+            f"{where}: files has {len(files)} stanzas, the format {form!r} needs "
+            f"{wanted or 'at least one'}"
+        )
     for file in files:
         _file(where, file)
 
@@ -302,11 +369,15 @@ def _file(where: str, file) -> None:
         raise RegistryError(f"{where}: a stanza of files is {file!r:.60}, needs a name")
     path = PurePosixPath(file["name"])
     if path.is_absolute() or ".." in path.parts or "\\" in file["name"] or "\0" in file["name"]:
-        raise RegistryError(f"{where}: a file's name is {file['name']!r:.60}, needs a path inside "
-                            "the folder of raw files")
+        raise RegistryError(
+            f"{where}: a file's name is {file['name']!r:.60}, needs a path inside "
+            "the folder of raw files"
+        )
     for key, value in file.items():
         kind = FILE_KEYS.get(key)
         if kind is None or not isinstance(value, kind) or (kind is int and not _whole(value)):
-            raise RegistryError(f"{where}: {file['name']}: {key} is {value!r:.60}, needs "
-                                + (f"a {kind.__name__}" if kind else f"one of {list(FILE_KEYS)}"))
+            raise RegistryError(
+                f"{where}: {file['name']}: {key} is {value!r:.60}, needs "
+                + (f"a {kind.__name__}" if kind else f"one of {list(FILE_KEYS)}")
+            )
     _names(where, file, "urls")

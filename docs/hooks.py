@@ -55,42 +55,70 @@ def choices() -> str:
     """
     parts, variants = [], []
     for name, stanza in own("methods.toml").items():
-        rows = [(f"`{parameter}`", value(entry["value"]), entry.get("why", ""))
-                for group in ("params", "defaults")
-                for parameter, entry in stanza.get(group, {}).items()
-                if entry.get("source", "").startswith("ours")]
+        rows = [
+            (f"`{parameter}`", value(entry["value"]), entry.get("why", ""))
+            for group in ("params", "defaults")
+            for parameter, entry in stanza.get(group, {}).items()
+            if entry.get("source", "").startswith("ours")
+        ]
         if "like" in stanza:
             variants += [(f"`{name}`", f"`{stanza['like']}`", *row) for row in rows]
         elif rows:
-            parts.append(f"### {stanza.get('label', name)} (`{name}`)\n\n"
-                         + table(("Parameter", "Value", "Why"), rows))
-    parts.append("### Variants of these\n\n" + table(
-        ("Method", "Else as", "Parameter", "Value", "Why"), variants))
+            parts.append(
+                f"### {stanza.get('label', name)} (`{name}`)\n\n"
+                + table(("Parameter", "Value", "Why"), rows)
+            )
+    parts.append(
+        "### Variants of these\n\n"
+        + table(("Method", "Else as", "Parameter", "Value", "Why"), variants)
+    )
     return "\n\n".join(parts)
 
 
 def datasets() -> str:
     """A table of all datasets, and a section with source and licence of each."""
-    found = {name: stanzas.dataset_stanza(name, stanza)
-             for name, stanza in own("datasets.toml").items()}
+    found = {
+        name: stanzas.dataset_stanza(name, stanza) for name, stanza in own("datasets.toml").items()
+    }
     used = {}
     for suite in sorted((ROOT / "benchmarks" / "suites").glob("*.toml")):
         for name in tomllib.loads(suite.read_text(encoding="utf-8")).get("datasets", ()):
             used.setdefault(name, []).append(f"`{suite.stem}`")
     head = ("Dataset", "Name", "Points", "Features", "Classes", "Licence")
-    parts = [table(head, [(f"[{s['title']}](#{name.replace('.', '')})", f"`{name}`", s["n"], s["d"],
-                           s["n_classes"], s.get("licence", "")) for name, s in found.items()])]
+    parts = [
+        table(
+            head,
+            [
+                (
+                    f"[{s['title']}](#{name.replace('.', '')})",
+                    f"`{name}`",
+                    s["n"],
+                    s["d"],
+                    s["n_classes"],
+                    s.get("licence", ""),
+                )
+                for name, s in found.items()
+            ],
+        )
+    ]
     for name, stanza in found.items():
-        parts.append(f"## {stanza['title']} {{ #{name.replace('.', '')} }}\n\n" + table(
-            ("", ""), _facts(name, stanza, used.get(name, []))))
+        parts.append(
+            f"## {stanza['title']} {{ #{name.replace('.', '')} }}\n\n"
+            + table(("", ""), _facts(name, stanza, used.get(name, [])))
+        )
     return "\n\n".join(parts)
 
 
 def _facts(name, stanza, suites):
     coded = stanza["embedding"] != "none"
     yield "Name", f"`{name}`"
-    yield "Size", (f"{stanza['n']} points, {stanza['d']} features, {stanza['n_classes']} classes, "
-                   f"{stanza['n_clusters']} clusters")
+    yield (
+        "Size",
+        (
+            f"{stanza['n']} points, {stanza['d']} features, {stanza['n_classes']} classes, "
+            f"{stanza['n_clusters']} clusters"
+        ),
+    )
     yield "Licence", stanza.get("licence", "")
     yield "Citation", stanza.get("citation", "")
     for variant in stanza["variants"]:
@@ -100,8 +128,11 @@ def _facts(name, stanza, suites):
             yield f"Source{label}", stanzas.MADE[entry["format"]]
         for file in entry.get("files", ()):
             urls = [f"<{url}>" for url in file.get("urls", ())]
-            yield f"Source{label}", f"`{file['name']}`: " + (
-                ", ".join(urls) or "no address is known; from a folder only")
+            yield (
+                f"Source{label}",
+                f"`{file['name']}`: "
+                + (", ".join(urls) or "no address is known; from a folder only"),
+            )
         pinned = entry["content_hash"]
         yield f"Content hash{label}", f"`{pinned[:16]}…`" if pinned else "not pinned"
     yield "Scaling", f"`{stanza.get('scaling', 'none')}`"
@@ -116,9 +147,16 @@ def suites() -> str:
     for path in sorted((ROOT / "benchmarks" / "suites").glob("*.toml")):
         suite = tomllib.loads(path.read_text(encoding="utf-8"))
         file = f"results/{suite.get('table', path.stem)}.md"
-        rows.append((f"`{path.stem}`", suite.get("title", ""), len(suite["datasets"]),
-                     len(suite["methods"]), suite.get("seeds", "0-9"),
-                     f"[table]({file})" if (ROOT / file).is_file() else ""))
+        rows.append(
+            (
+                f"`{path.stem}`",
+                suite.get("title", ""),
+                len(suite["datasets"]),
+                len(suite["methods"]),
+                suite.get("seeds", "0-9"),
+                f"[table]({file})" if (ROOT / file).is_file() else "",
+            )
+        )
     return table(("Suite", "What it is", "Datasets", "Methods", "Seeds", "Result"), rows)
 
 
@@ -132,6 +170,7 @@ INSERTS = {"choices": choices, "datasets": datasets, "suites": suites, "readme":
 
 def filled(text: str) -> str:
     """A page's text with what is inserted, and links as the site has them."""
+
     def insert(found):
         name = found[1]
         if name in INSERTS:
@@ -168,7 +207,8 @@ def on_page_markdown(markdown, page, config, files):
 def _titled(markdown):
     """Links of a file of the repository's root lead to where the site has their targets."""
     return markdown.replace("(mixnet_core/GUIDE.md)", "(library.md)").replace(
-        "(README.md)", "(index.md)")
+        "(README.md)", "(index.md)"
+    )
 
 
 def on_post_build(config):

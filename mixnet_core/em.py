@@ -50,8 +50,14 @@ def train(session) -> None:
             drawn_epoch(s.trainer, s.trained, m, s.batch_size_2, settings.updates, s.order)
         else:
             algorithm_2_iteration(
-                s.trainer, s.trained, log_lik, s.priors, s.batch_size_2, settings.threshold,
-                s.order, settings.order,
+                s.trainer,
+                s.trained,
+                log_lik,
+                s.priors,
+                s.batch_size_2,
+                settings.threshold,
+                s.order,
+                settings.order,
             )
         s.fit_kernels(m)
         s.iteration += 1

@@ -93,9 +93,7 @@ class BankTrainer:
         self.generators, self.n_generated = generators, n_generated
         tensors = bank.tensors()
         self.slots = [[torch.zeros_like(t) for t in tensors] for _ in range(optimizer.n_slots)]
-        self.counts = torch.zeros(
-            bank.n_components, device=tensors[0].device, dtype=torch.float32
-        )
+        self.counts = torch.zeros(bank.n_components, device=tensors[0].device, dtype=torch.float32)
 
     def run(self, x, queues: list[Tensor], factors: list[Tensor]) -> None:
         """One epoch: every network works through its queue.

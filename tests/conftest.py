@@ -8,8 +8,17 @@ import os
 
 os.environ["MIXNET_OWN"] = ""
 
-LONGEST = ("test_notebooks.py", "test_faults.py", "test_scheduler.py", "test_dispatch.py",
-           "test_gate.py", "test_methods.py", "test_verify.py", "test_fuzz.py", "test_guide.py")
+LONGEST = (
+    "test_notebooks.py",
+    "test_faults.py",
+    "test_scheduler.py",
+    "test_dispatch.py",
+    "test_gate.py",
+    "test_methods.py",
+    "test_verify.py",
+    "test_fuzz.py",
+    "test_guide.py",
+)
 
 
 def pytest_collection_modifyitems(items):

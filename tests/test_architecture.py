@@ -31,7 +31,7 @@ def imports(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else ()
+            base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
@@ -53,8 +53,20 @@ def test_imports_go_one_way(path):
 
 
 # The harness from the ground up: a package imports from those before it and from itself.
-FLOORS = ("stanzas", "records", "results", "datasets", "kinds", "registry", "exhibits", "run",
-          "report", "gate", "perf", "cli")
+FLOORS = (
+    "stanzas",
+    "records",
+    "results",
+    "datasets",
+    "kinds",
+    "registry",
+    "exhibits",
+    "run",
+    "report",
+    "gate",
+    "perf",
+    "cli",
+)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if "benchmarks" in path.parts], ids=name)
@@ -63,7 +75,7 @@ def test_no_import_runs_back_up(path):
     if parts[0] not in FLOORS:
         assert parts in {("__init__",), ("__main__",)}, f"{name(path)} lies in no room"
         return
-    above = FLOORS[FLOORS.index(parts[0]) + 1:]
+    above = FLOORS[FLOORS.index(parts[0]) + 1 :]
     wrong = [m for m in imports(path) if m.startswith("benchmarks.") and m.split(".")[1] in above]
     assert not wrong, f"{name(path)} imports {wrong}"
 
@@ -71,21 +83,29 @@ def test_no_import_runs_back_up(path):
 def test_kinds_are_asked_and_not_named_elsewhere():
     """A kind of cell is one object in one file: nothing else compares the word."""
     compared = re.compile(r"""["']kind["']\]?\)?\s*(==|!=|\bin\b|\bnot in\b)""")
-    found = [name(path) for path in (ROOT / "benchmarks").rglob("*.py")
-             if path.parent.name != "kinds" and compared.search(path.read_text(encoding="utf-8"))]
+    found = [
+        name(path)
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        if path.parent.name != "kinds" and compared.search(path.read_text(encoding="utf-8"))
+    ]
     assert not found
 
 
 def test_one_module_writes_files_whole():
     """Temporary files that take their final name in one step: `records/whole.py` alone has them."""
     calls = re.compile(r"mkstemp|NamedTemporaryFile|os\.(replace|rename|link)\(|\.rename\(")
-    found = [name(path) for path in FILES if path.is_relative_to(ROOT / "benchmarks")
-             and calls.search(path.read_text(encoding="utf-8"))]
+    found = [
+        name(path)
+        for path in FILES
+        if path.is_relative_to(ROOT / "benchmarks")
+        and calls.search(path.read_text(encoding="utf-8"))
+    ]
     assert found == ["benchmarks/records/whole.py"]
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "baselines" / "clustering").rglob("*.py")), ids=name)
+    "path", sorted((ROOT / "baselines" / "clustering").rglob("*.py")), ids=name
+)
 def test_clustering_baselines_do_not_import_torch(path):
     assert not [m for m in imports(path) if m.split(".")[0] == "torch"]
 
@@ -100,12 +120,20 @@ def test_no_global_random_state(path):
 
 def test_listing_imports_no_torch():
     """What there is, is data: methods, datasets and suites are listed in an instant."""
-    code = ("import sys; from benchmarks import registry; "
-            "registry.methods(), registry.datasets(), registry.suites(), registry.paper(); "
-            "import benchmarks.cli.main, benchmarks.report.table1; "
-            "print([m for m in ('torch', 'sklearn', 'matplotlib') if m in sys.modules])")
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                           timeout=120, check=False)
+    code = (
+        "import sys; from benchmarks import registry; "
+        "registry.methods(), registry.datasets(), registry.suites(), registry.paper(); "
+        "import benchmarks.cli.main, benchmarks.report.table1; "
+        "print([m for m in ('torch', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (found.returncode, found.stdout.strip()) == (0, "[]"), found.stderr
 
 
@@ -154,7 +182,10 @@ def test_paper_figures_agree_with_the_dataset_stanzas():
         ours = DATASETS[dataset]
         assert {ours["d"], ours["n"]} == {printed["d"], printed["n"]}
         assert (ours["code_dim"], ours["n_classes"], ours["structure"]) == (
-            printed["p"], printed["L"], printed["structure"])
+            printed["p"],
+            printed["L"],
+            printed["structure"],
+        )
 
 
 def test_packages_and_data_files_are_all_listed():
@@ -162,35 +193,46 @@ def test_packages_and_data_files_are_all_listed():
     folders = {".".join(path.relative_to(ROOT).parent.parts) for path in FILES}
     assert setuptools["packages"]["find"]["include"] == [f"{room}*" for room in ROOMS]
     assert all((ROOT / folder.replace(".", "/") / "__init__.py").is_file() for folder in folders)
-    listed = {path for pattern in setuptools["package-data"]["benchmarks"]
-              for path in (ROOT / "benchmarks").glob(pattern)}
+    listed = {
+        path
+        for pattern in setuptools["package-data"]["benchmarks"]
+        for path in (ROOT / "benchmarks").glob(pattern)
+    }
     files = {path for path in (ROOT / "benchmarks").rglob("*") if path.is_file()}
     assert listed == {path for path in files if path.suffix not in (".py", ".pyc")}
 
 
 def test_one_version_stands_everywhere():
     """The newest of the changelog is that of the package, the library and the citation."""
-    listed = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)$",
-                        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    library = re.search(r'__version__ = "(.+)"',
-                        (ROOT / "mixnet_core" / "__init__.py").read_text(encoding="utf-8"))
-    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"),
-                      re.MULTILINE)
+    listed = re.findall(
+        r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)$",
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    library = re.search(
+        r'__version__ = "(.+)"', (ROOT / "mixnet_core" / "__init__.py").read_text(encoding="utf-8")
+    )
+    cited = re.search(
+        r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert {library[1], cited[1], listed[0][0]} == {toml("pyproject.toml")["project"]["version"]}
 
 
 def test_commands_of_the_guides_are_there():
     """What CONTRIBUTING and SECURITY ask for exists: commands, environments, files."""
-    words = "".join((ROOT / name).read_text(encoding="utf-8")
-                    for name in ("CONTRIBUTING.md", "SECURITY.md"))
+    words = "".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in ("CONTRIBUTING.md", "SECURITY.md")
+    )
     asked = set(re.findall(r"mixnet ([a-z]+)", words)) - {"mixnet"}
     assert len(asked) > 5
     (commands,) = (action for action in parser()._actions if action.dest == "command")
     assert asked <= set(commands.choices)
-    environments = set(re.findall(r"^\[testenv:(.+)\]$", (ROOT / "tox.ini").read_text(),
-                                  re.MULTILINE))
-    named = {one for found in re.findall(r"tox -e ([a-z0-9,-]+)", words)
-             for one in found.split(",")}
+    environments = set(
+        re.findall(r"^\[testenv:(.+)\]$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
+    )
+    named = {
+        one for found in re.findall(r"tox -e ([a-z0-9,-]+)", words) for one in found.split(",")
+    }
     assert named and named <= environments
     files = re.findall(r"`((?:benchmarks|tests|results|kinds|run)/[\w./]+\.\w+)`", words)
     assert len(files) > 4

@@ -43,7 +43,7 @@ def named(nav):
 def fenced(text, language):
     """Blocks of a language with the line that each starts at."""
     for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
-        yield text[:found.start(1)].count("\n"), found[1]
+        yield text[: found.start(1)].count("\n"), found[1]
 
 
 def test_every_page_of_the_navigation_is_there_and_every_page_is_in_it():
@@ -68,8 +68,9 @@ def test_links_lead_somewhere(path):
         assert goal.is_file(), target
         if anchor:
             heads = re.findall(r"^#+ (.*)$", goal.read_text(encoding="utf-8"), re.M)
-            assert anchor in [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
-                              for head in heads], target
+            assert anchor in [
+                re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads
+            ], target
 
 
 def test_nothing_is_left_to_be_inserted():
@@ -146,20 +147,30 @@ def test_every_dataset_has_its_licence_and_where_it_comes_from():
 
 def test_every_choice_of_ours_is_on_its_page_with_its_reason():
     found = tomllib.loads((ROOT / "benchmarks" / "methods.toml").read_text(encoding="utf-8"))
-    chosen = [(name, parameter, entry) for name, stanza in found.items()
-              for group in ("params", "defaults") for parameter, entry in
-              stanza.get(group, {}).items() if entry["source"].startswith("ours")]
+    chosen = [
+        (name, parameter, entry)
+        for name, stanza in found.items()
+        for group in ("params", "defaults")
+        for parameter, entry in stanza.get(group, {}).items()
+        if entry["source"].startswith("ours")
+    ]
     assert len(chosen) > 50
     for _, parameter, entry in chosen:
-        assert re.search(rf"\| `{re.escape(parameter)}` \| .*"
-                         + re.escape(entry.get("why", "").replace("|", r"\|")),
-                         FILLED["choices.md"]), (parameter, entry)
+        assert re.search(
+            rf"\| `{re.escape(parameter)}` \| .*"
+            + re.escape(entry.get("why", "").replace("|", r"\|")),
+            FILLED["choices.md"],
+        ), (parameter, entry)
 
 
 def test_every_suite_is_on_the_page_of_the_benchmark():
     for name, suite in registry.suites().items():
-        assert re.search(rf"^\| `{name}` \| .*\| {len(suite['datasets'])} \| "
-                         rf"{len(suite['methods'])} \|", FILLED["benchmark.md"], re.M), name
+        assert re.search(
+            rf"^\| `{name}` \| .*\| {len(suite['datasets'])} \| "
+            rf"{len(suite['methods'])} \|",
+            FILLED["benchmark.md"],
+            re.M,
+        ), name
 
 
 def test_claims_are_those_of_the_readme():
@@ -168,9 +179,12 @@ def test_claims_are_those_of_the_readme():
 
 
 def test_links_of_pages_are_those_of_the_site():
-    for ours, the_sites in (("../results/table1.md", "results/table1.md"), ("x.md", "x.md"),
-                            ("../README.md", "index.md"),
-                            ("../mixnet_core/GUIDE.md#codes", "library.md#codes")):
+    for ours, the_sites in (
+        ("../results/table1.md", "results/table1.md"),
+        ("x.md", "x.md"),
+        ("../README.md", "index.md"),
+        ("../mixnet_core/GUIDE.md#codes", "library.md#codes"),
+    ):
         assert hooks.filled(f"[a]({ours})") == f"[a]({the_sites})"
 
 

@@ -27,24 +27,37 @@ LIMIT = 600_000  # bytes of a stored notebook
 
 def words(notebook) -> str:
     """What the cells of a notebook printed and displayed."""
-    return "\n".join(output.get("text") or output.data["text/plain"]
-                     for cell in notebook.cells for output in cell.get("outputs", ()))
+    return "\n".join(
+        output.get("text") or output.data["text/plain"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    )
 
 
 def pictures(notebook) -> int:
-    return sum("image/png" in output.get("data", ())
-               for cell in notebook.cells for output in cell.get("outputs", ()))
+    return sum(
+        "image/png" in output.get("data", ())
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    )
 
 
 def trouble(notebook) -> list:
     """Outputs that are errors or went to stderr, warnings among them."""
-    return [output for cell in notebook.cells for output in cell.get("outputs", ())
-            if output.output_type == "error" or output.get("name") == "stderr"]
+    return [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
 
 
 def content(folder: Path) -> dict:
-    return {path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 class Place:
@@ -52,15 +65,24 @@ class Place:
 
     def __init__(self, root: Path):
         self.results, self.artifacts = root / "results", root / "artifacts"
-        self.variables = {"MIXNET_RESULTS": self.results, "MIXNET_ARTIFACTS": self.artifacts,
-                          "MIXNET_DATA": root / "nowhere", "MIXNET_CACHE": root / "cache",
-                          "OMP_NUM_THREADS": 1}
+        self.variables = {
+            "MIXNET_RESULTS": self.results,
+            "MIXNET_ARTIFACTS": self.artifacts,
+            "MIXNET_DATA": root / "nowhere",
+            "MIXNET_CACHE": root / "cache",
+            "OMP_NUM_THREADS": 1,
+        }
         self.variables = {name: str(value) for name, value in self.variables.items()}
 
     def harness(self, *command) -> None:
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT)}
-        subprocess.run([sys.executable, "-m", "benchmarks", *command], env=environment, check=True,
-                       capture_output=True, timeout=300)
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks", *command],
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=300,
+        )
 
     def execute(self, name: str, old: str = "", new: str = ""):
         notebook = notebooks.read(FOLDER / f"{name}.py")
@@ -78,8 +100,18 @@ def full(tmp_path_factory):
     """A copy of the results, its tables just written, and a digits model of a shortened run."""
     place = Place(tmp_path_factory.mktemp("full"))
     shutil.copytree(ROOT / "results", place.results, ignore=shutil.ignore_patterns("notebooks"))
-    place.harness("run", "quickstart", "--datasets", "digits", "--methods", "mixnet", "--fast",
-                  "--jobs", "1", "--remake")
+    place.harness(
+        "run",
+        "quickstart",
+        "--datasets",
+        "digits",
+        "--methods",
+        "mixnet",
+        "--fast",
+        "--jobs",
+        "1",
+        "--remake",
+    )
     place.harness("table", "table1")
     place.harness("runs")
     return place
@@ -110,7 +142,8 @@ def test_the_pair_agrees(name):
     stored = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     source = jupytext.read(FOLDER / f"{name}.py")
     assert [(cell.cell_type, cell.source) for cell in stored.cells] == [
-        (cell.cell_type, cell.source) for cell in source.cells]
+        (cell.cell_type, cell.source) for cell in source.cells
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,8 +167,9 @@ def test_the_notebook_of_table_2_has_its_numbers():
         assert re.search(rf"{row.n}/{row.n_asked} +\d+ +{row.ll_mean:.1f} ", stored), row.model
 
 
-@pytest.mark.parametrize("name", [
-    "table1", "table2", pytest.param("figures", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["table1", "table2", pytest.param("figures", marks=pytest.mark.slow)]
+)
 def test_it_reads_results_and_writes_none(name, full):
     before, tracked = content(full.results), content(ROOT / "results")
     executed = full.execute(name)
@@ -149,8 +183,13 @@ def test_it_reads_results_and_writes_none(name, full):
 def test_a_run_is_explored_as_it_was_recorded(explored, full):
     executed, before = explored
     store = Store(full.results)
-    (record,) = [r for r in store.of_dataset("digits") if r["kind"] == "mixture"
-                 and r["cell"]["method"] == "mixnet" and r["cell"]["params"]["t1"] == 2]
+    (record,) = [
+        r
+        for r in store.of_dataset("digits")
+        if r["kind"] == "mixture"
+        and r["cell"]["method"] == "mixnet"
+        and r["cell"]["params"]["t1"] == 2
+    ]
     said = words(executed)
     assert f"purity {record['metrics']['purity']:.2f}%\n" in said  # of the loaded model
     assert "100.00% of its labels as here" in said
@@ -172,14 +211,21 @@ def test_a_number_that_is_not_of_the_runs_is_found(full, tmp_path):
     assert "mixnet table table1" in said
 
 
-@pytest.mark.parametrize(("name", "commands"), [
-    ("table1", ["mixnet run table1", "mixnet runs"]),
-    pytest.param("table2", ["mixnet run table2", "not run yet", "mixnet table table2"],
-                 marks=pytest.mark.slow),
-    pytest.param("figures", ["mixnet run curves", "mixnet run sensitivity"],
-                 marks=pytest.mark.slow),
-    ("explore_a_run", ["mixnet run quickstart --datasets digits --methods mixnet"]),
-])
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [
+        ("table1", ["mixnet run table1", "mixnet runs"]),
+        pytest.param(
+            "table2",
+            ["mixnet run table2", "not run yet", "mixnet table table2"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "figures", ["mixnet run curves", "mixnet run sensitivity"], marks=pytest.mark.slow
+        ),
+        ("explore_a_run", ["mixnet run quickstart --datasets digits --methods mixnet"]),
+    ],
+)
 def test_what_is_missing_is_said_with_its_command(name, commands, empty):
     said = words(empty.execute(name))
     assert [command for command in commands if command not in said] == []
@@ -195,7 +241,8 @@ def test_the_command_for_a_model_makes_it(full, capsys, monkeypatch, tmp_path):
     command = re.search("^mixnet (run .*)$", said, re.MULTILINE)[1]
     assert main([*command.split(), "--dry-run"]) == 0
     assert "digits mixnet code seed 0: done, what it made is not on this machine" in (
-        capsys.readouterr().out)
+        capsys.readouterr().out
+    )
 
 
 def test_a_model_that_is_not_of_its_record_is_said(full, capsys, monkeypatch, tmp_path):

@@ -48,8 +48,10 @@ def project():
 
 def requirements():
     """Every direct requirement of the project and its extras, by canonical name."""
-    found = [*project()["dependencies"],
-             *(r for extra in project()["optional-dependencies"].values() for r in extra)]
+    found = [
+        *project()["dependencies"],
+        *(r for extra in project()["optional-dependencies"].values() for r in extra),
+    ]
     parsed = [Requirement(words) for words in found]
     return {canonicalize_name(r.name): r for r in parsed if r.name != project()["name"]}
 
@@ -78,15 +80,23 @@ def named(command):
     words = shlex.split(command)
     if "tox" not in words or "install" in words:
         return []
-    words = words[words.index("tox"):]
+    words = words[words.index("tox") :]
     assert words[1:2] == ["run"], command
-    return [env for flag, value in zip(words, words[1:], strict=False) if flag == "-e"
-            for env in value.split(",")]
+    return [
+        env
+        for flag, value in zip(words, words[1:], strict=False)
+        if flag == "-e"
+        for env in value.split(",")
+    ]
 
 
 def test_the_files_are_here():
     assert {path.name for path in WORKFLOWS} == {
-        "tests.yml", "scheduled.yml", "nightly.yml", "pages.yml"} and HOOKS.is_file()
+        "tests.yml",
+        "scheduled.yml",
+        "nightly.yml",
+        "pages.yml",
+    } and HOOKS.is_file()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -101,8 +111,14 @@ def test_workflow_runs_environments_that_exist(path):
 
 
 def test_what_public_ci_is_to_run_is_run():
-    ran = {(env, values.get("python")) for path in WORKFLOWS for _, _, values, steps in jobs(path)
-           for step in steps if "run" in step for env in named(step["run"])}
+    ran = {
+        (env, values.get("python"))
+        for path in WORKFLOWS
+        for _, _, values, steps in jobs(path)
+        for step in steps
+        if "run" in step
+        for env in named(step["run"])
+    }
     lowest = project()["requires-python"].removeprefix(">=")
     assert {("lint", lowest), ("lowest", lowest), ("tests", lowest), ("gate", lowest)} <= ran
     assert max(Version(python) for env, python in ran if env == "tests") > Version(lowest)
@@ -111,9 +127,11 @@ def test_what_public_ci_is_to_run_is_run():
 
 
 def test_the_machines_of_table2_have_every_seed_once():
-    seeds = [values["arguments"].removeprefix("--seeds ") for *_, values, _ in
-             jobs(ROOT / ".github" / "workflows" / "scheduled.yml")
-             if values.get("environment") == "reproduce-table2"]
+    seeds = [
+        values["arguments"].removeprefix("--seeds ")
+        for *_, values, _ in jobs(ROOT / ".github" / "workflows" / "scheduled.yml")
+        if values.get("environment") == "reproduce-table2"
+    ]
     from benchmarks import registry
 
     asked = [seed for words in seeds for seed in registry.parse_seeds(words)]
@@ -122,16 +140,29 @@ def test_the_machines_of_table2_have_every_seed_once():
 
 def test_the_parts_of_table2_are_joined():
     flow = load(ROOT / ".github" / "workflows" / "scheduled.yml")["jobs"]
-    (parts,) = [step["with"] for step in flow["table2"]["steps"]
-                if "download-artifact" in step.get("uses", "")]
-    (kept,) = [step["with"]["name"] for step in flow["tables"]["steps"]
-               if "upload-artifact" in step.get("uses", "")]
-    (joined,) = [step["run"] for step in flow["table2"]["steps"]
-                 if "tox run" in step.get("run", "")]
-    picked = {values["name"] for values in flow["tables"]["strategy"]["matrix"]["include"]
-              if fnmatch(kept.replace("${{ matrix.name }}", values["name"]), parts["pattern"])}
-    assert picked == {values["name"] for values in flow["tables"]["strategy"]["matrix"]["include"]
-                      if values["environment"] == "reproduce-table2"}
+    (parts,) = [
+        step["with"]
+        for step in flow["table2"]["steps"]
+        if "download-artifact" in step.get("uses", "")
+    ]
+    (kept,) = [
+        step["with"]["name"]
+        for step in flow["tables"]["steps"]
+        if "upload-artifact" in step.get("uses", "")
+    ]
+    (joined,) = [
+        step["run"] for step in flow["table2"]["steps"] if "tox run" in step.get("run", "")
+    ]
+    picked = {
+        values["name"]
+        for values in flow["tables"]["strategy"]["matrix"]["include"]
+        if fnmatch(kept.replace("${{ matrix.name }}", values["name"]), parts["pattern"])
+    }
+    assert picked == {
+        values["name"]
+        for values in flow["tables"]["strategy"]["matrix"]["include"]
+        if values["environment"] == "reproduce-table2"
+    }
     assert flow["table2"]["needs"] == "tables" and named(joined) == ["merge-table2"]
     folder = parts["path"].removeprefix("${{ runner.temp }}")
     assert f'"$RUNNER_TEMP"{folder}/*' in joined
@@ -186,18 +217,28 @@ def test_the_long_tests_run_every_night():
     flow = load(ROOT / ".github" / "workflows" / "nightly.yml")
     ((minute, hour, *days),) = [when["cron"].split() for when in flow[True]["schedule"]]
     assert minute.isdecimal() and hour.isdecimal() and days == ["*", "*", "*"]
-    assert [env for job in flow["jobs"].values() for step in job["steps"]
-            for env in named(step.get("run", ""))] == ["slow"]
+    assert [
+        env
+        for job in flow["jobs"].values()
+        for step in job["steps"]
+        for env in named(step.get("run", ""))
+    ] == ["slow"]
     assert "-m slow" in tox()["testenv:slow"]["commands"]
 
 
 def test_what_git_ignores_of_results_is_kept_and_shown_by_public_ci():
     report, site, show = load(ROOT / ".github" / "workflows" / "pages.yml")["jobs"].values()
     steps = [*report["steps"], *site["steps"]]
-    kept = {step["uses"].partition("@")[0]: step["with"]["path"] for step in steps
-            if "load-" in step.get("uses", "") or "upload" in step.get("uses", "")}
-    ignored = {line.lstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()
-               if line.startswith("/results/") and not line.endswith("/")}
+    kept = {
+        step["uses"].partition("@")[0]: step["with"]["path"]
+        for step in steps
+        if "load-" in step.get("uses", "") or "upload" in step.get("uses", "")
+    }
+    ignored = {
+        line.lstrip("/")
+        for line in (ROOT / ".gitignore").read_text().splitlines()
+        if line.startswith("/results/") and not line.endswith("/")
+    }
     assert set(kept["actions/upload-artifact"].split()) == ignored
     assert kept["actions/upload-pages-artifact"] == "site"
     made = "\n".join(step.get("run", "") for step in report["steps"])
@@ -206,7 +247,10 @@ def test_what_git_ignores_of_results_is_kept_and_shown_by_public_ci():
     assert kept["actions/download-artifact"] == "results" and site["needs"] == "report"
     assert "tox run -e docs" in "\n".join(step.get("run", "") for step in site["steps"])
     assert tox()["testenv:report"]["commands"].split("\n")[1:] == [
-        "mixnet table", "mixnet runs", "mixnet report"]
+        "mixnet table",
+        "mixnet runs",
+        "mixnet report",
+    ]
     assert show["needs"] == "site" and "deploy-pages@" in show["steps"][0]["uses"]
 
 
@@ -226,8 +270,14 @@ def test_environments_of_the_same_packages_share_one_folder():
             assert section["runner"] == "virtualenv" and "{env_name}" in section["env_dir"]
             own.add(name)
         else:  # or the folder would be filled anew at every change between them
-            assert not {"extras", "deps", "env_dir", "install_command", "base_python",
-                        "skip_install"} & set(section), name
+            assert not {
+                "extras",
+                "deps",
+                "env_dir",
+                "install_command",
+                "base_python",
+                "skip_install",
+            } & set(section), name
     assert own == {"lint", "lowest", "gpu", "docs"}
 
 
@@ -246,8 +296,12 @@ def test_hooks_call_tox_and_are_fixed():
 
 
 def test_notebook_hook_picks_the_tests_of_the_pairs():
-    (hook,) = [hook for repository in load(HOOKS)["repos"] for hook in repository["hooks"]
-               if hook["id"] == "notebook-pairs"]
+    (hook,) = [
+        hook
+        for repository in load(HOOKS)["repos"]
+        for hook in repository["hooks"]
+        if hook["id"] == "notebook-pairs"
+    ]
     words = shlex.split(hook["entry"])
     source = (ROOT / words[words.index("--") + 1]).read_text(encoding="utf-8")
     chosen = words[words.index("-k") + 1].split(" or ")
@@ -258,14 +312,22 @@ def test_notebook_hook_picks_the_tests_of_the_pairs():
 
 
 def test_large_file_guard_lets_pass_what_is_here():
-    (hook,) = [hook for repository in load(HOOKS)["repos"] for hook in repository["hooks"]
-               if hook["id"] == "check-added-large-files"]
+    (hook,) = [
+        hook
+        for repository in load(HOOKS)["repos"]
+        for hook in repository["hooks"]
+        if hook["id"] == "check-added-large-files"
+    ]
     (limit,) = [int(words.partition("=")[2]) for words in hook["args"]]
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
     assert {"/results/report.html", "/results/runs.csv", "/results/partial/"} <= set(ignored)
-    largest = max(path.stat().st_size for path in (ROOT / "results").rglob("*") if path.is_file()
-                  and "partial" not in path.parts
-                  and path.name not in ("report.html", "runs.csv"))
+    largest = max(
+        path.stat().st_size
+        for path in (ROOT / "results").rglob("*")
+        if path.is_file()
+        and "partial" not in path.parts
+        and path.name not in ("report.html", "runs.csv")
+    )
     assert largest <= limit * 1024
 
 
@@ -293,8 +355,13 @@ def test_the_environment_of_the_lowest_pins_uses_them_and_the_lowest_python():
 
 def test_no_address_of_a_package_index():
     """It comes from a variable of whoever runs: see the README."""
-    for path in (*WORKFLOWS, HOOKS, ROOT / "tox.ini", ROOT / "pyproject.toml",
-                 *ROOT.glob("constraints*.txt")):
+    for path in (
+        *WORKFLOWS,
+        HOOKS,
+        ROOT / "tox.ini",
+        ROOT / "pyproject.toml",
+        *ROOT.glob("constraints*.txt"),
+    ):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert not re.search(r"index-url|find-links|whl/", line), f"{path.name}: {line}"
     assert "PIP_*" in tox()["testenv"]["pass_env"]

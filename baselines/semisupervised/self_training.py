@@ -37,6 +37,6 @@ class SelfTraining(SemiSupervised):
 
     def _fitted(self, X, y):
         base = make_pipeline(StandardScaler(), LogisticRegression(C=self.C, max_iter=1000))
-        return SelfTrainingClassifier(
-            base, threshold=self.threshold, max_iter=self.max_iter
-        ).fit(X, y)
+        return SelfTrainingClassifier(base, threshold=self.threshold, max_iter=self.max_iter).fit(
+            X, y
+        )

@@ -17,13 +17,17 @@ def show(what: str) -> int:
             print(f"{name:<12} {stanza['kind']:<11} {spaces:<9} {stanza.get('label', name)}")
     elif what == "datasets":
         for name, stanza in registry.datasets().items():
-            print(f"{name:<16} n {stanza['n']:>6}  d {stanza['d']:>5}  "
-                  f"classes {stanza['n_classes']:>3}  {stanza['title']}")
+            print(
+                f"{name:<16} n {stanza['n']:>6}  d {stanza['d']:>5}  "
+                f"classes {stanza['n_classes']:>3}  {stanza['title']}"
+            )
     else:
         for name, suite in registry.suites().items():
             seeds = suite["seeds"]
-            print(f"{name:<12} {len(suite['datasets'])} datasets, {len(suite['methods'])} methods, "
-                  f"{len(seeds)} seeds: {suite.get('title', '')}")
+            print(
+                f"{name:<12} {len(suite['datasets'])} datasets, {len(suite['methods'])} methods, "
+                f"{len(seeds)} seeds: {suite.get('title', '')}"
+            )
     return 0
 
 
@@ -49,14 +53,21 @@ def data(name: str | None, source: str | None, fetch: bool) -> int:
             try:
                 if row["state"] == "missing" or renew(key):
                     loaded = load(key, source=source)
-                    row = {**row, "state": "present", "source": loaded.source, "todo": "",
-                           "variant": loaded.variant}
+                    row = {
+                        **row,
+                        "state": "present",
+                        "source": loaded.source,
+                        "todo": "",
+                        "variant": loaded.variant,
+                    }
             except DatasetError as error:
                 row = {**row, "todo": str(error)}
         wrong += row["state"] != "present"
-        print(f"{row['name']:<16} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
-              f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']:<15} "
-              f"scaling {row['scaling'] or '-'}")
+        print(
+            f"{row['name']:<16} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
+            f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']:<15} "
+            f"scaling {row['scaling'] or '-'}"
+        )
         if row["todo"]:
             print(f"    {row['todo']}")
     return 1 if wrong else 0
@@ -67,14 +78,28 @@ def add(args) -> int:
     from benchmarks.datasets import DatasetError, own
 
     try:
-        _, said = own.add(args.name, args.file, args.labels, args.features, args.drop, args.header,
-                          args.scaling, args.title, args.clusters, args.embedding, args.replace)
+        _, said = own.add(
+            args.name,
+            args.file,
+            args.labels,
+            args.features,
+            args.drop,
+            args.header,
+            args.scaling,
+            args.title,
+            args.clusters,
+            args.embedding,
+            args.replace,
+        )
     except DatasetError as error:
         print(f"mixnet: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"mixnet: {own.folder()} (MIXNET_OWN) needs to be a folder that can be written: "
-              f"{error.strerror}", file=sys.stderr)
+        print(
+            f"mixnet: {own.folder()} (MIXNET_OWN) needs to be a folder that can be written: "
+            f"{error.strerror}",
+            file=sys.stderr,
+        )
         return 2
     print("\n".join(said))
     print(f"then: mixnet run table1 --datasets {args.name}")
@@ -111,8 +136,9 @@ def doctor(source: str | None) -> int:
         trouble.append("locks and process groups need Linux or macOS")
     print()
     if data(None, source, False):
-        trouble.append("some datasets are missing or altered: their cells read `no data`, the rest "
-                       "runs")
+        trouble.append(
+            "some datasets are missing or altered: their cells read `no data`, the rest runs"
+        )
     for problem in trouble:
         print(f"note: {problem}")
     return 1 if trouble else 0

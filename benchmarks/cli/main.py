@@ -31,12 +31,24 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
         if suite:
-            sub.add_argument("suite", nargs=None if suite == "one" else "?", metavar="SUITE",
-                             help="see mixnet list suites" + ("" if suite == "one" else
-                                                              " (default: all)"))
+            sub.add_argument(
+                "suite",
+                nargs=None if suite == "one" else "?",
+                metavar="SUITE",
+                help="see mixnet list suites" + ("" if suite == "one" else " (default: all)"),
+            )
         if name == "quickstart":
-            sub.set_defaults(suite=name, datasets=None, methods=None, seeds=None, fast=False,
-                             data_source=None, dry_run=False, retry_failed=False, remake=False)
+            sub.set_defaults(
+                suite=name,
+                datasets=None,
+                methods=None,
+                seeds=None,
+                fast=False,
+                data_source=None,
+                dry_run=False,
+                retry_failed=False,
+                remake=False,
+            )
         if selects:
             names = "names, separated by commas"
             sub.add_argument("--datasets", metavar="A,B", type=_names, help=names)
@@ -44,117 +56,265 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--seeds", metavar="0-9", type=_seeds, help="such as 0-9 or 0,3")
             sub.add_argument("--fast", action="store_true", help="shortened schedules")
         if runs:
-            sub.add_argument("--jobs", type=_positive, metavar="N",
-                             help="cells at a time (default: what the cores, or the cluster, take; "
-                                  "with cuda one a GPU)")
-            sub.add_argument("--threads", type=_positive, default=1, metavar="T",
-                             help="threads of each cell (default: 1)")
-            sub.add_argument("--memory-limit", metavar="GB", type=_gigabytes,
-                             help="memory of each cell (default: 90%% of the machine's, divided by "
-                                  "the cells at a time)")
-            sub.add_argument("--device", type=_device, default="cpu",
-                             help="cpu (default), cuda, cuda:1, …")
-            sub.add_argument("--scheduler", metavar="ADDRESS",
-                             help="run the cells on the workers of this dask scheduler")
+            sub.add_argument(
+                "--jobs",
+                type=_positive,
+                metavar="N",
+                help="cells at a time (default: what the cores, or the cluster, take; "
+                "with cuda one a GPU)",
+            )
+            sub.add_argument(
+                "--threads",
+                type=_positive,
+                default=1,
+                metavar="T",
+                help="threads of each cell (default: 1)",
+            )
+            sub.add_argument(
+                "--memory-limit",
+                metavar="GB",
+                type=_gigabytes,
+                help="memory of each cell (default: 90%% of the machine's, divided by "
+                "the cells at a time)",
+            )
+            sub.add_argument(
+                "--device", type=_device, default="cpu", help="cpu (default), cuda, cuda:1, …"
+            )
+            sub.add_argument(
+                "--scheduler",
+                metavar="ADDRESS",
+                help="run the cells on the workers of this dask scheduler",
+            )
         if suite or name in ("data", "doctor", "gate"):
-            sub.add_argument("--data-source", metavar="DIR", default=os.environ.get("MIXNET_DATA"),
-                             help="folder of raw files (default: $MIXNET_DATA, else download)")
+            sub.add_argument(
+                "--data-source",
+                metavar="DIR",
+                default=os.environ.get("MIXNET_DATA"),
+                help="folder of raw files (default: $MIXNET_DATA, else download)",
+            )
         if suite or name in ("quickstart", "report", "readme", "runs", "merge", "retire", "gate"):
-            sub.add_argument("--results", metavar="DIR", type=folders.given,
-                             help="results folder (default: $MIXNET_RESULTS or results/)")
+            sub.add_argument(
+                "--results",
+                metavar="DIR",
+                type=folders.given,
+                help="results folder (default: $MIXNET_RESULTS or results/)",
+            )
         return sub
 
-    run = command("run", _run, "run what is missing of a suite, then write its tables", "one",
-                  True, True)
-    run.add_argument("--dry-run", action="store_true",
-                     help="list what would run, why, and the time expected")
-    run.add_argument("--retry-failed", action="store_true",
-                     help="also repeat errors, divergences and timeouts of unchanged code")
-    run.add_argument("--remake", action="store_true",
-                     help="also run what is done but has no model or samples on this machine")
-    quickstart = command("quickstart", _quickstart,
-                         "run all methods on small data here and now, in a folder of its own",
-                         runs=True)
-    quickstart.add_argument("--fresh", action="store_true",
-                            help="start over (default: go on where a call before was stopped)")
+    run = command(
+        "run", _run, "run what is missing of a suite, then write its tables", "one", True, True
+    )
+    run.add_argument(
+        "--dry-run", action="store_true", help="list what would run, why, and the time expected"
+    )
+    run.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="also repeat errors, divergences and timeouts of unchanged code",
+    )
+    run.add_argument(
+        "--remake",
+        action="store_true",
+        help="also run what is done but has no model or samples on this machine",
+    )
+    quickstart = command(
+        "quickstart",
+        _quickstart,
+        "run all methods on small data here and now, in a folder of its own",
+        runs=True,
+    )
+    quickstart.add_argument(
+        "--fresh",
+        action="store_true",
+        help="start over (default: go on where a call before was stopped)",
+    )
     command("status", _status, "what is done, stale (and why), failed, missing", "any", True)
-    verify = command("verify", _verify,
-                     "re-run one seed of each stale group, note in the ledger where identical",
-                     "any", True, True)
-    verify.add_argument("--by", choices=("dataset", "method"), default="dataset",
-                        help="method: one cell, --fast ones too, stands for all datasets; for "
-                             "changes that no data can tell apart (default: dataset)")
+    verify = command(
+        "verify",
+        _verify,
+        "re-run one seed of each stale group, note in the ledger where identical",
+        "any",
+        True,
+        True,
+    )
+    verify.add_argument(
+        "--by",
+        choices=("dataset", "method"),
+        default="dataset",
+        help="method: one cell, --fast ones too, stands for all datasets; for "
+        "changes that no data can tell apart (default: dataset)",
+    )
     command("table", _table, "write a suite's tables from the records", "any", True)
-    rescore = command("rescore", _rescore, "compute metrics from the labels on record; tables then "
-                      "show them, and nothing is run again or stale", "any", True)
-    rescore.add_argument("--metric", metavar="M,N", type=_names, help="names, or "
-                         "package.module:function of (y, labels) (default: those of the tables)")
+    rescore = command(
+        "rescore",
+        _rescore,
+        "compute metrics from the labels on record; tables then "
+        "show them, and nothing is run again or stale",
+        "any",
+        True,
+    )
+    rescore.add_argument(
+        "--metric",
+        metavar="M,N",
+        type=_names,
+        help="names, or package.module:function of (y, labels) (default: those of the tables)",
+    )
     merge = command("merge", _merge, "join the records of other results folders to these")
-    merge.add_argument("folders", nargs="+", type=folders.given, metavar="DIR",
-                       help="a results folder, as another machine left it")
-    retire = command("retire", _retire, "list the attempts that no table and no suite needs any "
-                     "more: superseded, replaced, unasked")
-    retire.add_argument("--delete", action="store_true",
-                        help="delete them; a line of retired.csv says for each where git has it")
+    merge.add_argument(
+        "folders",
+        nargs="+",
+        type=folders.given,
+        metavar="DIR",
+        help="a results folder, as another machine left it",
+    )
+    retire = command(
+        "retire",
+        _retire,
+        "list the attempts that no table and no suite needs any "
+        "more: superseded, replaced, unasked",
+    )
+    retire.add_argument(
+        "--delete",
+        action="store_true",
+        help="delete them; a line of retired.csv says for each where git has it",
+    )
     gate = command("gate", _gate, "run a small grid and compare it with the tracked reference")
-    gate.add_argument("--update", action="store_true",
-                      help="replace the reference by a new run; prints before and after")
-    gate.add_argument("--study", action="store_true",
-                      help="run nothing: the gate's power and false alarms, from what is stored")
+    gate.add_argument(
+        "--update",
+        action="store_true",
+        help="replace the reference by a new run; prints before and after",
+    )
+    gate.add_argument(
+        "--study",
+        action="store_true",
+        help="run nothing: the gate's power and false alarms, from what is stored",
+    )
     gate.add_argument("--datasets", metavar="A,B", type=_names, help="of the grid's")
-    gate.add_argument("--jobs", type=_positive, default=provenance.n_cores(), metavar="N",
-                      help="cells at a time (default: one a core)")
-    gate.add_argument("--reference", metavar="FILE", type=folders.given,
-                      help="default: gate/reference.csv in the results folder")
-    gate.add_argument("--keep", metavar="DIR", type=folders.given,
-                      help="empty folder in which records are kept")
+    gate.add_argument(
+        "--jobs",
+        type=_positive,
+        default=provenance.n_cores(),
+        metavar="N",
+        help="cells at a time (default: one a core)",
+    )
+    gate.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=folders.given,
+        help="default: gate/reference.csv in the results folder",
+    )
+    gate.add_argument(
+        "--keep", metavar="DIR", type=folders.given, help="empty folder in which records are kept"
+    )
     report = command("report", _report, "write one page of everything, from the records alone")
-    report.add_argument("--output", metavar="FILE", type=folders.given,
-                        help="default: report.html in the results folder")
+    report.add_argument(
+        "--output",
+        metavar="FILE",
+        type=folders.given,
+        help="default: report.html in the results folder",
+    )
     runs = command("runs", _runs, "write every attempt on record into one table, a row each")
-    runs.add_argument("--output", metavar="FILE", type=folders.given,
-                      help="default: runs.csv in the results folder")
-    compare = command("compare", _compare, "two result sets side by side, cell by cell, paired by "
-                      "seed: what a change, or another machine, did to the numbers")
-    compare.add_argument("a", metavar="A", help="a results folder, or a revision of the checkout "
-                         "(v0.1.0, HEAD~3), whose results/ is meant")
-    compare.add_argument("b", metavar="B", nargs="?",
-                         help="the same (default: $MIXNET_RESULTS or results/)")
-    compare.add_argument("--measures", metavar="M,N", type=_names, help="columns of `mixnet runs` "
-                         "(default: purity and both log-likelihoods)")
-    compare.add_argument("--csv", "--output", metavar="FILE", dest="output", type=folders.given,
-                         help="write every row there, unchanged ones too, as the name ends: .csv, "
-                              ".md, .tex, .html or .txt")
-    readme = command("readme", _readme, "write verdict, figure and headline table into README.md, "
-                     "from the records")
-    readme.add_argument("--output", metavar="FILE",
-                        help="a README with the two markers (default: beside the results folder)")
+    runs.add_argument(
+        "--output",
+        metavar="FILE",
+        type=folders.given,
+        help="default: runs.csv in the results folder",
+    )
+    compare = command(
+        "compare",
+        _compare,
+        "two result sets side by side, cell by cell, paired by "
+        "seed: what a change, or another machine, did to the numbers",
+    )
+    compare.add_argument(
+        "a",
+        metavar="A",
+        help="a results folder, or a revision of the checkout "
+        "(v0.1.0, HEAD~3), whose results/ is meant",
+    )
+    compare.add_argument(
+        "b", metavar="B", nargs="?", help="the same (default: $MIXNET_RESULTS or results/)"
+    )
+    compare.add_argument(
+        "--measures",
+        metavar="M,N",
+        type=_names,
+        help="columns of `mixnet runs` (default: purity and both log-likelihoods)",
+    )
+    compare.add_argument(
+        "--csv",
+        "--output",
+        metavar="FILE",
+        dest="output",
+        type=folders.given,
+        help="write every row there, unchanged ones too, as the name ends: .csv, "
+        ".md, .tex, .html or .txt",
+    )
+    readme = command(
+        "readme",
+        _readme,
+        "write verdict, figure and headline table into README.md, from the records",
+    )
+    readme.add_argument(
+        "--output",
+        metavar="FILE",
+        help="a README with the two markers (default: beside the results folder)",
+    )
     listing = command("list", _list, "what there is")
     listing.add_argument("what", choices=("methods", "datasets", "suites"))
     command("doctor", _doctor, "what a record would say of this machine; is the data here?")
     data = command("data", _data, "whether the data are here and right, and how to get them")
     data.add_argument("name", nargs="?")
-    data.add_argument("--fetch", action="store_true",
-                      help="download what is missing, or was downloaded and is not right")
+    data.add_argument(
+        "--fetch",
+        action="store_true",
+        help="download what is missing, or was downloaded and is not right",
+    )
     add = command(DATA_ADD, _data_add, "make a dataset of your own file, for every suite")
     add.add_argument("name", metavar="NAME", help="what it is to be called")
-    add.add_argument("file", metavar="FILE",
-                     help="dense points: .csv, .tsv, .txt, .parquet, .npy, .npz or .mat")
-    add.add_argument("--labels", metavar="FILE|COLUMN",
-                     help="the classes: a file, or a column or array of FILE (default: what is "
-                          "called label, class, target, y, …, else a last column of text)")
-    add.add_argument("--features", metavar="ARRAY",
-                     help="the points' array in a .npz or .mat (default: the only one)")
-    add.add_argument("--drop", metavar="A,B", type=_names, default=[],
-                     help="columns that are no features, such as row numbers")
-    add.add_argument("--header", choices=("auto", "yes", "no"), default="auto",
-                     help="whether the first line names the columns (default: as it looks)")
-    add.add_argument("--scaling", metavar="HOW",
-                     help="none (default), min-max, tf-idf, or a range: '0..255 to 0..1'")
-    add.add_argument("--embedding", choices=("autoencoder", "none"),
-                     help="codes beside the features (default: from 33 features on)")
-    add.add_argument("--clusters", metavar="K", type=_positive,
-                     help="clusters to look for (default: the number of classes)")
+    add.add_argument(
+        "file", metavar="FILE", help="dense points: .csv, .tsv, .txt, .parquet, .npy, .npz or .mat"
+    )
+    add.add_argument(
+        "--labels",
+        metavar="FILE|COLUMN",
+        help="the classes: a file, or a column or array of FILE (default: what is "
+        "called label, class, target, y, …, else a last column of text)",
+    )
+    add.add_argument(
+        "--features",
+        metavar="ARRAY",
+        help="the points' array in a .npz or .mat (default: the only one)",
+    )
+    add.add_argument(
+        "--drop",
+        metavar="A,B",
+        type=_names,
+        default=[],
+        help="columns that are no features, such as row numbers",
+    )
+    add.add_argument(
+        "--header",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether the first line names the columns (default: as it looks)",
+    )
+    add.add_argument(
+        "--scaling",
+        metavar="HOW",
+        help="none (default), min-max, tf-idf, or a range: '0..255 to 0..1'",
+    )
+    add.add_argument(
+        "--embedding",
+        choices=("autoencoder", "none"),
+        help="codes beside the features (default: from 33 features on)",
+    )
+    add.add_argument(
+        "--clusters",
+        metavar="K",
+        type=_positive,
+        help="clusters to look for (default: the number of classes)",
+    )
     add.add_argument("--title", help="name in tables (default: NAME)")
     add.add_argument("--replace", action="store_true", help="in place of your dataset NAME")
     return top
@@ -251,13 +411,15 @@ def _main(argv) -> tuple[int, str]:
 
 
 def _plan(args, suite: str, store: Store, recorded=False) -> Plan:
-    return suite_plan(suite, args.datasets, args.methods, args.seeds, args.fast, args.data_source,
-                      store, recorded)
+    return suite_plan(
+        suite, args.datasets, args.methods, args.seeds, args.fast, args.data_source, store, recorded
+    )
 
 
 def _partial(args) -> bool:
-    return args.fast or any(chosen is not None
-                            for chosen in (args.datasets, args.methods, args.seeds))
+    return args.fast or any(
+        chosen is not None for chosen in (args.datasets, args.methods, args.seeds)
+    )
 
 
 def _warn(store: Store) -> None:
@@ -276,9 +438,15 @@ def _settings(args, store: Store):
     """
     from benchmarks.run.dispatch import Settings
 
-    settings = Settings(args.jobs or 1, args.threads, args.device, args.data_source,
-                        getattr(args, "retry_failed", False), getattr(args, "remake", False),
-                        memory_gb=args.memory_limit)
+    settings = Settings(
+        args.jobs or 1,
+        args.threads,
+        args.device,
+        args.data_source,
+        getattr(args, "retry_failed", False),
+        getattr(args, "remake", False),
+        memory_gb=args.memory_limit,
+    )
     if not args.scheduler:
         cores = provenance.n_cores()
         if args.device == "cpu":
@@ -289,16 +457,19 @@ def _settings(args, store: Store):
             n = _n_gpus()
             settings.jobs, settings.launch = args.jobs or n, OnGpus(n)
         if settings.jobs * args.threads > cores:
-            print(f"warning: {settings.jobs} cells of {args.threads} thread(s) at a time on "
-                  f"{cores} cores: they wait for each other, and their seconds grow",
-                  file=sys.stderr)
+            print(
+                f"warning: {settings.jobs} cells of {args.threads} thread(s) at a time on "
+                f"{cores} cores: they wait for each other, and their seconds grow",
+                file=sys.stderr,
+            )
         yield settings
         return
     from benchmarks.run.scheduler import Cluster, SchedulerError
 
     try:
-        with Cluster(args.scheduler, store.results, args.data_source, args.device,
-                     args.threads) as cluster:
+        with Cluster(
+            args.scheduler, store.results, args.data_source, args.device, args.threads
+        ) as cluster:
             for warning in cluster.warnings:
                 print(f"warning: dask worker {warning}", file=sys.stderr)
             settings.jobs, settings.launch = args.jobs or cluster.slots, cluster.launch
@@ -320,8 +491,11 @@ def _quickstart(args) -> int:
         try:
             free = stack.enter_context(quickstart.own_folder(place, args.fresh))
         except OSError as error:
-            print(f"mixnet: {_near(place)} needs to be a folder that can be written: "
-                  f"{error.strerror}", file=sys.stderr)
+            print(
+                f"mixnet: {_near(place)} needs to be a folder that can be written: "
+                f"{error.strerror}",
+                file=sys.stderr,
+            )
             return 2
         if not free:
             print(f"mixnet: another quickstart runs in {_near(place)}", file=sys.stderr)
@@ -342,8 +516,11 @@ def _run(args, store: Store | None = None, told=None) -> int:
     store = store or Store(args.results)
     plan = _plan(args, args.suite, store)
     if args.data_source and not os.path.isdir(args.data_source):
-        print(f"warning: --data-source (MIXNET_DATA) is {args.data_source}, which is no folder: "
-              "only what was read before is there", file=sys.stderr)
+        print(
+            f"warning: --data-source (MIXNET_DATA) is {args.data_source}, which is no folder: "
+            "only what was read before is there",
+            file=sys.stderr,
+        )
     if args.dry_run:
         from benchmarks.run import preview
 
@@ -354,9 +531,11 @@ def _run(args, store: Store | None = None, told=None) -> int:
     display = Display()
     with _settings(args, store) as settings:
         runner = dispatch.Dispatcher(plan, store, settings, display)
-        display.line(f"{args.suite}: {len(plan.nodes)} cells, {len(runner.expected)} to run, "
-                     f"{settings.jobs} at a time, {args.threads} thread(s) each"
-                     + (f", on {args.scheduler}" if args.scheduler else ""))
+        display.line(
+            f"{args.suite}: {len(plan.nodes)} cells, {len(runner.expected)} to run, "
+            f"{settings.jobs} at a time, {args.threads} thread(s) each"
+            + (f", on {args.scheduler}" if args.scheduler else "")
+        )
         summary = runner.run()
     _warn(store)
     if summary.stopped:
@@ -370,35 +549,50 @@ def _run(args, store: Store | None = None, told=None) -> int:
 
 def _need_folders(store: Store) -> None:
     """Refuse, before any work, where the records or the files of cells have no place to go."""
-    for name, folder in (("--results (MIXNET_RESULTS)", store.root),
-                         ("MIXNET_ARTIFACTS", cache.artifacts_root())):
+    for name, folder in (
+        ("--results (MIXNET_RESULTS)", store.root),
+        ("MIXNET_ARTIFACTS", cache.artifacts_root()),
+    ):
         try:
             whole.try_folder(folder)
         except OSError as error:
-            print(f"mixnet: {name} needs a folder that can be written; got {_near(folder)}: "
-                  f"{error.strerror}", file=sys.stderr)
+            print(
+                f"mixnet: {name} needs a folder that can be written; got {_near(folder)}: "
+                f"{error.strerror}",
+                file=sys.stderr,
+            )
             raise _Refused from error
 
 
 def _need_results(store: Store) -> None:
     """Refuse to write what is made of records where there is no folder of them."""
     if not store.results.is_dir():
-        print(f"mixnet: --results (MIXNET_RESULTS) is {_near(store.results)}, needs a results "
-              "folder: there is none", file=sys.stderr)
+        print(
+            f"mixnet: --results (MIXNET_RESULTS) is {_near(store.results)}, needs a results "
+            "folder: there is none",
+            file=sys.stderr,
+        )
         raise _Refused
 
 
 def _explain(plan: Plan, summary) -> None:
     """Say what is not done and what to do about it."""
     for dataset, reason in summary.failures.items():
-        print(f"no data for {dataset}: {reason}\n  then: mixnet run with the same arguments "
-              f"(`mixnet data {dataset}` shows what is here)", file=sys.stderr)
+        print(
+            f"no data for {dataset}: {reason}\n  then: mixnet run with the same arguments "
+            f"(`mixnet data {dataset}` shows what is here)",
+            file=sys.stderr,
+        )
     for key, outcome in summary.outcomes.items():
         if outcome.status not in ("done", "no data", "skipped"):
-            print(f"not done: {plan.nodes[key]}: {outcome.status} {outcome.reason}".rstrip(),
-                  file=sys.stderr)
-    if any(not o.ran and o.status in ("error", "diverged", "timeout")
-           for o in summary.outcomes.values()):
+            print(
+                f"not done: {plan.nodes[key]}: {outcome.status} {outcome.reason}".rstrip(),
+                file=sys.stderr,
+            )
+    if any(
+        not o.ran and o.status in ("error", "diverged", "timeout")
+        for o in summary.outcomes.values()
+    ):
         print("failures of unchanged code are repeated with --retry-failed", file=sys.stderr)
 
 
@@ -408,12 +602,28 @@ def _tables(args, plan: Plan, store: Store, told=None) -> bool:
 
     own = registry.suites()[args.suite]["methods"]
     if set(args.methods or ()) - set(own):  # a method of somebody's own: beside those of the suite
-        whole = suite_plan(args.suite, args.datasets, own, args.seeds, args.fast,
-                           args.data_source, store, recorded=True)
+        whole = suite_plan(
+            args.suite,
+            args.datasets,
+            own,
+            args.seeds,
+            args.fast,
+            args.data_source,
+            store,
+            recorded=True,
+        )
         there = {node.cell["method"] for node in whole.nodes.values() if store.attempts(node.cell)}
         beside = [*filter(there.__contains__, own), *args.methods]
-        plan = suite_plan(args.suite, args.datasets, beside, args.seeds, args.fast,
-                          args.data_source, store, recorded=True)
+        plan = suite_plan(
+            args.suite,
+            args.datasets,
+            beside,
+            args.seeds,
+            args.fast,
+            args.data_source,
+            store,
+            recorded=True,
+        )
     try:
         text, files = tables.write(args.suite, plan, store, _partial(args))
     except registry.RegistryError:
@@ -422,9 +632,12 @@ def _tables(args, plan: Plan, store: Store, told=None) -> bool:
         print(f"mixnet: no tables of {args.suite}: {error}", file=sys.stderr)
         return False
     except OSError as error:
-        print(f"mixnet: the tables of {args.suite} cannot be written to {_near(store.results)}: "
-              f"{error.strerror}; the records are whole, and `mixnet table {args.suite}` makes "
-              "tables of them", file=sys.stderr)
+        print(
+            f"mixnet: the tables of {args.suite} cannot be written to {_near(store.results)}: "
+            f"{error.strerror}; the records are whole, and `mixnet table {args.suite}` makes "
+            "tables of them",
+            file=sys.stderr,
+        )
         raise _Refused from error
     print("\n".join(told(plan)) if told else text)
     for path in files:
@@ -439,8 +652,9 @@ def _table(args) -> int:
     good = True
     for suite in suites:
         plan = _plan(args, suite, store, recorded=True)
-        if args.suite or any(store.attempts(node.cell) for node in plan.nodes.values()
-                             if node.requested):  # of all, those that were ever run
+        if args.suite or any(
+            store.attempts(node.cell) for node in plan.nodes.values() if node.requested
+        ):  # of all, those that were ever run
             good &= _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
     _warn(store)
     return 0 if good else 1
@@ -469,9 +683,11 @@ def _merge(args) -> int:
     for path, problem in merged.left_out.items():
         print(f"warning: record {path} left out: {problem}", file=sys.stderr)
     _warn(store)
-    print(f"{merged.added} records joined, {merged.known} were here already, "
-          f"{len(merged.left_out)} left out"
-          + (f"; {merged.verified} verifications joined" if merged.verified else ""))
+    print(
+        f"{merged.added} records joined, {merged.known} were here already, "
+        f"{len(merged.left_out)} left out"
+        + (f"; {merged.verified} verifications joined" if merged.verified else "")
+    )
     return 1 if merged.left_out else 0
 
 
@@ -481,17 +697,22 @@ def _retire(args) -> int:
     store = Store(args.results)
     _need_results(store)
     # Which variant of a dataset is meant hangs on records or on the data here: both count.
-    plans = [suite_plan(suite, fast=fast, store=store, recorded=recorded)
-             for suite in registry.suites() for fast in (False, True)
-             for recorded in (False, True)]
+    plans = [
+        suite_plan(suite, fast=fast, store=store, recorded=recorded)
+        for suite in registry.suites()
+        for fast in (False, True)
+        for recorded in (False, True)
+    ]
     leaving = retire.choose(plans, store)
     groups = defaultdict(list)
     for one in leaving:
         cell = one.record["cell"]
         groups[one.why, cell["dataset"], cell["method"], cell["params"].get("space")].append(one)
     for (why, dataset, method, space), group in sorted(groups.items(), key=str):
-        print(f"{why:<11} {dataset:<12} {method:<24} {space:<5} {len(group):>4} attempts "
-              f"{sum(one.size for one in group) / 1e6:7.2f} MB")
+        print(
+            f"{why:<11} {dataset:<12} {method:<24} {space:<5} {len(group):>4} attempts "
+            f"{sum(one.size for one in group) / 1e6:7.2f} MB"
+        )
     size = sum(one.size for one in leaving)
     if args.delete:
         try:
@@ -500,15 +721,22 @@ def _retire(args) -> int:
             print(f"mixnet: {error}", file=sys.stderr)
             return 2
         except OSError as error:
-            print(f"mixnet: {_near(store.results)}: {error.strerror}; the same command goes on",
-                  file=sys.stderr)
+            print(
+                f"mixnet: {_near(store.results)}: {error.strerror}; the same command goes on",
+                file=sys.stderr,
+            )
             return 2
     _warn(store)
     for place, problem in store.retired.problems.items():
         print(f"warning: {place}: {problem}", file=sys.stderr)
-    print(f"{len(leaving)} attempts, {size / 1e6:.1f} MB: "
-          + (f"deleted, and named in {_near(store.retired.path)}" if args.delete else
-             "`mixnet retire --delete` deletes them"))
+    print(
+        f"{len(leaving)} attempts, {size / 1e6:.1f} MB: "
+        + (
+            f"deleted, and named in {_near(store.retired.path)}"
+            if args.delete
+            else "`mixnet retire --delete` deletes them"
+        )
+    )
     return 0
 
 
@@ -529,13 +757,18 @@ def _report(args) -> int:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         page.write(store, output)
     except OSError as error:
-        print(f"mixnet: --output is {output}, needs a file that can be written: {error.strerror}",
-              file=sys.stderr)
+        print(
+            f"mixnet: --output is {output}, needs a file that can be written: {error.strerror}",
+            file=sys.stderr,
+        )
         return 2
     _warn(store)
     if not store.all():
-        print(f"no record under {store.root}: `mixnet run quickstart` makes some, see "
-              "`mixnet list suites` for the rest", file=sys.stderr)
+        print(
+            f"no record under {store.root}: `mixnet run quickstart` makes some, see "
+            "`mixnet list suites` for the rest",
+            file=sys.stderr,
+        )
     print(f"wrote {_near(output)} ({output.stat().st_size / 1e6:.1f} MB)")
     return 0
 
@@ -549,8 +782,10 @@ def _runs(args) -> int:
     try:
         results.write(found, path)
     except OSError as error:
-        print(f"mixnet: --output is {path}, needs a file that can be written: {error.strerror}",
-              file=sys.stderr)
+        print(
+            f"mixnet: --output is {path}, needs a file that can be written: {error.strerror}",
+            file=sys.stderr,
+        )
         return 2
     _warn(store)
     print(f"wrote {_near(path)} ({len(found)} attempts)")
@@ -564,24 +799,31 @@ def _compare(args) -> int:
 
     measures = args.measures or list(compare.MEASURES)
     if args.output and args.output.suffix not in FORMS:
-        print(f"mixnet: --csv is {args.output}, needs a name that ends in one of "
-              f"{', '.join(FORMS)}", file=sys.stderr)
+        print(
+            f"mixnet: --csv is {args.output}, needs a name that ends in one of {', '.join(FORMS)}",
+            file=sys.stderr,
+        )
         return 2
     if unknown := [name for name in measures if name not in results.NUMBERS]:
-        print(f"mixnet: --measures has {unknown[0]!r}, needs names of {', '.join(results.NUMBERS)}",
-              file=sys.stderr)
+        print(
+            f"mixnet: --measures has {unknown[0]!r}, needs names of {', '.join(results.NUMBERS)}",
+            file=sys.stderr,
+        )
         return 2
     try:
         with results.opened(args.a) as a, results.opened(args.b) as b:
             sides = compare.Side(a), compare.Side(b)
-            for name, place, store, side in zip("AB", (args.a, args.b or b.results), (a, b), sides,
-                                                strict=True):
+            for name, place, store, side in zip(
+                "AB", (args.a, args.b or b.results), (a, b), sides, strict=True
+            ):
                 _warn(store)
                 if not side.records:
                     raise results.NoResults(f"{place} has no record")
-                print(f"{name}: {_near(place) if os.path.isdir(place) else place}, "
-                      f"{len(side.records)} attempts, the last of "
-                      f"{max(map(compare.started, side.records))[:16]}")
+                print(
+                    f"{name}: {_near(place) if os.path.isdir(place) else place}, "
+                    f"{len(side.records)} attempts, the last of "
+                    f"{max(map(compare.started, side.records))[:16]}"
+                )
     except results.NoResults as error:
         print(f"mixnet: {error}", file=sys.stderr)
         return 2
@@ -590,8 +832,11 @@ def _compare(args) -> int:
         try:
             compare.table(rows).write(args.output)
         except OSError as error:
-            print(f"mixnet: --csv is {args.output}, needs a file that can be written: "
-                  f"{error.strerror}", file=sys.stderr)
+            print(
+                f"mixnet: --csv is {args.output}, needs a file that can be written: "
+                f"{error.strerror}",
+                file=sys.stderr,
+            )
             return 2
     print(compare.text(rows, *sides))
     if args.output:
@@ -628,9 +873,12 @@ def _chosen_suites(args) -> list[str]:
         registry.get(registry.suites(), args.suite, "suite")
         return [args.suite]
     known = registry.suites()
-    fits = [name for name, suite in known.items()
-            if set(args.datasets or ()) <= set(suite["datasets"])
-            and set(args.methods or ()) <= set(suite["methods"])]
+    fits = [
+        name
+        for name, suite in known.items()
+        if set(args.datasets or ()) <= set(suite["datasets"])
+        and set(args.methods or ()) <= set(suite["methods"])
+    ]
     return fits or list(known)
 
 
@@ -643,16 +891,23 @@ def _status(args) -> int:
         for node in plan.nodes.values():
             cell = node.cell
             groups[cell["dataset"], cell["method"], cell["params"]["space"]].append(
-                standing.state(node))
+                standing.state(node)
+            )
         print(f"{suite}: {len(plan.nodes)} cells")
         for (dataset, method, space), states in groups.items():
-            tally = Counter(state.last["status"] if state.name == "failed" else state.name
-                            for state in states)
+            tally = Counter(
+                state.last["status"] if state.name == "failed" else state.name for state in states
+            )
             fresh &= set(tally) == {"done"}
-            print(f"  {dataset:<12} {method:<12} {space:<5} "
-                  + ", ".join(f"{n} {name}" for name, n in tally.most_common()))
-            for why, n in Counter(s.why for s in states if s.name in ("stale", "failed") or
-                                  (s.name == "missing" and s.why != NEVER)).items():
+            print(
+                f"  {dataset:<12} {method:<12} {space:<5} "
+                + ", ".join(f"{n} {name}" for name, n in tally.most_common())
+            )
+            for why, n in Counter(
+                s.why
+                for s in states
+                if s.name in ("stale", "failed") or (s.name == "missing" and s.why != NEVER)
+            ).items():
                 print(f"      {n} × {why}")
         asked |= plan.nodes.keys()
     if not (args.suite or _partial(args)):
@@ -667,8 +922,10 @@ def _others(store: Store, asked: set[str]) -> None:
     if newest:
         known: dict[str, str | None] = {}
         old = sum(bool(store.changed(record, known)) for record in newest.values())
-        print(f"of no suite (settings of before, shortened schedules): {len(newest)} "
-              f"cells, {old} of them by other code")
+        print(
+            f"of no suite (settings of before, shortened schedules): {len(newest)} "
+            f"cells, {old} of them by other code"
+        )
 
 
 def _verify(args) -> int:
@@ -678,8 +935,11 @@ def _verify(args) -> int:
     store = Store(args.results)
     _need_folders(store)
     schedules = (False, True) if args.by == "method" else (args.fast,)
-    plans = [suite_plan(suite, args.datasets, args.methods, args.seeds, fast, args.data_source,
-                        store) for suite in _chosen_suites(args) for fast in schedules]
+    plans = [
+        suite_plan(suite, args.datasets, args.methods, args.seeds, fast, args.data_source, store)
+        for suite in _chosen_suites(args)
+        for fast in schedules
+    ]
     with _settings(args, store) as settings:
         good = verify(plans, store, settings, Display(), args.by)
     _warn(store)

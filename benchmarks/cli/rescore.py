@@ -26,17 +26,23 @@ def rescore(plans: list, store, names: list[str] | None, source: str | None) -> 
         print(f"mixnet: {error}", file=sys.stderr)
         return 2
     nodes = {key: node for plan in plans for key, node in plan.nodes.items()}
-    records = {record["key"]: record for plan in plans for record in current(plan, store)
-               if scorable(record) and store.intact(record)}
+    records = {
+        record["key"]: record
+        for plan in plans
+        for record in current(plan, store)
+        if scorable(record) and store.intact(record)
+    }
     of_dataset, scores, missing = defaultdict(list), Scores(store), []
     for record in records.values():
-        of_dataset[record["cell"]["dataset"], record.get("variant"),
-                   record["dataset"]["content_hash"]].append(record)
+        of_dataset[
+            record["cell"]["dataset"], record.get("variant"), record["dataset"]["content_hash"]
+        ].append(record)
     for (name, variant, content), group in sorted(of_dataset.items(), key=str):
         node = nodes[group[0]["key"]]
         try:
-            data = load_dataset(name, node.data, content, source,
-                                variant if "loader" not in node.data else None)
+            data = load_dataset(
+                name, node.data, content, source, variant if "loader" not in node.data else None
+            )
         except (DatasetError, ValueError) as error:
             missing.append(f"{name}: {error}")
             continue
@@ -49,11 +55,15 @@ def rescore(plans: list, store, names: list[str] | None, source: str | None) -> 
             words = []
             for metric in names:
                 values = [found[metric] for found, _ in pairs]
-                other = sum(metric in then and abs(then[metric] - found[metric]) > 1e-9
-                            for found, then in pairs)
-                words.append(f"{metric} {stats.mean(values):.2f}"
-                             + (f" ± {stats.std(values):.2f}" if len(values) > 1 else "")
-                             + (f" ({other} differ from the records)" if other else ""))
+                other = sum(
+                    metric in then and abs(then[metric] - found[metric]) > 1e-9
+                    for found, then in pairs
+                )
+                words.append(
+                    f"{metric} {stats.mean(values):.2f}"
+                    + (f" ± {stats.std(values):.2f}" if len(values) > 1 else "")
+                    + (f" ({other} differ from the records)" if other else "")
+                )
             print(f"{name:<12} {method:<12} {space:<5} n {len(pairs):<3} {', '.join(words)}")
     scores.save()
     for words in missing:

@@ -13,5 +13,14 @@ from benchmarks.datasets.cache import content_hash
 from benchmarks.datasets.core import Dataset, load, names, stanza, status
 from benchmarks.datasets.errors import DatasetError, DatasetMissing, DownloadError
 
-__all__ = ["Dataset", "DatasetError", "DatasetMissing", "DownloadError", "content_hash", "load",
-           "names", "stanza", "status"]
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "DatasetMissing",
+    "DownloadError",
+    "content_hash",
+    "load",
+    "names",
+    "stanza",
+    "status",
+]

@@ -81,14 +81,18 @@ def points(path, labels=None, features=None, drop=(), header="auto") -> Found:
     kind = _kind(path)
     if kind in (".npz", ".mat", ".npy"):
         if drop:
-            raise DatasetError(f"--drop is {', '.join(drop)}: {path} has no columns with names; "
-                               "leave them out of the array")
+            raise DatasetError(
+                f"--drop is {', '.join(drop)}: {path} has no columns with names; "
+                "leave them out of the array"
+            )
         found = _from_arrays(path, _arrays(path), labels, features, beside is not None)
     else:
         if features is not None:
-            raise DatasetError(f"--features is {features!r}, an array of a .npz or .mat; {path} "
-                               "is a table: its features are the columns that --labels and --drop "
-                               "leave")
+            raise DatasetError(
+                f"--features is {features!r}, an array of a .npz or .mat; {path} "
+                "is a table: its features are the columns that --labels and --drop "
+                "leave"
+            )
         found = _from_table(path, _table(path, header), labels, drop, beside is not None)
     if beside is not None:
         found.y = vector(beside, header)
@@ -104,8 +108,10 @@ def vector(path, header="auto") -> np.ndarray:
         if len(arrays) > 1:
             arrays = {name: a for name, a in arrays.items() if name.lower() in LABELS}
         if len(arrays) != 1:
-            raise DatasetError(f"--labels is {path}, needs one array of labels there; it has "
-                               f"{_listed(_arrays(path))}")
+            raise DatasetError(
+                f"--labels is {path}, needs one array of labels there; it has "
+                f"{_listed(_arrays(path))}"
+            )
         return next(iter(arrays.values())).ravel()
     _, columns = _table(path, header)
     if len(columns) != 1:
@@ -116,8 +122,9 @@ def vector(path, header="auto") -> np.ndarray:
 def _kind(path: Path) -> str:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no file"
-        raise DatasetError(f"FILE is {path}, which is {what}; needs one of points: "
-                           f"{', '.join(SUFFIXES)}")
+        raise DatasetError(
+            f"FILE is {path}, which is {what}; needs one of points: {', '.join(SUFFIXES)}"
+        )
     name = path.name.lower()
     for end in (".gz", ".bz2"):
         name = name.removesuffix(end)
@@ -128,6 +135,7 @@ def _kind(path: Path) -> str:
 
 
 # -- arrays by name ---------------------------------------------------------------------------
+
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     kind = _kind(path)
@@ -141,9 +149,12 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise DatasetError(f"{path}: a MATLAB 7.3 file; save it again by save(…, '-v7')")
         return mat5.matrices(data)
     except (ValueError, struct.error, zlib.error) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}. What is pickled, as arrays of "
-                           "objects are, is never read" if kind != ".mat" else
-                           f"{path}: truncated or not a MATLAB 5 file ({error})") from error
+        raise DatasetError(
+            f"{path}: cannot be read: {error}. What is pickled, as arrays of "
+            "objects are, is never read"
+            if kind != ".mat"
+            else f"{path}: truncated or not a MATLAB 5 file ({error})"
+        ) from error
 
 
 def _listed(arrays) -> str:
@@ -154,22 +165,31 @@ def _from_arrays(path, arrays, labels, features, beside) -> Found:
     if features is not None and features not in arrays:
         raise DatasetError(f"--features is {features!r}, {path} has {_listed(arrays)}")
     if labels is not None and not beside and labels not in arrays:
-        raise DatasetError(f"--labels is {labels!r}, which is no file, and {path} has "
-                           f"{_listed(arrays)}")
-    wide = {name: a for name, a in arrays.items()
-            if a.ndim in (2, 3) and min(a.shape) > 1 and a.dtype.kind in "buif"
-            and name != (None if beside else labels)}
+        raise DatasetError(
+            f"--labels is {labels!r}, which is no file, and {path} has {_listed(arrays)}"
+        )
+    wide = {
+        name: a
+        for name, a in arrays.items()
+        if a.ndim in (2, 3)
+        and min(a.shape) > 1
+        and a.dtype.kind in "buif"
+        and name != (None if beside else labels)
+    }
     if features is None and len(wide) > 1:
         called = {name: a for name, a in wide.items() if name.lower() in FEATURES}
         wide = called if len(called) == 1 else wide
     if features is None and len(wide) != 1:
-        raise DatasetError(f"{path} has {_listed(arrays)}: needs --features NAME, the array of "
-                           "points (n × d)")
+        raise DatasetError(
+            f"{path} has {_listed(arrays)}: needs --features NAME, the array of points (n × d)"
+        )
     name = features if features is not None else next(iter(wide))
     X, y, image, said = arrays[name], None, None, []
     if X.ndim not in (2, 3) or X.dtype.kind not in "buif":
-        raise DatasetError(f"--features is {name!r} of shape {X.shape} and type {X.dtype}, needs "
-                           "numbers, n × d, or n × height × width")
+        raise DatasetError(
+            f"--features is {name!r} of shape {X.shape} and type {X.dtype}, needs "
+            "numbers, n × d, or n × height × width"
+        )
     said.append(f"features: {name or 'the array'} {X.shape}, {X.dtype}")
     if X.ndim == 3:
         image = {"height": X.shape[1], "width": X.shape[2], "order": "C"}
@@ -186,6 +206,7 @@ def _from_arrays(path, arrays, labels, features, beside) -> Found:
 
 
 # -- tables -----------------------------------------------------------------------------------
+
 
 def _table(path: Path, header: str):
     """Names (None where there are none) and columns, each of floats or of texts."""
@@ -210,8 +231,12 @@ def _rows(path, text) -> list[list[str]]:
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((mark for mark in ("\t", ";", ",") if mark in first), None)
     try:
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or " ",
-                           skipinitialspace=True, strict=True)
+        lines = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter or " ",
+            skipinitialspace=True,
+            strict=True,
+        )
         rows = [row if delimiter else [word for word in row if word] for row in lines]
     except csv.Error as error:
         raise DatasetError(f"{path}: not a table ({error})") from error
@@ -220,8 +245,9 @@ def _rows(path, text) -> list[list[str]]:
         raise DatasetError(f"{path}: holds no points")
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
-            raise DatasetError(f"{path}: row {number} has {len(row)} columns, the first "
-                               f"{len(rows[0])}")
+            raise DatasetError(
+                f"{path}: row {number} has {len(row)} columns, the first {len(rows[0])}"
+            )
     return rows
 
 
@@ -246,8 +272,10 @@ def _has_head(path, rows, header) -> bool:
     if all(numbers):
         counted = [str(i) for i in range(len(words))]
         if words in (counted, [str(i + 1) for i in range(len(words))]) and len(words) > 1:
-            raise DatasetError(f"{path}: the first line counts the columns ({words[0]}, {words[1]} "
-                               "…): needs --header yes, or no where that is a point")
+            raise DatasetError(
+                f"{path}: the first line counts the columns ({words[0]}, {words[1]} "
+                "…): needs --header yes, or no where that is a point"
+            )
         return False
     for i, is_number in enumerate(numbers):
         if not is_number and words[i].lower() not in MISSING:
@@ -255,9 +283,11 @@ def _has_head(path, rows, header) -> bool:
             if all(_number(word) for word in below):
                 return True
             if words[i] not in below:
-                raise DatasetError(f"{path}: the first line begins {', '.join(words[:3])!r}: needs "
-                                   "--header yes where it names the columns, or no where it is a "
-                                   "point")
+                raise DatasetError(
+                    f"{path}: the first line begins {', '.join(words[:3])!r}: needs "
+                    "--header yes where it names the columns, or no where it is a "
+                    "point"
+                )
     return False
 
 
@@ -265,8 +295,9 @@ def _column(words: list[str]) -> np.ndarray:
     """Floats where every word is a number or missing, else texts."""
     words = [word.strip() for word in words]
     try:
-        return np.array([float("nan") if word.lower() in MISSING else float(word)
-                         for word in words])
+        return np.array(
+            [float("nan") if word.lower() in MISSING else float(word) for word in words]
+        )
     except ValueError:
         return np.array(words)
 
@@ -277,17 +308,25 @@ def _parquet(path):
     try:
         frame = pandas.read_parquet(path)
     except ImportError as error:
-        raise DatasetError(f"{path}: pandas needs pyarrow or fastparquet to read parquet "
-                           "(pip install pyarrow)") from error
+        raise DatasetError(
+            f"{path}: pandas needs pyarrow or fastparquet to read parquet (pip install pyarrow)"
+        ) from error
     except Exception as error:  # of pyarrow and of fastparquet, each their own
         raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
     columns = []
     for name in frame:
         column = frame[name]
         numeric = pandas.api.types.is_numeric_dtype(column.dtype)
-        columns.append(column.to_numpy(dtype=float, na_value=float("nan")) if numeric else
-                       np.array(["" if missing else str(value) for value, missing in
-                                 zip(column, column.isna(), strict=True)]))
+        columns.append(
+            column.to_numpy(dtype=float, na_value=float("nan"))
+            if numeric
+            else np.array(
+                [
+                    "" if missing else str(value)
+                    for value, missing in zip(column, column.isna(), strict=True)
+                ]
+            )
+        )
     if not columns or not len(frame):
         raise DatasetError(f"{path}: holds no points")
     return [str(name) for name in frame], columns
@@ -296,8 +335,10 @@ def _parquet(path):
 def _from_table(path, table, labels, drop, beside) -> Found:
     names, columns = table
     called = names or [str(i) for i in range(len(columns))]
-    said = [f"{len(columns[0])} rows of {len(columns)} columns, "
-            + ("named by the first line" if names else "without names")]
+    said = [
+        f"{len(columns[0])} rows of {len(columns)} columns, "
+        + ("named by the first line" if names else "without names")
+    ]
     out = {_place(path, word, names, len(columns), "--drop") for word in drop}
     at = None
     if labels is not None and not beside:
@@ -311,16 +352,25 @@ def _from_table(path, table, labels, drop, beside) -> Found:
         raise DatasetError(f"{path}: no column is left for the features")
     for i in keep:
         if columns[i].dtype.kind not in "buif":
-            raise DatasetError(f"{path}: column {called[i]!r} holds text "
-                               f"({str(columns[i][0])!r:.40}), needs numbers: --labels where it "
-                               "has the classes, --drop to leave it out")
+            raise DatasetError(
+                f"{path}: column {called[i]!r} holds text "
+                f"({str(columns[i][0])!r:.40}), needs numbers: --labels where it "
+                "has the classes, --drop to leave it out"
+            )
     for i in keep:
         if _counts_rows(columns[i]):
-            said.append(f"note: column {called[i]!r} counts the rows; if it is no feature, give "
-                        f"--drop {called[i] or i}")
+            said.append(
+                f"note: column {called[i]!r} counts the rows; if it is no feature, give "
+                f"--drop {called[i] or i}"
+            )
     X = np.column_stack([columns[i] for i in keep])
-    return Found(X, None if at is None else columns[at],
-                 [called[i] for i in keep] if names else [], None, said)
+    return Found(
+        X,
+        None if at is None else columns[at],
+        [called[i] for i in keep] if names else [],
+        None,
+        said,
+    )
 
 
 def _place(path, word, names, n, option) -> int:
@@ -333,8 +383,9 @@ def _place(path, word, names, n, option) -> int:
         at = n
     if not -n <= at < n:
         there = ", ".join(names) if names else f"{n} columns without names, 0 to {n - 1}"
-        raise DatasetError(f"{option} is {word!r}, which is no file and no column of {path}: it "
-                           f"has {there}")
+        raise DatasetError(
+            f"{option} is {word!r}, which is no file and no column of {path}: it has {there}"
+        )
     return at % n
 
 
@@ -348,5 +399,8 @@ def _labels_at(columns, names, out) -> int | None:
 
 
 def _counts_rows(column) -> bool:
-    return len(column) > 2 and np.isfinite(column[0]) and bool(
-        np.array_equal(column, column[0] + np.arange(len(column))))
+    return (
+        len(column) > 2
+        and np.isfinite(column[0])
+        and bool(np.array_equal(column, column[0] + np.arange(len(column))))
+    )

@@ -87,7 +87,8 @@ def store(path, X, y, digest):
     A cache that cannot be written is no reason to stop: it is logged.
     """
     try:
-        write_atomic(Path(path), lambda handle: np.savez(handle, X=X, y=y,
-                                                         content_hash=np.array(digest)))
+        write_atomic(
+            Path(path), lambda handle: np.savez(handle, X=X, y=y, content_hash=np.array(digest))
+        )
     except OSError as error:
         log.warning("%s: parsed arrays not cached (%s)", path, error)

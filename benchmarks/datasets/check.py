@@ -41,8 +41,9 @@ def finished(entry, X, y, paths=()):
     where = ", ".join(str(p) for p in paths) or entry["name"]
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim != 2 or X.shape != (entry["n"], entry["d"]):
-        raise DatasetError(f"{where}: array of shape {X.shape}, "
-                           f"{entry['name']} has ({entry['n']}, {entry['d']})")
+        raise DatasetError(
+            f"{where}: array of shape {X.shape}, {entry['name']} has ({entry['n']}, {entry['d']})"
+        )
     y = _labels(entry, y, where)
     if not np.isfinite(X).all():
         raise DatasetError(f"{where}: holds values that are not finite numbers")
@@ -59,14 +60,21 @@ def finished(entry, X, y, paths=()):
 
 def _labels(entry, y, where):
     first = entry.get("first_label", 0)
-    if y.shape != (entry["n"],) or y.dtype.kind not in "buif" or not np.isfinite(y).all() \
-            or (np.abs(y) > 2**31).any() or not np.array_equal(y, np.floor(y)):
+    if (
+        y.shape != (entry["n"],)
+        or y.dtype.kind not in "buif"
+        or not np.isfinite(y).all()
+        or (np.abs(y) > 2**31).any()
+        or not np.array_equal(y, np.floor(y))
+    ):
         raise DatasetError(f"{where}: labels are not {entry['n']} whole numbers")
     y = y.astype(np.int64) - first
     if not np.array_equal(np.unique(y), np.arange(entry["n_classes"])):
-        raise DatasetError(f"{where}: labels {np.unique(y)[:5] + first}…, "
-                           f"{entry['name']} has {entry['n_classes']} consecutive classes "
-                           f"from {first}")
+        raise DatasetError(
+            f"{where}: labels {np.unique(y)[:5] + first}…, "
+            f"{entry['name']} has {entry['n_classes']} consecutive classes "
+            f"from {first}"
+        )
     return y
 
 
@@ -104,8 +112,10 @@ def scaled(X, scaling, where="X"):
     if bounds is not None:
         low, high = bounds
         if X.size and (X.min() < low or X.max() > high):
-            raise DatasetError(f"{where}: values from {X.min():g} to {X.max():g}, must lie in "
-                               f"[{low:g}, {high:g}] (scaling = {scaling!r})")
+            raise DatasetError(
+                f"{where}: values from {X.min():g} to {X.max():g}, must lie in "
+                f"[{low:g}, {high:g}] (scaling = {scaling!r})"
+            )
         return (X - X.dtype.type(low)) / X.dtype.type(high - low)
     if scaling == "min-max":
         X = X.astype(np.float64)

@@ -167,8 +167,7 @@ def status(name=None, source=None, cache_dir=None, verify=False):
         ``files`` (names of the altered ones), ``todo`` (what to do when missing or altered).
     """
     source, store = _folder(source), _cache_dir(cache_dir)
-    return [_status(key, source, store, verify)
-            for key in (names() if name is None else [name])]
+    return [_status(key, source, store, verify) for key in (names() if name is None else [name])]
 
 
 def _status(name, source, store, verify):
@@ -183,11 +182,19 @@ def _status(name, source, store, verify):
         bad = altered(entry, _find(entry, folder))
         todo = _repair(entry, bad, folder, where) if bad else ""
     return {
-        "name": name, "title": entry["title"],
+        "name": name,
+        "title": entry["title"],
         "state": "altered" if bad else "present" if where else "missing",
-        "source": where, "folder": printable(folder), "variant": entry["chosen"], "n": entry["n"],
-        "d": entry["d"], "n_classes": entry["n_classes"], "content_hash": entry["content_hash"],
-        "scaling": entry.get("scaling", ""), "files": list(bad), "todo": todo,
+        "source": where,
+        "folder": printable(folder),
+        "variant": entry["chosen"],
+        "n": entry["n"],
+        "d": entry["d"],
+        "n_classes": entry["n_classes"],
+        "content_hash": entry["content_hash"],
+        "scaling": entry.get("scaling", ""),
+        "files": list(bad),
+        "todo": todo,
     }
 
 
@@ -261,17 +268,25 @@ def _online(entry):
 def _missing(name, entries, source, store):
     """The error that says which files are missing and what to do."""
     folder = source or store / "raw"
-    lines = [f"{entries[0]['title']} is not in {folder}" +
-             ("" if Path(folder).is_dir() else " (there is no such folder)") + "."]
+    lines = [
+        f"{entries[0]['title']} is not in {folder}"
+        + ("" if Path(folder).is_dir() else " (there is no such folder)")
+        + "."
+    ]
     files = []
     for entry in entries:
-        absent = [f["name"] for f, path in zip(entry["files"], _find(entry, folder), strict=True)
-                  if path is None]
+        absent = [
+            f["name"]
+            for f, path in zip(entry["files"], _find(entry, folder), strict=True)
+            if path is None
+        ]
         files += absent
         label = f" of variant {entry['chosen']!r}" if len(entries) > 1 else ""
         lines.append(f"Missing{label}: {', '.join(absent)}.")
-    lines.append("Put them into one folder and give it with --data-source DIR or MIXNET_DATA=DIR"
-                 + (f" (now {source})." if source else "."))
+    lines.append(
+        "Put them into one folder and give it with --data-source DIR or MIXNET_DATA=DIR"
+        + (f" (now {source})." if source else ".")
+    )
     online = [e for e in entries if _online(e)]
     if online:
         hosts = sorted({u.split("/")[2] for f in online[0]["files"] for u in f["urls"]})
@@ -286,12 +301,17 @@ def _repair(entry, bad, folder, where):
     lines = [f"{', '.join(bad)} in {folder}: {'; '.join(dict.fromkeys(bad.values()))}."]
     urls = [url for file in entry["files"] if file["name"] in bad for url in file.get("urls", ())]
     if where == DOWNLOAD and _online(entry):
-        lines.append(f"`mixnet data {entry['name']} --fetch` deletes what was downloaded and gets "
-                     "it again.")
+        lines.append(
+            f"`mixnet data {entry['name']} --fetch` deletes what was downloaded and gets it again."
+        )
     else:
-        lines.append("Replace " + ("it" if len(bad) == 1 else "them") + " by the published "
-                     + ("file" if len(bad) == 1 else "files")
-                     + (f": {' or '.join(urls)}." if urls else "; no address is known."))
+        lines.append(
+            "Replace "
+            + ("it" if len(bad) == 1 else "them")
+            + " by the published "
+            + ("file" if len(bad) == 1 else "files")
+            + (f": {' or '.join(urls)}." if urls else "; no address is known.")
+        )
     return printable(" ".join(lines))
 
 
@@ -335,16 +355,26 @@ def _made(entry):
     else:
         from benchmarks.datasets import made
 
-        X, y = (made.digits() if entry["format"] == "digits"
-                else made.generate(entry["made"], entry.get("params", {})))
+        X, y = (
+            made.digits()
+            if entry["format"] == "digits"
+            else made.generate(entry["made"], entry.get("params", {}))
+        )
     X, y = check.finished(entry, X, y)
     return _dataset(entry, X, y, cache.pinned(entry, X, y), MADE[entry["format"]])
 
 
 def _dataset(entry, X, y, digest, where):
     return Dataset(
-        name=entry["name"], title=entry["title"], variant=entry["chosen"], X=X, y=y,
-        n_classes=entry["n_classes"], n_clusters=entry["n_clusters"], content_hash=digest,
-        image=dict(entry["image"]) if "image" in entry else None, source=where,
+        name=entry["name"],
+        title=entry["title"],
+        variant=entry["chosen"],
+        X=X,
+        y=y,
+        n_classes=entry["n_classes"],
+        n_clusters=entry["n_clusters"],
+        content_hash=digest,
+        image=dict(entry["image"]) if "image" in entry else None,
+        source=where,
         scaling=entry["scaling"],
     )

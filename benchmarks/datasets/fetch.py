@@ -187,4 +187,3 @@ def _published_name(name, path):
         if magic.startswith(start):
             return stem + suffix
     return stem
-

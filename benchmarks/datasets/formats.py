@@ -78,8 +78,7 @@ def mat(path, features="fea", labels="gnd"):
     try:
         stored = mat5.matrices(data, (features, labels))
     except (ValueError, struct.error, zlib.error) as error:
-        raise DatasetError(
-            f"{path}: truncated or not a MATLAB 5 file ({error})") from error
+        raise DatasetError(f"{path}: truncated or not a MATLAB 5 file ({error})") from error
     for key in (features, labels):
         if key not in stored:
             raise DatasetError(f"{path}: has no numeric matrix {key!r}")
@@ -117,19 +116,27 @@ def csv(path, delimiter=",", skip_rows=0, skip_columns=0, label_first=False, cla
     at = skip_columns if label_first else -1
     numbers = {name: float(i) for i, name in enumerate(classes or ())}
     try:
-        table = np.loadtxt(io.BytesIO(data), delimiter=delimiter or None, ndmin=2,
-                           encoding="ascii", comments=None, quotechar='"', skiprows=skip_rows,
-                           converters={at: lambda word: numbers[word.strip()]} if classes else None)
+        table = np.loadtxt(
+            io.BytesIO(data),
+            delimiter=delimiter or None,
+            ndmin=2,
+            encoding="ascii",
+            comments=None,
+            quotechar='"',
+            skiprows=skip_rows,
+            converters={at: lambda word: numbers[word.strip()]} if classes else None,
+        )
     except KeyError as error:
         raise DatasetError(
-            f"{path}: {error.args[0]!r:.40} is none of the {len(numbers)} classes") from error
+            f"{path}: {error.args[0]!r:.40} is none of the {len(numbers)} classes"
+        ) from error
     except (ValueError, IndexError) as error:  # bad number, ragged rows, not ASCII
         if isinstance(error.__cause__, KeyError):
             error = f"a label is none of the {len(numbers)} classes: {error}"
         raise DatasetError(f"{path}: not a table of numbers ({error})") from None
     if table.shape[0] == 0 or table.shape[1] < skip_columns + 2:
         raise DatasetError(f"{path}: holds no rows of features and a label")
-    features = table[:, skip_columns + 1:] if label_first else table[:, skip_columns:-1]
+    features = table[:, skip_columns + 1 :] if label_first else table[:, skip_columns:-1]
     return features, table[:, at]
 
 

@@ -37,7 +37,8 @@ def single_root(qrels_path):
             continue
         if len(fields) != 3 or not _is_number(fields[1]):
             raise DatasetError(
-                f"{qrels_path}: line {number} is not 'topic document 1': {line[:40]!r}")
+                f"{qrels_path}: line {number} is not 'topic document 1': {line[:40]!r}"
+            )
         if fields[0] in label:
             topics.setdefault(int(fields[1]), set()).add(label[fields[0]])
     return {document: min(found) for document, found in topics.items() if len(found) == 1}

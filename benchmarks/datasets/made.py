@@ -55,8 +55,16 @@ def classification():
     """
     from sklearn.datasets import make_classification
 
-    return make_classification(5000, 20, n_informative=8, n_redundant=4, n_classes=5,
-                               n_clusters_per_class=1, class_sep=1.5, random_state=2)
+    return make_classification(
+        5000,
+        20,
+        n_informative=8,
+        n_redundant=4,
+        n_classes=5,
+        n_clusters_per_class=1,
+        class_sep=1.5,
+        random_state=2,
+    )
 
 
 def correlated_blobs(seed=0):
@@ -113,8 +121,13 @@ def digits():
     return load_digits(return_X_y=True)
 
 
-GENERATORS = {"blobs": blobs, "swiss-roll": swiss_roll, "classification": classification,
-              "correlated-blobs": correlated_blobs, "wine": wine}
+GENERATORS = {
+    "blobs": blobs,
+    "swiss-roll": swiss_roll,
+    "classification": classification,
+    "correlated-blobs": correlated_blobs,
+    "wine": wine,
+}
 
 
 def generate(name, params):

@@ -12,8 +12,18 @@ import numpy as np
 
 LIMIT = 1 << 31  # bytes of one variable, unpacked
 MATRIX, COMPRESSED = 14, 15
-NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8",
-           13: "u8"}
+NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
 NUMERIC_CLASSES = range(6, 16)  # double, single, int8 … uint64
 COMPLEX = 0x0800
 
@@ -68,7 +78,7 @@ def _element(data, at, order):
         end = start + size + (0 if kind == COMPRESSED else -size % 8)
     if start + size > len(data):
         raise ValueError(f"an element of {size} bytes, {len(data) - start} are there")
-    return kind, data[start:start + size], end
+    return kind, data[start : start + size], end
 
 
 def _inflated(body):

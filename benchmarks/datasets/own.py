@@ -23,17 +23,38 @@ from benchmarks.records.whole import write_atomic
 LOADER = "benchmarks.datasets.own:load"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,40}")
 UNEVEN = 0.9  # share of the variance from which on one feature decides all distances
-ORDER = ("title", "n", "d", "n_classes", "n_clusters", "content_hash", "loader", "scaling",
-         "embedding", "code_dim", "structure", "validation_size", "min_updates", "t1", "t2",
-         "batch_size", "classes", "image", "licence", "citation")
+ORDER = (
+    "title",
+    "n",
+    "d",
+    "n_classes",
+    "n_clusters",
+    "content_hash",
+    "loader",
+    "scaling",
+    "embedding",
+    "code_dim",
+    "structure",
+    "validation_size",
+    "min_updates",
+    "t1",
+    "t2",
+    "batch_size",
+    "classes",
+    "image",
+    "licence",
+    "citation",
+)
 
 
 def folder() -> Path:
     """Where own datasets lie; `DatasetError` where a variable says that there are none."""
     found = stanzas.own_folder()
     if found is None:
-        raise DatasetError("MIXNET_OWN is empty, needs the folder of your own datasets (or give "
-                           "no such variable: own/ of the checkout)")
+        raise DatasetError(
+            "MIXNET_OWN is empty, needs the folder of your own datasets (or give "
+            "no such variable: own/ of the checkout)"
+        )
     return found
 
 
@@ -51,8 +72,10 @@ def load(name, source=None, cache_dir=None, download=True, variant=None):
     """
     entry = stanzas.datasets().get(name)
     if entry is None:
-        raise DatasetMissing(f"{name}: no stanza in {stanzas.own_folder()}; `mixnet data add "
-                             f"{name} FILE` makes it", name)
+        raise DatasetMissing(
+            f"{name}: no stanza in {stanzas.own_folder()}; `mixnet data add {name} FILE` makes it",
+            name,
+        )
     entry, path = stanzas.merge(entry, entry["variants"][0]), folder() / f"{name}.npz"
     again = f"`mixnet data add {name} FILE --replace` makes it again from your file"
     try:
@@ -64,12 +87,23 @@ def load(name, source=None, cache_dir=None, download=True, variant=None):
         raise DatasetError(f"{path}: damaged ({error}); {again}") from error
     found = content_hash(X, y)
     if found != entry["content_hash"]:
-        raise DatasetError(f"{path}: the content is not that of its stanza (content hash "
-                           f"{found[:16]}…, expected {entry['content_hash'][:16]}…); {again}")
-    return Dataset(name=name, title=entry["title"], variant=entry["chosen"], X=X, y=y,
-                   n_classes=entry["n_classes"], n_clusters=entry["n_clusters"],
-                   content_hash=found, image=entry.get("image"), source="own file",
-                   scaling=entry.get("scaling", ""))
+        raise DatasetError(
+            f"{path}: the content is not that of its stanza (content hash "
+            f"{found[:16]}…, expected {entry['content_hash'][:16]}…); {again}"
+        )
+    return Dataset(
+        name=name,
+        title=entry["title"],
+        variant=entry["chosen"],
+        X=X,
+        y=y,
+        n_classes=entry["n_classes"],
+        n_clusters=entry["n_clusters"],
+        content_hash=found,
+        image=entry.get("image"),
+        source="own file",
+        scaling=entry.get("scaling", ""),
+    )
 
 
 def state(name) -> dict:
@@ -78,13 +112,27 @@ def state(name) -> dict:
         load(name)
     except DatasetError as error:
         missing = isinstance(error, DatasetMissing)
-        return {"state": "missing" if missing else "altered", "source": "own file",
-                "todo": str(error)}
+        return {
+            "state": "missing" if missing else "altered",
+            "source": "own file",
+            "todo": str(error),
+        }
     return {"state": "present", "source": "own file", "todo": ""}
 
 
-def add(name, file, labels=None, features=None, drop=(), header="auto", scaling=None, title=None,
-        n_clusters=None, embedding=None, replace=False) -> tuple[dict, list[str]]:
+def add(
+    name,
+    file,
+    labels=None,
+    features=None,
+    drop=(),
+    header="auto",
+    scaling=None,
+    title=None,
+    n_clusters=None,
+    embedding=None,
+    replace=False,
+) -> tuple[dict, list[str]]:
     """Make a dataset of a user's file: arrays and stanza.
 
     Parameters
@@ -124,14 +172,28 @@ def add(name, file, labels=None, features=None, drop=(), header="auto", scaling=
     y, classes = _classes(found, len(X), where)
     bounds = stanzas.scaling_range(scaling or "none")
     if scaling is not None and scaling not in stanzas.SCALINGS and bounds is None:
-        raise DatasetError(f"--scaling is {scaling!r}, needs none, min-max, tf-idf or a range such "
-                           "as '0..255 to 0..1'")
-    entry = {"name": name, "title": title or name, "n": len(X), "d": X.shape[1],
-             "n_classes": len(classes), "scaling": scaling or "none"}
+        raise DatasetError(
+            f"--scaling is {scaling!r}, needs none, min-max, tf-idf or a range such "
+            "as '0..255 to 0..1'"
+        )
+    entry = {
+        "name": name,
+        "title": title or name,
+        "n": len(X),
+        "d": X.shape[1],
+        "n_classes": len(classes),
+        "scaling": scaling or "none",
+    }
     scaled, y = check.finished(entry, X, y, [where])
-    stanza = {**entry, "n_clusters": n_clusters or len(classes), "loader": LOADER,
-              "content_hash": content_hash(scaled, y), "classes": classes,
-              "licence": "not stated", "citation": Path(where).name}
+    stanza = {
+        **entry,
+        "n_clusters": n_clusters or len(classes),
+        "loader": LOADER,
+        "content_hash": content_hash(scaled, y),
+        "classes": classes,
+        "licence": "not stated",
+        "citation": Path(where).name,
+    }
     if found.image:
         stanza["image"] = found.image
     if embedding is not None:
@@ -139,15 +201,23 @@ def add(name, file, labels=None, features=None, drop=(), header="auto", scaling=
     stanza = {**stanzas.computed(stanza), **stanza}
     path = place / f"{name}.toml"
     stanzas.dataset_stanza(name, stanza, str(path))
-    said = [f"{name}: n {stanza['n']}, d {stanza['d']}, {len(classes)} classes "
-            f"({', '.join(classes[:5])}{', …' if len(classes) > 5 else ''}; "
-            f"{_sizes(y)} points each)", *found.said, *_said_of_scaling(X, scaled, found, scaling)]
-    said.append("methods see " + ("the features, and codes of an autoencoder of "
-                                  f"{stanza['code_dim']}" if stanza["embedding"] == "autoencoder"
-                                  else "the features only (--embedding autoencoder adds codes)")
-                + f"; networks {stanza['structure']}, {stanza['n_clusters']} clusters")
-    write_atomic(place / f"{name}.npz",
-                 lambda handle: np.savez_compressed(handle, X=scaled, y=y))
+    said = [
+        f"{name}: n {stanza['n']}, d {stanza['d']}, {len(classes)} classes "
+        f"({', '.join(classes[:5])}{', …' if len(classes) > 5 else ''}; "
+        f"{_sizes(y)} points each)",
+        *found.said,
+        *_said_of_scaling(X, scaled, found, scaling),
+    ]
+    said.append(
+        "methods see "
+        + (
+            f"the features, and codes of an autoencoder of {stanza['code_dim']}"
+            if stanza["embedding"] == "autoencoder"
+            else "the features only (--embedding autoencoder adds codes)"
+        )
+        + f"; networks {stanza['structure']}, {stanza['n_clusters']} clusters"
+    )
+    write_atomic(place / f"{name}.npz", lambda handle: np.savez_compressed(handle, X=scaled, y=y))
     text = _text(name, stanza)
     write_atomic(path, lambda handle: handle.write(text.encode()))
     said.append(f"wrote {printable(path)} (yours to change) and {name}.npz beside it")
@@ -156,15 +226,22 @@ def add(name, file, labels=None, features=None, drop=(), header="auto", scaling=
 
 def _check_name(name, place, replace):
     if not NAME.fullmatch(name) or name.endswith(".") or name == "add":
-        raise DatasetError(f"NAME is {name!r}, needs small letters, digits, '-', '_' or '.', at "
-                           "most 41, the first a letter or a digit")
+        raise DatasetError(
+            f"NAME is {name!r}, needs small letters, digits, '-', '_' or '.', at "
+            "most 41, the first a letter or a digit"
+        )
     if (place / f"{name}.toml").exists() and replace:
         return
     if name in stanzas.datasets():
         mine = (place / f"{name}.toml").exists()
-        raise DatasetError(f"NAME is {name!r}, "
-                           + ("which you have already: --replace puts the new one in its place"
-                              if mine else "a dataset of the benchmark, needs another name"))
+        raise DatasetError(
+            f"NAME is {name!r}, "
+            + (
+                "which you have already: --replace puts the new one in its place"
+                if mine
+                else "a dataset of the benchmark, needs another name"
+            )
+        )
 
 
 def _finite(found, where):
@@ -175,12 +252,15 @@ def _finite(found, where):
     if bad.any():
         row, column = np.argwhere(bad)[0]
         named = found.names[column] if found.names else str(column)
-        raise DatasetError(f"{where}: {int(bad.sum())} features are missing or not finite, the "
-                           f"first in row {row} (from 0), column {named!r}: needs numbers; fill "
-                           "them or leave those rows out")
+        raise DatasetError(
+            f"{where}: {int(bad.sum())} features are missing or not finite, the "
+            f"first in row {row} (from 0), column {named!r}: needs numbers; fill "
+            "them or leave those rows out"
+        )
     if X.shape[0] < 2 or X.shape[1] < 1:
-        raise DatasetError(f"{where}: {X.shape[0]} points of {X.shape[1]} features, needs two of "
-                           "one at least")
+        raise DatasetError(
+            f"{where}: {X.shape[0]} points of {X.shape[1]} features, needs two of one at least"
+        )
     return X
 
 
@@ -188,22 +268,28 @@ def _classes(found, n, where):
     """Labels 0, 1, … (n,) and the names of the classes."""
     y = found.y
     if y is None:
-        raise DatasetError(f"{where}: which are the labels is not clear: needs --labels, a column "
-                           f"or array of it, or a file ({'; '.join(found.said)}). They score "
-                           "partitions, and no method sees them")
+        raise DatasetError(
+            f"{where}: which are the labels is not clear: needs --labels, a column "
+            f"or array of it, or a file ({'; '.join(found.said)}). They score "
+            "partitions, and no method sees them"
+        )
     if y.shape != (n,):
         raise DatasetError(f"--labels has shape {y.shape}, needs {n}, one for each point")
     if y.dtype.kind not in "buifU":
         raise DatasetError(f"--labels has type {y.dtype}, needs whole numbers or texts")
     if y.dtype.kind == "f" and not (np.isfinite(y) & (y == np.floor(y))).all():
-        raise DatasetError(f"--labels has {y[~np.isfinite(y) | (y != np.floor(y))][0]}, needs "
-                           "whole numbers or texts: classes, none missing")
+        raise DatasetError(
+            f"--labels has {y[~np.isfinite(y) | (y != np.floor(y))][0]}, needs "
+            "whole numbers or texts: classes, none missing"
+        )
     if y.dtype.kind == "U" and (missing := [word for word in y if not word.strip()]):
         raise DatasetError(f"--labels has {len(missing)} empty ones, needs a class for each point")
     values, codes = np.unique(y, return_inverse=True)
     if not 2 <= len(values) <= n / 2:
-        raise DatasetError(f"--labels has {len(values)} different values for {n} points, needs "
-                           f"classes: from 2 to {n // 2}")
+        raise DatasetError(
+            f"--labels has {len(values)} different values for {n} points, needs "
+            f"classes: from 2 to {n // 2}"
+        )
     words = [str(int(value)) if y.dtype.kind in "buif" else str(value) for value in values]
     return codes.reshape(-1).astype(np.int64), words
 
@@ -215,18 +301,27 @@ def _sizes(y):
 
 def _said_of_scaling(X, scaled, found, scaling) -> list[str]:
     """What range there was, what was done, and what would be wise."""
-    said = [f"values from {X.min():g} to {X.max():g}; scaling: "
-            + ("none was done" if scaling in (None, "none") else
-               f"{scaling}, now from {scaled.min():g} to {scaled.max():g}")]
+    said = [
+        f"values from {X.min():g} to {X.max():g}; scaling: "
+        + (
+            "none was done"
+            if scaling in (None, "none")
+            else f"{scaling}, now from {scaled.min():g} to {scaled.max():g}"
+        )
+    ]
     variance = scaled.astype(np.float64).var(axis=0)
     at, total = int(variance.argmax()), variance.sum()
     if total > 0 and len(variance) > 1 and variance[at] > UNEVEN * total:
         named = found.names[at] if found.names else str(at)
-        said.append(f"note: feature {named!r} has {100 * variance[at] / total:.1f}% of the "
-                    "variance and decides all distances; --scaling min-max, unless that is meant")
+        said.append(
+            f"note: feature {named!r} has {100 * variance[at] / total:.1f}% of the "
+            "variance and decides all distances; --scaling min-max, unless that is meant"
+        )
     elif scaling is None and X.dtype.kind in "ui" and X.min() >= 0 and 1 < X.max() <= 255:
-        said.append("note: whole numbers like the brightness of images; --scaling '0..255 to 0..1' "
-                    "brings them to [0, 1]")
+        said.append(
+            "note: whole numbers like the brightness of images; --scaling '0..255 to 0..1' "
+            "brings them to [0, 1]"
+        )
     if not variance.all():
         said.append(f"note: {int((variance == 0).sum())} features are constant")
     return said
@@ -235,9 +330,11 @@ def _said_of_scaling(X, scaled, found, scaling) -> list[str]:
 def _text(name, stanza) -> str:
     """A stanza as TOML."""
     key = name if "." not in name else json.dumps(name)
-    lines = ["# Made by `mixnet data add`. What each key means: benchmarks/datasets.toml. Change",
-             "# what you like but n, d, n_classes and content_hash, which are asserted.",
-             f"[{key}]"]
+    lines = [
+        "# Made by `mixnet data add`. What each key means: benchmarks/datasets.toml. Change",
+        "# what you like but n, d, n_classes and content_hash, which are asserted.",
+        f"[{key}]",
+    ]
     lines += [f"{field} = {_toml(stanza[field])}" for field in ORDER if field in stanza]
     return "\n".join(lines) + "\n"
 

@@ -42,8 +42,7 @@ def read(entry, paths):
 def _idx(entry, paths):
     images, labels = (formats.idx(p) for p in paths)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise DatasetError(f"{paths[0]}: images of shape {images.shape}, labels of "
-                           f"{labels.shape}")
+        raise DatasetError(f"{paths[0]}: images of shape {images.shape}, labels of {labels.shape}")
     return images.reshape(len(images), -1), labels
 
 
@@ -52,8 +51,7 @@ def _joined(entry, paths, parse):
     parts = [parse(path) for path in paths]
     for path, file, (X, y) in zip(paths, entry["files"], parts, strict=True):
         if len(X) != file.get("rows", len(X)) or len(y) != len(X):
-            raise DatasetError(f"{path}: {len(X)} rows and {len(y)} labels, must be "
-                               f"{file['rows']}")
+            raise DatasetError(f"{path}: {len(X)} rows and {len(y)} labels, must be {file['rows']}")
         if X.shape[1] != entry["d"]:
             raise DatasetError(f"{path}: {X.shape[1]} features a row, must be {entry['d']}")
     return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
@@ -65,11 +63,15 @@ def _libsvm(entry, paths):
 
 def _csv(entry, paths):
     def parse(path):
-        return formats.csv(path, delimiter=entry.get("delimiter", ","),
-                           skip_rows=entry.get("skip_rows", 0),
-                           skip_columns=entry.get("skip_columns", 0),
-                           label_first=entry.get("label_first", False),
-                           classes=entry.get("classes"))
+        return formats.csv(
+            path,
+            delimiter=entry.get("delimiter", ","),
+            skip_rows=entry.get("skip_rows", 0),
+            skip_columns=entry.get("skip_columns", 0),
+            label_first=entry.get("label_first", False),
+            classes=entry.get("classes"),
+        )
+
     return _joined(entry, paths, parse)
 
 
@@ -78,9 +80,16 @@ def _mat(entry, paths):
 
 
 def _lyrl(entry, paths):
-    return lyrl2004.dec_subset(paths[:-1], paths[-1], entry["n"], entry["d"],
-                               n_kept=entry.get("n_kept"))
+    return lyrl2004.dec_subset(
+        paths[:-1], paths[-1], entry["n"], entry["d"], n_kept=entry.get("n_kept")
+    )
 
 
-PARSERS = {"idx": _idx, "libsvm": _libsvm, "mat": _mat, "csv": _csv, "lyrl2004": _lyrl,
-           "csr_npz": lambda entry, paths: formats.csr_npz(paths[0])}
+PARSERS = {
+    "idx": _idx,
+    "libsvm": _libsvm,
+    "mat": _mat,
+    "csv": _csv,
+    "lyrl2004": _lyrl,
+    "csr_npz": lambda entry, paths: formats.csr_npz(paths[0]),
+}

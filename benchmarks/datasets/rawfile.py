@@ -26,7 +26,10 @@ def find(folder, name):
     stem = name
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
-    for candidate in (name, *(stem + s for s in (*SUFFIXES, "")), ):
+    for candidate in (
+        name,
+        *(stem + s for s in (*SUFFIXES, "")),
+    ):
         path = Path(folder) / candidate
         if path.is_file():
             return path
@@ -167,7 +170,9 @@ def unlzw(data):
         if position + width > end:
             return b"".join(out)
         byte = position >> 3
-        code = int.from_bytes(data[byte:byte + 3], "little") >> (position & 7) & ((1 << width) - 1)
+        code = int.from_bytes(data[byte : byte + 3], "little") >> (position & 7) & (
+            (1 << width) - 1
+        )
         position += width
         if block_mode and code == 256:  # the encoder emptied its table
             position = start = _next_group(position, start, width)

@@ -18,18 +18,16 @@ def _moon(rng, n, centre, upper):
     angle = rng.uniform(0.0, np.pi, n)
     radius = 1.0 + rng.uniform(-0.15, 0.15, n)
     sign = 1.0 if upper else -1.0
-    return np.column_stack([
-        centre[0] + radius * np.cos(angle), centre[1] + sign * radius * np.sin(angle)
-    ])
+    return np.column_stack(
+        [centre[0] + radius * np.cos(angle), centre[1] + sign * radius * np.sin(angle)]
+    )
 
 
 def _annulus(rng, n, centre, inner, outer):
     """Uniform by area between two radii; a disc where `inner` is 0."""
     angle = rng.uniform(0.0, 2 * np.pi, n)
     radius = np.sqrt(rng.uniform(inner**2, outer**2, n))
-    return np.column_stack([
-        centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle)
-    ])
+    return np.column_stack([centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle)])
 
 
 def _two_moon(rng):
@@ -48,8 +46,12 @@ def _rings(rng):
     return _annulus(rng, 2000, (0.0, 0.0), 0.4, 0.6), _annulus(rng, 2000, (0.0, 0.0), 1.0, 1.2)
 
 
-SHAPES = {"two-moon": _two_moon, "moon-circle": _moon_circle,
-          "two-circle": _two_circle, "rings": _rings}
+SHAPES = {
+    "two-moon": _two_moon,
+    "moon-circle": _moon_circle,
+    "two-circle": _two_circle,
+    "rings": _rings,
+}
 
 
 def generate(name, seed=0):

@@ -102,6 +102,9 @@ def widened(structure: str, times: int) -> str:
     low, high = 1.0, float(times) + 1
     while high - low > 1e-6:
         middle = (low + high) / 2
-        low, high = (middle, high) if n_weights(by(middle)) <= times * n_weights(structure) else (
-            low, middle)
+        low, high = (
+            (middle, high)
+            if n_weights(by(middle)) <= times * n_weights(structure)
+            else (low, middle)
+        )
     return by(low)

@@ -25,9 +25,14 @@ def training_curves(dataset, inputs, seed, progress) -> tuple[dict, dict]:
     model = inputs["model"]
     iterations = np.array(sorted(model.snapshots_), dtype=np.int32)
     curve = np.array([100 * purity(dataset.y, model.snapshots_[i]) for i in iterations], np.float32)
-    arrays = {"heldout": np.array(model.history_["heldout"], dtype=np.float32),
-              "iteration": iterations, "purity": curve}
-    values = {"purity_start": 100 * purity(dataset.y, inputs["start"]),
-              "purity_algorithm_1": float(curve[0]),
-              "purity_final": 100 * purity(dataset.y, inputs["mixture"])}
+    arrays = {
+        "heldout": np.array(model.history_["heldout"], dtype=np.float32),
+        "iteration": iterations,
+        "purity": curve,
+    }
+    values = {
+        "purity_start": 100 * purity(dataset.y, inputs["start"]),
+        "purity_algorithm_1": float(curve[0]),
+        "purity_final": 100 * purity(dataset.y, inputs["mixture"]),
+    }
     return arrays, values

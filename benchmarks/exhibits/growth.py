@@ -23,8 +23,9 @@ STEEPEST = 4.0  # exponent that an expectation goes up to; two quick runs may gi
 N_FITS = 3  # of a quick size
 
 
-def growth(dataset, inputs, seed, progress, *, method, sizes, quick_s, limit_s, memory_gib,
-           pair_bytes):
+def growth(
+    dataset, inputs, seed, progress, *, method, sizes, quick_s, limit_s, memory_gib, pair_bytes
+):
     """Fit a method, at its registered parameters, to more and more points of a toy set.
 
     Seconds are those of the processor, not of the clock, so that other work on the machine counts
@@ -65,8 +66,13 @@ def growth(dataset, inputs, seed, progress, *, method, sizes, quick_s, limit_s, 
     rows, status = [], "done"
     for i, n in enumerate(sizes):
         done = [row for row in rows if row["status"] == "done"]
-        row = {"n": n, "seconds": None, "graph_seconds": None, "purity": None,
-               "expected_seconds": expected(n, [(r["n"], r["seconds"]) for r in done])}
+        row = {
+            "n": n,
+            "seconds": None,
+            "graph_seconds": None,
+            "purity": None,
+            "expected_seconds": expected(n, [(r["n"], r["seconds"]) for r in done]),
+        }
         if status == "done" and pair_bytes * n**2 > memory_gib * GIB:
             status = "memory"
         elif status == "done" and (row["expected_seconds"] or 0) > limit_s:
@@ -82,8 +88,10 @@ def growth(dataset, inputs, seed, progress, *, method, sizes, quick_s, limit_s, 
                 row["graph_seconds"], _ = timed(graph, X, quick_s)
         rows.append(row)
     done = [row for row in rows if row["status"] == "done"]
-    arrays = {"n": np.array([row["n"] for row in done], dtype=np.int64),
-              "purity": np.array([row["purity"] for row in done])}
+    arrays = {
+        "n": np.array([row["n"] for row in done], dtype=np.int64),
+        "purity": np.array([row["purity"] for row in done]),
+    }
     return arrays, {name: [row[name] for row in rows] for name in rows[0]}
 
 

@@ -53,8 +53,9 @@ def as_images(X, image: dict) -> np.ndarray:
 def image_of(dataset) -> dict:
     """Height, width and order of a dataset's images; ValueError where its rows are no images."""
     if not dataset.image:
-        raise ValueError(f"the dataset must have images; {dataset.name} has no `image` in "
-                         "datasets.toml")
+        raise ValueError(
+            f"the dataset must have images; {dataset.name} has no `image` in datasets.toml"
+        )
     return dataset.image
 
 
@@ -84,8 +85,9 @@ def nearest(queries, codes, rows, own=None) -> tuple[np.ndarray, np.ndarray]:
     """
     k = 1 if own is None else 2
     if len(rows) < k:
-        raise ValueError(f"rows must name at least {k} points to find neighbours among; got "
-                         f"{len(rows)}")
+        raise ValueError(
+            f"rows must name at least {k} points to find neighbours among; got {len(rows)}"
+        )
     x, y = tiles.tensor(queries), tiles.tensor(codes[rows])
     search = tiles.Nearest(x, k)
     tiles.sweep(x, y, search)
@@ -113,7 +115,8 @@ def training_rows(model, codes) -> tuple[np.ndarray, np.ndarray]:
         raise RuntimeError(
             "the rows that the mixture held out could not be drawn again: their mean "
             f"log-likelihood is {mean:.4f}, the training kept "
-            f"{model.values_['heldout_log_likelihood']:.4f}")
+            f"{model.values_['heldout_log_likelihood']:.4f}"
+        )
     return train, held_out
 
 
@@ -127,8 +130,20 @@ def distant_inputs(model, component: int, n_pairs: int, rng) -> np.ndarray:
     return z[np.linalg.norm(first - second, axis=1).argmax()]
 
 
-def generated(dataset, inputs: dict, seed: int, progress=None, *, n_rows: int, n_columns: int,
-              n_of_network: int, n_same: int, n_steps: int, n_pairs: int, n_distances: int):
+def generated(
+    dataset,
+    inputs: dict,
+    seed: int,
+    progress=None,
+    *,
+    n_rows: int,
+    n_columns: int,
+    n_of_network: int,
+    n_same: int,
+    n_steps: int,
+    n_pairs: int,
+    n_distances: int,
+):
     """Arrays of what the networks generate, with the nearest training row of every picture.
 
     Parameters
@@ -195,11 +210,21 @@ def generated(dataset, inputs: dict, seed: int, progress=None, *, n_rows: int, n
 
     own = n_of_network - n_same
     same = rng.uniform(-1, 1, (n_same, model.bank_.n_inputs))
-    show("networks", np.stack([model.generate(np.concatenate(
-        [rng.uniform(-1, 1, (own, model.bank_.n_inputs)), same]), j) for j in networks]))
+    show(
+        "networks",
+        np.stack(
+            [
+                model.generate(
+                    np.concatenate([rng.uniform(-1, 1, (own, model.bank_.n_inputs)), same]), j
+                )
+                for j in networks
+            ]
+        ),
+    )
 
-    lines = np.stack([model.interpolate(j, *distant_inputs(model, j, n_pairs, rng), n_steps)
-                      for j in networks])
+    lines = np.stack(
+        [model.interpolate(j, *distant_inputs(model, j, n_pairs, rng), n_steps) for j in networks]
+    )
     show("lines", lines)
     arrays["lines_steps"] = np.linalg.norm(np.diff(lines, axis=1), axis=2).astype(np.float32)
 

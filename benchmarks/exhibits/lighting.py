@@ -29,11 +29,12 @@ def brightness(images) -> np.ndarray:
     """
     images = np.asarray(images) / 255
     height, width = images.shape[1:]
-    left, right = images[:, :, :width // 2], images[:, :, -(width // 2):]
-    top, bottom = images[:, :height // 2], images[:, -(height // 2):]
+    left, right = images[:, :, : width // 2], images[:, :, -(width // 2) :]
+    top, bottom = images[:, : height // 2], images[:, -(height // 2) :]
     left, right, top, bottom = (half.mean((1, 2)) for half in (left, right, top, bottom))
-    return np.column_stack([left, right, top, bottom, left - right, top - bottom,
-                            images.mean((1, 2))])
+    return np.column_stack(
+        [left, right, top, bottom, left - right, top - bottom, images.mean((1, 2))]
+    )
 
 
 def spread(values, labels, n_clusters: int) -> np.ndarray:
@@ -91,14 +92,19 @@ def lighting(dataset, inputs: dict, seed: int, progress=None, *, n_permutations:
     rng = np.random.default_rng([seed, STREAM])
     labels = np.asarray(inputs["mixture"])
     pixels = cluster_means(images.reshape(len(images), -1).astype(np.float64), labels, k)
-    arrays = {"faces": np.rint(np.nan_to_num(pixels)).astype(np.uint8).reshape(
-        k, *images.shape[1:]), "image_means": values.mean(0).astype(np.float32),
-        "image_deviations": values.std(0).astype(np.float32)}
+    arrays = {
+        "faces": np.rint(np.nan_to_num(pixels)).astype(np.uint8).reshape(k, *images.shape[1:]),
+        "image_means": values.mean(0).astype(np.float32),
+        "image_deviations": values.std(0).astype(np.float32),
+    }
     arrays |= _measured(values, labels, k, n_permutations, rng, progress)
     start = _measured(values, np.asarray(inputs["start"]), k, n_permutations, rng, None)
     arrays |= {f"start_{name}": array for name, array in start.items()}
-    return arrays, {"n": len(images), "n_permutations": n_permutations,
-                    "quantities": list(QUANTITIES)}
+    return arrays, {
+        "n": len(images),
+        "n_permutations": n_permutations,
+        "quantities": list(QUANTITIES),
+    }
 
 
 def _measured(values, labels, k, n_permutations, rng, progress) -> dict:
@@ -110,9 +116,15 @@ def _measured(values, labels, k, n_permutations, rng, progress) -> dict:
     means = cluster_means(values, labels, k)
     squares = cluster_means(values**2, labels, k)
     measured = {
-        "means": means, "deviations": np.sqrt(np.maximum(squares - means**2, 0)),
-        "spread": found, "share": (found / values.std(0)) ** 2,
-        "random_mean": random.mean(0), "random_q95": np.quantile(random, 0.95, axis=0),
-        "p": (1 + (random >= found).sum(0)) / (1 + n_permutations)}
-    return {"sizes": np.bincount(labels, minlength=k).astype(np.int32),
-            **{name: np.asarray(array, dtype=np.float32) for name, array in measured.items()}}
+        "means": means,
+        "deviations": np.sqrt(np.maximum(squares - means**2, 0)),
+        "spread": found,
+        "share": (found / values.std(0)) ** 2,
+        "random_mean": random.mean(0),
+        "random_q95": np.quantile(random, 0.95, axis=0),
+        "p": (1 + (random >= found).sum(0)) / (1 + n_permutations),
+    }
+    return {
+        "sizes": np.bincount(labels, minlength=k).astype(np.int32),
+        **{name: np.asarray(array, dtype=np.float32) for name, array in measured.items()},
+    }

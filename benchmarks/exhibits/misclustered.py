@@ -28,8 +28,9 @@ def majority_classes(labels, y) -> np.ndarray:
     """
     labels, y = np.asarray(labels, dtype=np.int64), np.asarray(y, dtype=np.int64)
     if labels.shape != y.shape or labels.ndim != 1 or not len(y):
-        raise ValueError(f"labels and y must be vectors of one length; got shapes {labels.shape} "
-                         f"and {y.shape}")
+        raise ValueError(
+            f"labels and y must be vectors of one length; got shapes {labels.shape} and {y.shape}"
+        )
     counts = np.zeros((labels.max() + 1, y.max() + 1), dtype=np.int64)
     np.add.at(counts, (labels, y), 1)
     return np.where(counts.any(1), counts.argmax(1), NO_CLASS)
@@ -75,13 +76,20 @@ def misclustered(dataset, inputs: dict, seed: int, progress=None, *, n_examples:
         drawn = rng.choice(candidates, min(n_examples, len(candidates)), replace=False)
         rows.append(np.sort(drawn))
     rows = np.concatenate(rows)
-    arrays = {"rows": rows.astype(np.int32), "images": as_images(dataset.X[rows], image),
-              "classes": y[rows].astype(np.int16),
-              "only_mixture": np.bincount(y[only_mixture], minlength=dataset.n_classes),
-              "only_others": np.bincount(y[only_others], minlength=dataset.n_classes)}
+    arrays = {
+        "rows": rows.astype(np.int32),
+        "images": as_images(dataset.X[rows], image),
+        "classes": y[rows].astype(np.int16),
+        "only_mixture": np.bincount(y[only_mixture], minlength=dataset.n_classes),
+        "only_others": np.bincount(y[only_others], minlength=dataset.n_classes),
+    }
     for name in names:
         arrays[f"{name}_classes"] = classes[name][rows].astype(np.int16)
         arrays[f"{name}_clusters"] = stands[name].astype(np.int16)
-    values = {"n": len(y), **{f"{name}_right": int(right[name].sum()) for name in names},
-              "only_mixture": int(only_mixture.sum()), "only_others": int(only_others.sum())}
+    values = {
+        "n": len(y),
+        **{f"{name}_right": int(right[name].sum()) for name in names},
+        "only_mixture": int(only_mixture.sum()),
+        "only_others": int(only_others.sum()),
+    }
     return arrays, values

@@ -20,8 +20,9 @@ from benchmarks.run.progress import Display, duration
 def main(args) -> int:
     """Exit status: 0 where nothing is worse, 1 where something is or is not done, 2 for misuse."""
     gate = grid.load()
-    path = Path(args.reference) if args.reference else \
-        reference.path_in(Store(args.results).results)
+    path = (
+        Path(args.reference) if args.reference else reference.path_in(Store(args.results).results)
+    )
     try:
         old = reference.read(path, gate["measures"])
         if args.study:
@@ -39,11 +40,15 @@ def main(args) -> int:
 
 def _run(args, gate, path, old, chosen, absent) -> int:
     if args.update and (absent or args.datasets):
-        raise ValueError("--update needs all datasets of the grid, " + (
-            f"{', '.join(absent)} not here: see `mixnet data`" if absent else "not a selection"))
+        raise ValueError(
+            "--update needs all datasets of the grid, "
+            + (f"{', '.join(absent)} not here: see `mixnet data`" if absent else "not a selection")
+        )
     if absent:
-        print(f"no data on this machine for {', '.join(absent)}: the gate runs on "
-              f"{', '.join(chosen) or 'nothing'} only")
+        print(
+            f"no data on this machine for {', '.join(absent)}: the gate runs on "
+            f"{', '.join(chosen) or 'nothing'} only"
+        )
     if not chosen:
         raise ValueError("none of the datasets asked for is on this machine; see `mixnet data`")
     if not old and not args.update:
@@ -64,14 +69,20 @@ def _run(args, gate, path, old, chosen, absent) -> int:
 
 def _judge(old, rows, gate) -> int:
     verdicts = judge(old, rows, gate, gate["seeds"])
-    print(Table(("", "dataset", "method", "features", "measure", "change", "fails below", "p", ""),
-                [_line(v, gate) for v in verdicts]).text())
+    print(
+        Table(
+            ("", "dataset", "method", "features", "measure", "change", "fails below", "p", ""),
+            [_line(v, gate) for v in verdicts],
+        ).text()
+    )
     _differences(old, rows)
     bad = [v for v in verdicts if not v.passed]
     print(f"gate: {'RED' if bad else 'green'}, {len(bad)} of {len(verdicts)} comparisons failed")
     if bad:
-        print("a change for the better, or meant: `mixnet gate --update`, and say why in the "
-              "commit", file=sys.stderr)
+        print(
+            "a change for the better, or meant: `mixnet gate --update`, and say why in the commit",
+            file=sys.stderr,
+        )
     return 1 if bad else 0
 
 
@@ -82,9 +93,15 @@ def _line(verdict, gate) -> tuple[str, ...]:
     def number(value):
         return "" if value is None else f"{value:+.3f}{unit}"
 
-    return ("ok" if verdict.passed else "FAIL", *verdict.row, stanza.get("label", ""),
-            number(verdict.mean), number(verdict.limit),
-            "" if verdict.p is None else f"{verdict.p:.2g}", verdict.why)
+    return (
+        "ok" if verdict.passed else "FAIL",
+        *verdict.row,
+        stanza.get("label", ""),
+        number(verdict.mean),
+        number(verdict.limit),
+        "" if verdict.p is None else f"{verdict.p:.2g}",
+        verdict.why,
+    )
 
 
 def _differences(old, rows) -> None:
@@ -93,8 +110,11 @@ def _differences(old, rows) -> None:
     if set(now) != set(was):
         print(f"reference made with: {'; '.join(was)}\nthis run with:       {'; '.join(now)}")
     keys = {_cell(row): row["key"] for row in old}
-    other = {f"{row['dataset']} {row['method']}" for row in rows
-             if keys.get(_cell(row), row["key"]) != row["key"]}
+    other = {
+        f"{row['dataset']} {row['method']}"
+        for row in rows
+        if keys.get(_cell(row), row["key"]) != row["key"]
+    }
     if other:
         print(f"parameters or inputs are not those of the reference: {', '.join(sorted(other))}")
 
@@ -106,8 +126,10 @@ def _cell(row) -> tuple:
 def _update(path, old, rows, gate) -> int:
     if failed := [row for row in rows if row["status"] != "done"]:
         for row in failed:
-            print(f"{' '.join(map(str, _cell(row)))}: {row['status']} {row['reason']}".rstrip(),
-                  file=sys.stderr)
+            print(
+                f"{' '.join(map(str, _cell(row)))}: {row['status']} {row['reason']}".rstrip(),
+                file=sys.stderr,
+            )
         print("not every cell is done: the reference stays as it was", file=sys.stderr)
         return 1
     lines = []
@@ -115,21 +137,29 @@ def _update(path, old, rows, gate) -> int:
         for measure, stanza in gate["measures"].items():
             before, after = (_values(table, name, measure) for table in (old, rows))
             if before or after:
-                lines.append((*name, stanza["label"], _mean(before), _mean(after),
-                              _moved(before, after)))
-    print(Table(("dataset", "method", "features", "measure", "before", "after", "change"),
-                lines).text())
+                lines.append(
+                    (*name, stanza["label"], _mean(before), _mean(after), _moved(before, after))
+                )
+    print(
+        Table(
+            ("dataset", "method", "features", "measure", "before", "after", "change"), lines
+        ).text()
+    )
     reference.write(path, rows, gate["measures"])
     print(f"wrote {path}")
     if any(row["dirty"] for row in rows):
-        print("warning: the checkout differs from its commit; the reference says so",
-              file=sys.stderr)
+        print(
+            "warning: the checkout differs from its commit; the reference says so", file=sys.stderr
+        )
     return 0
 
 
 def _values(rows, name, measure) -> dict[int, float]:
-    return {row["seed"]: row[measure] for row in rows
-            if _cell(row)[:3] == name and row[measure] is not None}
+    return {
+        row["seed"]: row[measure]
+        for row in rows
+        if _cell(row)[:3] == name and row[measure] is not None
+    }
 
 
 def _mean(values: dict) -> str:

@@ -24,12 +24,22 @@ def load() -> dict:
         Where there is no gate.toml, or a key of it is not there.
     """
     gate = registry.gate()
-    for key in ("seeds", "reference_seeds", "alpha", "measures", "exact", "moved_elsewhere",
-                "timeout_s", "grid"):
+    for key in (
+        "seeds",
+        "reference_seeds",
+        "alpha",
+        "measures",
+        "exact",
+        "moved_elsewhere",
+        "timeout_s",
+        "grid",
+    ):
         if key not in gate:
             raise registry.RegistryError(f"gate.toml: needs `{key}`")
-    gate = {**gate, **{key: registry.parse_seeds(gate[key])
-                       for key in ("seeds", "reference_seeds")}}
+    gate = {
+        **gate,
+        **{key: registry.parse_seeds(gate[key]) for key in ("seeds", "reference_seeds")},
+    }
     listed = datasets(gate)
     twice = sorted({name for name in listed if listed.count(name) > 1})
     if twice:  # a schedule is the dataset's: one of two would be lost
@@ -73,8 +83,9 @@ def plan(gate: dict, chosen: list[str], seeds, source: str | None, store: Store)
 
     Exact methods have no deviation to be measured: of seeds beyond the gate's they are left out.
     """
-    schedules = {name: part.get("schedule", {})
-                 for part in gate["grid"] for name in part["datasets"]}
+    schedules = {
+        name: part.get("schedule", {}) for part in gate["grid"] for name in part["datasets"]
+    }
     made = Plan(source=source, store=store, schedules=schedules)
     for seed in seeds:
         for part in gate["grid"]:
@@ -87,8 +98,15 @@ def plan(gate: dict, chosen: list[str], seeds, source: str | None, store: Store)
     return made
 
 
-def run(gate: dict, chosen: list[str], seeds, folder: Path, source: str | None = None,
-        jobs: int = 1, display: Display | None = None) -> tuple[list[dict], bool]:
+def run(
+    gate: dict,
+    chosen: list[str],
+    seeds,
+    folder: Path,
+    source: str | None = None,
+    jobs: int = 1,
+    display: Display | None = None,
+) -> tuple[list[dict], bool]:
     """Run the grid; rows as in the reference, each with a ``reason``, and whether it was stopped.
 
     Records and artefacts go under `folder`, so that none of another time can be taken for one of
@@ -107,8 +125,11 @@ def run(gate: dict, chosen: list[str], seeds, folder: Path, source: str | None =
         cells = plan(gate, chosen, seeds, source, store)
         settings = Settings(jobs=jobs, threads=1, source=source)
         summary = Dispatcher(cells, store, settings, display or Display()).run()
-        rows = [_row(node, cell_state(node, store).last, gate)
-                for node in cells.nodes.values() if node.requested]
+        rows = [
+            _row(node, cell_state(node, store).last, gate)
+            for node in cells.nodes.values()
+            if node.requested
+        ]
     return rows, summary.stopped
 
 
@@ -127,16 +148,32 @@ def _environment(name: str, value: str):
 
 def _row(node, record: dict | None, gate: dict) -> dict:
     cell = node.cell
-    row = {"dataset": cell["dataset"], "method": cell["method"], "space": cell["params"]["space"],
-           "seed": cell["seed"], "status": "not run", "reason": "", "n": None, "key": node.key,
-           **dict.fromkeys(gate["measures"])}
+    row = {
+        "dataset": cell["dataset"],
+        "method": cell["method"],
+        "space": cell["params"]["space"],
+        "seed": cell["seed"],
+        "status": "not run",
+        "reason": "",
+        "n": None,
+        "key": node.key,
+        **dict.fromkeys(gate["measures"]),
+    }
     if record is None:
         return row
     made, found = record["provenance"], {**record["values"], **record["metrics"]}
-    return {**row, "status": record["status"],
-            "reason": (record.get("error") or {}).get("reason", ""),
-            "n": (record["dataset"] or {}).get("n"),
-            **{name: found[name] if found.get(name) is None else round(found[name], DIGITS)
-               for name in gate["measures"] if name in found},
-            "commit": made["commit"], "dirty": made["dirty"], "cpu": made["cpu"],
-            **{name: made["versions"][name] for name in ("python", *PACKAGES)}}
+    return {
+        **row,
+        "status": record["status"],
+        "reason": (record.get("error") or {}).get("reason", ""),
+        "n": (record["dataset"] or {}).get("n"),
+        **{
+            name: found[name] if found.get(name) is None else round(found[name], DIGITS)
+            for name in gate["measures"]
+            if name in found
+        },
+        "commit": made["commit"],
+        "dirty": made["dirty"],
+        "cpu": made["cpu"],
+        **{name: made["versions"][name] for name in ("python", *PACKAGES)},
+    }

@@ -23,8 +23,19 @@ class BadReference(ValueError):
 
 def columns(measures) -> list[str]:
     """Header of the file."""
-    return ["dataset", "method", "space", "seed", "status", "n", *measures, "key", "commit",
-            "dirty", *MACHINE]
+    return [
+        "dataset",
+        "method",
+        "space",
+        "seed",
+        "status",
+        "n",
+        *measures,
+        "key",
+        "commit",
+        "dirty",
+        *MACHINE,
+    ]
 
 
 def path_in(results: Path) -> Path:
@@ -56,14 +67,22 @@ def read(path: Path, measures) -> list[dict]:
     with open(path, encoding="utf-8", newline="") as handle:
         reader = csv.DictReader(handle)
         if absent := set(columns(measures)) - set(reader.fieldnames or ()):
-            raise BadReference(f"{path} has no column {', '.join(sorted(absent))}: "
-                                 "`mixnet gate --update` writes a new one")
+            raise BadReference(
+                f"{path} has no column {', '.join(sorted(absent))}: "
+                "`mixnet gate --update` writes a new one"
+            )
         rows = []
         for line in reader:
             try:
-                rows.append({**line, "seed": int(line["seed"]), "n": _number(line["n"], int),
-                             "dirty": line["dirty"] == "yes",
-                             **{name: _number(line[name], float) for name in measures}})
+                rows.append(
+                    {
+                        **line,
+                        "seed": int(line["seed"]),
+                        "n": _number(line["n"], int),
+                        "dirty": line["dirty"] == "yes",
+                        **{name: _number(line[name], float) for name in measures},
+                    }
+                )
             except (TypeError, ValueError) as error:
                 raise BadReference(f"{path}, line {reader.line_num}: {error}") from error
     cells = [(r["dataset"], r["method"], r["space"], r["seed"]) for r in rows]
@@ -74,9 +93,15 @@ def read(path: Path, measures) -> list[dict]:
 
 def machines(rows) -> list[str]:
     """The distinct machines of some rows, in words."""
-    return list(dict.fromkeys(", ".join(f"{name} {row[name]}" if name != "cpu" else str(row[name])
-                                        for name in MACHINE)
-                              for row in rows if row.get("cpu")))
+    return list(
+        dict.fromkeys(
+            ", ".join(
+                f"{name} {row[name]}" if name != "cpu" else str(row[name]) for name in MACHINE
+            )
+            for row in rows
+            if row.get("cpu")
+        )
+    )
 
 
 def _text(value) -> str:

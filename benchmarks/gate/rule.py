@@ -141,7 +141,8 @@ def judge(reference: list[dict], found: list[dict], gate: dict, seeds) -> list[V
             for measure in gate["measures"]:
                 verdict = _paired(row, old[row], new[row], measure, seeds)
                 (failed if isinstance(verdict, Verdict) else pairs).extend(
-                    [verdict] if verdict else [])
+                    [verdict] if verdict else []
+                )
     return failed + exact + _tests(pairs, gate)
 
 
@@ -157,12 +158,16 @@ def _trouble(old: dict, new: dict, seeds) -> str:
     said = []
     for name, rows in (("reference", old), ("run", new)):
         if absent := [seed for seed in seeds if seed not in rows]:
-            said.append(f"not in the {name}: " + (
-                "the row" if len(absent) == len(seeds) else f"seed {_words(absent)}"))
+            said.append(
+                f"not in the {name}: "
+                + ("the row" if len(absent) == len(seeds) else f"seed {_words(absent)}")
+            )
         for seed, row in rows.items():
             if row["status"] != "done" and (name == "reference" or seed in seeds):
-                said.append(f"seed {seed} of the {name} is {row['status']}"
-                            + (f" ({row['reason']})" if row.get("reason") else ""))
+                said.append(
+                    f"seed {seed} of the {name} is {row['status']}"
+                    + (f" ({row['reason']})" if row.get("reason") else "")
+                )
     return "; ".join(said)
 
 
@@ -191,11 +196,20 @@ def _paired(row, old, new, measure, seeds):
     if all(v is None for v in (*values.values(), *now.values())):
         return None
     if absent := [seed for seed in seeds if (values[seed] is None) != (now[seed] is None)]:
-        return Verdict(row, measure, False,
-                       why=f"not measured in both the run and the reference: seed {_words(absent)}")
+        return Verdict(
+            row,
+            measure,
+            False,
+            why=f"not measured in both the run and the reference: seed {_words(absent)}",
+        )
     if len(values) < 3 or None in values.values() or None in now.values():
-        return Verdict(row, measure, False, why="the reference needs values of at least 3 seeds, "
-                       f"has {sum(v is not None for v in values.values())}")
+        return Verdict(
+            row,
+            measure,
+            False,
+            why="the reference needs values of at least 3 seeds, "
+            f"has {sum(v is not None for v in values.values())}",
+        )
     return (row, measure, np.array([now[s] - values[s] for s in seeds]), list(values.values()))
 
 
@@ -205,21 +219,42 @@ def _tests(pairs, gate) -> list[Verdict]:
         sigma = sigma_of(values, gate["measures"][measure]["least"])
         t, error, df = moderated_t(differences, sigma, len(values) - 1)
         groups[row[1], measure].append((row, float(t), float(error), df, differences))
-    joint = {name: tests for name, tests in groups.items()
-             if len(tests) > 1 and len({df for *_, df, _ in tests}) == 1}
+    joint = {
+        name: tests
+        for name, tests in groups.items()
+        if len(tests) > 1 and len({df for *_, df, _ in tests}) == 1
+    }
     level = gate["alpha"] / max(1, len(pairs) + len(joint))
     single, several = [], []
     for (method, measure), tests in groups.items():
         for row, t, error, df, differences in tests:
             p = float(student.cdf(t, df))
-            single.append(Verdict(row, measure, p >= level, float(differences.mean()),
-                                  float(student.ppf(level, df) * error), p, _pairs(differences)))
+            single.append(
+                Verdict(
+                    row,
+                    measure,
+                    p >= level,
+                    float(differences.mean()),
+                    float(student.ppf(level, df) * error),
+                    p,
+                    _pairs(differences),
+                )
+            )
         if (method, measure) in joint:
             z = float(together([t for _, t, *_ in tests], tests[0][3]))
             p = float(norm.cdf(z))
-            several.append(Verdict(("all", method, "any"), measure, p >= level, None, None, p,
-                                   f"{len(tests)} datasets together: {z:+.2f} standard errors, "
-                                   f"fails below {norm.ppf(level):.2f}"))
+            several.append(
+                Verdict(
+                    ("all", method, "any"),
+                    measure,
+                    p >= level,
+                    None,
+                    None,
+                    p,
+                    f"{len(tests)} datasets together: {z:+.2f} standard errors, "
+                    f"fails below {norm.ppf(level):.2f}",
+                )
+            )
     return single + several
 
 

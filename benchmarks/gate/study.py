@@ -138,12 +138,26 @@ def power_rows(made: list[Test], gate: dict) -> list[dict]:
         found["false_alarms_resampled"] = float((pick(drawn) < 0).mean())
         return found
 
-    rows = [row(t.dataset, t.method, t.space, t.measure, float(t.values.std(ddof=1)),
-                lambda s, i=i: s.thresholds[i]) for i, t in enumerate(made)]
-    rows += [row("all", method, "any", measure, 1.0, lambda s, g=(method, measure): s.common[g])
-             for method, measure in plain[0.0].common]
-    everything = {"dataset": "any test", "false_alarms": plain[0.0].false_alarms(),
-                  "false_alarms_resampled": drawn.false_alarms()}
+    rows = [
+        row(
+            t.dataset,
+            t.method,
+            t.space,
+            t.measure,
+            float(t.values.std(ddof=1)),
+            lambda s, i=i: s.thresholds[i],
+        )
+        for i, t in enumerate(made)
+    ]
+    rows += [
+        row("all", method, "any", measure, 1.0, lambda s, g=(method, measure): s.common[g])
+        for method, measure in plain[0.0].common
+    ]
+    everything = {
+        "dataset": "any test",
+        "false_alarms": plain[0.0].false_alarms(),
+        "false_alarms_resampled": drawn.false_alarms(),
+    }
     return [*rows, everything]
 
 
@@ -157,8 +171,9 @@ def stored(records: list[dict], gate: dict) -> list[Test]:
         if record["status"] == "done":
             cell = record["cell"]
             params = {k: v for k, v in cell["params"].items() if k != "inputs"}
-            rows[cell["dataset"], cell["method"], params["space"],
-                 canonical_json(params)][cell["seed"]] = record
+            rows[cell["dataset"], cell["method"], params["space"], canonical_json(params)][
+                cell["seed"]
+            ] = record
     made, n = [], 2 * len(gate["seeds"])
     for (dataset, method, space, _), seeds in sorted(rows.items()):
         for measure in gate["measures"]:
@@ -187,10 +202,19 @@ def false_alarms(made: list[Test], gate: dict, level: float) -> list[dict]:
         least = gate["measures"][test.measure]["least"]
         t, _, df = moderated_t(new - old, np.maximum(old.std(axis=1, ddof=1), least), n - 1)
         p = student.cdf(t, df)
-        found.append({"dataset": test.dataset, "method": test.method, "space": test.space,
-                      "measure": test.measure, "seeds": 2 * n, "sd": float(test.values.std(ddof=1)),
-                      "splits": SPLITS, "alarms": float((p < level).mean()),
-                      **{f"alarms_{loose:.0%}": float((p < loose).mean()) for loose in LOOSE}})
+        found.append(
+            {
+                "dataset": test.dataset,
+                "method": test.method,
+                "space": test.space,
+                "measure": test.measure,
+                "seeds": 2 * n,
+                "sd": float(test.values.std(ddof=1)),
+                "splits": SPLITS,
+                "alarms": float((p < level).mean()),
+                **{f"alarms_{loose:.0%}": float((p < loose).mean()) for loose in LOOSE},
+            }
+        )
     return found
 
 
@@ -219,15 +243,20 @@ def main(gate: dict, reference: list[dict], store, folder: Path) -> int:
     """
     made = tests(reference, gate)
     if not made:
-        raise ValueError("the reference has no row of three seeds or more that is not exact: "
-                         "`mixnet gate --update` makes one")
+        raise ValueError(
+            "the reference has no row of three seeds or more that is not exact: "
+            "`mixnet gate --update` makes one"
+        )
     rows = power_rows(made, gate)
     simulation = Simulation(made, gate)
     records = store.all()
     alarms = false_alarms(stored(records, gate), gate, simulation.level)
     words = _words(rows, alarms, repeated(records, gate), simulation, gate)
-    for name, text in (("power.csv", _csv(rows)), ("false_alarms.csv", _csv(alarms)),
-                       ("power.md", words)):
+    for name, text in (
+        ("power.csv", _csv(rows)),
+        ("false_alarms.csv", _csv(alarms)),
+        ("power.md", words),
+    ):
         write_atomic(folder / name, lambda handle, text=text: handle.write(text.encode()))
     _plot(simulation, gate, folder / "power")
     print(words)
@@ -248,42 +277,66 @@ def _words(rows, alarms, again, simulation, gate) -> str:
     titles = registry.datasets()
     n, total = len(gate["seeds"]), len(simulation.tests[0].values)
     lines = [
-        "# The purity gate: what it finds", "",
+        "# The purity gate: what it finds",
+        "",
         f"{len(simulation.tests)} tests of one row and {len(simulation.groups)} of several "
         f"datasets together share a level of {gate['alpha']:.0%}, {simulation.level:.2g} each. "
         f"{n} seeds are paired, deviations are those between {total}. Drops are found with the "
         f"power named ({REPEATS:,} simulated runs); the two runs of a seed are taken as unrelated, "
-        "the worst case, and in the last column as correlated by a half.", "",
+        "the worst case, and in the last column as correlated by a half.",
+        "",
         "| Dataset | Method | Measure | Deviation | 50% | 80% | 95% | 80%, resampled | 80%, tied |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for row in rows[:-1]:
         unit = "deviations" if row["dataset"] == "all" else gate["measures"][row["measure"]]["unit"]
         where = titles.get(row["dataset"], {}).get("title", row["dataset"])
         label = gate["measures"][row["measure"]]["label"]
         sd = "" if row["dataset"] == "all" else f"{row['sd']:.2f}"
-        numbers = (row["drop_50"], row["drop_80"], row["drop_95"], row["drop_80_resampled"],
-                   row["drop_80_tied_0.5"])
-        lines.append(f"| {where} | {row['method']} | {label}, {unit} | {sd} | "
-                     + " | ".join(f"{value:.2f}" for value in numbers) + " |")
-    lines += ["", "Rows of the exact methods find a drop, or rise, of one data point always on the "
-              "reference's machine; on another, of more than "
-              f"{gate['moved_elsewhere']} of a seed.", "",
-              "Any alarm without a drop, simulated: "
-              f"{rows[-1]['false_alarms']:.2%} of runs by normal deviations, "
-              f"{rows[-1]['false_alarms_resampled']:.2%} by resampled ones.", ""]
+        numbers = (
+            row["drop_50"],
+            row["drop_80"],
+            row["drop_95"],
+            row["drop_80_resampled"],
+            row["drop_80_tied_0.5"],
+        )
+        lines.append(
+            f"| {where} | {row['method']} | {label}, {unit} | {sd} | "
+            + " | ".join(f"{value:.2f}" for value in numbers)
+            + " |"
+        )
+    lines += [
+        "",
+        "Rows of the exact methods find a drop, or rise, of one data point always on the "
+        "reference's machine; on another, of more than "
+        f"{gate['moved_elsewhere']} of a seed.",
+        "",
+        "Any alarm without a drop, simulated: "
+        f"{rows[-1]['false_alarms']:.2%} of runs by normal deviations, "
+        f"{rows[-1]['false_alarms_resampled']:.2%} by resampled ones.",
+        "",
+    ]
     if alarms:
         rate = np.mean([row["alarms"] for row in alarms])
-        loose = [f"{np.mean([row[f'alarms_{at:.0%}'] for row in alarms]):.2%} at {at:.0%}"
-                 for at in LOOSE]
-        lines += [f"Stored records, {len(alarms)} rows of {2 * n} seeds, each split {SPLITS:,} "
-                  "times into a reference and a run of the same code: "
-                  f"{rate:.2%} of the tests alarm at the gate's level of {simulation.level:.2%}, "
-                  f"{' and '.join(loose)}. At the first of these rates "
-                  f"{1 - (1 - rate) ** (len(simulation.tests) + len(simulation.groups)):.2%} of "
-                  "harmless changes would turn the gate red, were its tests independent.", ""]
+        loose = [
+            f"{np.mean([row[f'alarms_{at:.0%}'] for row in alarms]):.2%} at {at:.0%}"
+            for at in LOOSE
+        ]
+        lines += [
+            f"Stored records, {len(alarms)} rows of {2 * n} seeds, each split {SPLITS:,} "
+            "times into a reference and a run of the same code: "
+            f"{rate:.2%} of the tests alarm at the gate's level of {simulation.level:.2%}, "
+            f"{' and '.join(loose)}. At the first of these rates "
+            f"{1 - (1 - rate) ** (len(simulation.tests) + len(simulation.groups)):.2%} of "
+            "harmless changes would turn the gate red, were its tests independent.",
+            "",
+        ]
     if again[0]:
-        lines += [f"Stored records that were made twice: {again[0]} values, {again[1]} of them "
-                  "identical.", ""]
+        lines += [
+            f"Stored records that were made twice: {again[0]} values, {again[1]} of them "
+            "identical.",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -292,8 +345,12 @@ def _plot(simulation, gate, base) -> None:
     figure = canvas(9.5, 4.0)
     axes = figure.subplots(1, len(gate["measures"]), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(t.dataset for t in simulation.tests))
-    dashes = dict(zip(dict.fromkeys(t.method for t in simulation.tests),
-                      itertools.cycle(("--", "-", ":", "-."))))
+    dashes = dict(
+        zip(
+            dict.fromkeys(t.method for t in simulation.tests),
+            itertools.cycle(("--", "-", ":", "-.")),
+        )
+    )
     share = (np.arange(REPEATS) + 0.5) / REPEATS
     handles = {}
     for axis, (measure, stanza) in zip(axes, gate["measures"].items(), strict=True):
@@ -303,14 +360,23 @@ def _plot(simulation, gate, base) -> None:
                 title = datasets.get(test.dataset, {}).get("title", test.dataset)
                 label = methods.get(test.method, {}).get("label", test.method)
                 (handles[f"{title}: {label}"],) = axis.plot(
-                    np.sort(drops)[::20], share[::20], dashes[test.method], linewidth=1.5,
-                    color=COLOURS[names.index(test.dataset) % len(COLOURS)])
+                    np.sort(drops)[::20],
+                    share[::20],
+                    dashes[test.method],
+                    linewidth=1.5,
+                    color=COLOURS[names.index(test.dataset) % len(COLOURS)],
+                )
                 largest = max(largest, drops.max())
         axis.axhline(0.8, color="0.6", linewidth=0.8, zorder=0)
-        axis.set(xscale="log", xlim=(stanza["least"], 1.2 * largest), ylim=(0, 1),
-                 xlabel=f"drop of mean {stanza['label']}, {stanza['unit']}")
+        axis.set(
+            xscale="log",
+            xlim=(stanza["least"], 1.2 * largest),
+            ylim=(0, 1),
+            xlabel=f"drop of mean {stanza['label']}, {stanza['unit']}",
+        )
         axis.xaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel("share of such drops that are found")
-    figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False,
-                  fontsize=8)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8
+    )
     save(figure, base)

@@ -10,8 +10,17 @@ import importlib
 
 from benchmarks.kinds.base import Kind
 
-NAMES = ("embedding", "clustering", "selection", "mixture", "labelled", "counting", "generative",
-         "evaluation", "exhibit")
+NAMES = (
+    "embedding",
+    "clustering",
+    "selection",
+    "mixture",
+    "labelled",
+    "counting",
+    "generative",
+    "evaluation",
+    "exhibit",
+)
 
 
 def get(name: str) -> Kind:

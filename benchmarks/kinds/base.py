@@ -97,8 +97,17 @@ class Kind:
         """
         return {"codes": (data["embedding"], "raw")} if space == "code" else {}
 
-    def run(self, cell: dict, method: dict, dataset, inputs: dict, artifacts: Path,
-            checkpoint: Path, device: str = "cpu", progress=None) -> Result:
+    def run(
+        self,
+        cell: dict,
+        method: dict,
+        dataset,
+        inputs: dict,
+        artifacts: Path,
+        checkpoint: Path,
+        device: str = "cpu",
+        progress=None,
+    ) -> Result:
         """Compute one cell: a pure function of the cell and its inputs.
 
         Parameters
@@ -149,8 +158,9 @@ def features(cell: dict, dataset, inputs: dict) -> np.ndarray:
     return inputs["codes"] if cell["params"]["space"] == "code" else dataset.X
 
 
-def load_dataset(name: str, stanza: dict, content_hash: str, source: str | None,
-                 variant: str | None = None):
+def load_dataset(
+    name: str, stanza: dict, content_hash: str, source: str | None, variant: str | None = None
+):
     """The dataset of a cell, asserted to be the one that the cell names.
 
     Raises
@@ -161,8 +171,10 @@ def load_dataset(name: str, stanza: dict, content_hash: str, source: str | None,
     load = resolve(stanza.get("loader", "benchmarks.datasets:load"))
     dataset = load(name, source=source, **({} if variant is None else {"variant": variant}))
     if content_hash not in (dataset.content_hash, f"variant:{dataset.variant}"):
-        raise ValueError(f"dataset {name} (variant {dataset.variant}) has content hash "
-                         f"{dataset.content_hash[:16]}, the cell asks for {content_hash[:16]}")
+        raise ValueError(
+            f"dataset {name} (variant {dataset.variant}) has content hash "
+            f"{dataset.content_hash[:16]}, the cell asks for {content_hash[:16]}"
+        )
     return dataset
 
 
@@ -197,8 +209,10 @@ def take_labels(result: Result, labels, n: int) -> None:
     """Put labels (n,) of integers from 0 into a result, or ValueError."""
     labels = np.asarray(labels)
     if labels.shape != (n,) or labels.dtype.kind not in "iu" or (n and labels.min() < 0):
-        raise ValueError(f"labels_ has shape {labels.shape} and type {labels.dtype}, needs ({n},) "
-                         "of integers from 0")
+        raise ValueError(
+            f"labels_ has shape {labels.shape} and type {labels.dtype}, needs ({n},) "
+            "of integers from 0"
+        )
     result.labels = labels.astype(np.int64)
     result.values["n_clusters_found"] = int(len(np.unique(result.labels)))
 
@@ -218,7 +232,8 @@ def take_density(result: Result, estimator, n: int) -> None:
         raise ValueError(f"log_likelihood_ has shape {density.shape}, needs ({n},)")
     if not np.isfinite(density).all():
         raise Diverged(
-            f"log_likelihood_ is not finite at {int((~np.isfinite(density)).sum())} points")
+            f"log_likelihood_ is not finite at {int((~np.isfinite(density)).sum())} points"
+        )
     result.log_likelihood = density
 
 

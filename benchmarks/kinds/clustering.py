@@ -22,8 +22,9 @@ class Clustering(Kind):
     clusters = True
     components = "n_clusters"
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         X, result = features(cell, dataset, inputs), Result()
         estimator, clock = self.build(cell, method, device), Clock(result.phases)
         if hasattr(estimator, "spectral_embedding"):
@@ -47,11 +48,19 @@ def _spectral(estimator, cell: dict, method: dict, X) -> tuple[object, float, bo
     ``spectral_params``, if the class has it, names the parameters that the embedding depends on.
     """
     names = getattr(type(estimator), "spectral_params", None)
-    params = {name: value for name, value in cell["params"].items()
-              if name not in ("space", "inputs") and (names is None or name in names)}
+    params = {
+        name: value
+        for name, value in cell["params"].items()
+        if name not in ("space", "inputs") and (names is None or name in names)
+    }
     module = method["estimator"].partition(":")[0]
-    key = {"X": array_hash(X), "estimator": method["estimator"], "params": params,
-           "code": imported_modules(module, pinned=True), "software": software()}
+    key = {
+        "X": array_hash(X),
+        "estimator": method["estimator"],
+        "params": params,
+        "code": imported_modules(module, pinned=True),
+        "software": software(),
+    }
     return shared_arrays(key, lambda: estimator.spectral_embedding(X))
 
 

@@ -15,16 +15,21 @@ class Counting(Kind):
     text = "looks for the number of clusters"
     output = "values"
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         from mixnet_core.choosing.components import iterated_l_method
 
         X, result = features(cell, dataset, inputs), Result()
         clock, evaluation_graph = Clock(result.phases), resolve(method["estimator"])
         k, graph = evaluation_graph(X, random_state=cell["seed"], **own_params(cell))
         clock.lap("fit")
-        result.values = {"n": len(X), "k": k.tolist(), "graph": graph.tolist(),
-                         "knee": iterated_l_method(k, graph)[-1].n_components}
+        result.values = {
+            "n": len(X),
+            "k": k.tolist(),
+            "graph": graph.tolist(),
+            "knee": iterated_l_method(k, graph)[-1].n_components,
+        }
         return result
 
 

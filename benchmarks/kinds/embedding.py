@@ -17,8 +17,9 @@ class Embedding(Kind):
     kept = ("codes", "autoencoder")
     row = False
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         X, result = features(cell, dataset, inputs), Result()
         estimator, clock = self.build(cell, method, device), Clock(result.phases)
         estimator.fit(X, checkpoint=checkpoint, progress=progress)

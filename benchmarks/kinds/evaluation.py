@@ -23,12 +23,13 @@ class Evaluation(Kind):
     def inputs(self, space, data, of) -> dict:
         return {} if of is None else {"samples": (of, space)}
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         from baselines.protocols import PROTOCOLS
 
         params, samples, test = cell["params"], inputs.get("samples"), inputs["test"]
-        test = test[:params["n_test"]] if params["n_test"] else test
+        test = test[: params["n_test"]] if params["n_test"] else test
         scorer, result = resolve(method["estimator"]), Result()
         clock = Clock(result.phases)
         if inspect.isclass(scorer):
@@ -49,18 +50,22 @@ def _window(result: Result, scorer, protocol, samples, X, test, device: str) -> 
 
     centres = samples
     if protocol.fresh_samples:  # half choose the width, the other half are scored
-        samples, centres = samples[: len(samples) // 2], samples[len(samples) // 2:]
+        samples, centres = samples[: len(samples) // 2], samples[len(samples) // 2 :]
     validation = X[protocol.split(len(X))[1]]
-    window = scorer.from_protocol(protocol.name, device=device).fit(
-        samples, validation=validation)
+    window = scorer.from_protocol(protocol.name, device=device).fit(samples, validation=validation)
     chosen = float(window.validation_scores_.max())
     if protocol.fresh_samples:
         window = scorer(width=window.width_, device=device).fit(centres)
     log_density = window.score_samples(test)
     mean, error = mean_and_error(log_density)
     result.log_likelihood = log_density.astype("float32")
-    result.values = {"ll": mean, "se": error, "sigma": window.width_, "validation": chosen,
-                     "protocol": protocol.name}
+    result.values = {
+        "ll": mean,
+        "se": error,
+        "sigma": window.width_,
+        "validation": chosen,
+        "protocol": protocol.name,
+    }
 
 
 KIND = Evaluation()

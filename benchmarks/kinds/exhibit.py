@@ -16,14 +16,18 @@ class Exhibit(Kind):
     output = "values"
     row = False
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         result = Result()
         clock, exhibit = Clock(result.phases), resolve(method["estimator"])
-        inputs = {role: load_fitted(given) if isinstance(given, dict) else given
-                  for role, given in inputs.items()}
+        inputs = {
+            role: load_fitted(given) if isinstance(given, dict) else given
+            for role, given in inputs.items()
+        }
         result.arrays, result.values = exhibit(
-            dataset, inputs, cell["seed"], progress, **own_params(cell))
+            dataset, inputs, cell["seed"], progress, **own_params(cell)
+        )
         clock.lap("exhibit")
         return result
 

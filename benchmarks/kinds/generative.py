@@ -28,16 +28,18 @@ class Generative(Kind):
 
     def check_data(self, where, method, data) -> None:
         if "test" not in data:
-            raise ValueError(f"{where}: no 'test', images that samples of {method} can be "
-                             "scored on")
+            raise ValueError(
+                f"{where}: no 'test', images that samples of {method} can be scored on"
+            )
 
     def inputs(self, space, data, of) -> dict:
         needed = super().inputs(space, data, of)
         # Samples of codes are decoded by the model that made the codes.
         return needed | ({"autoencoder": needed["codes"]} if needed else {})
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         """As `Kind.run`; RuntimeError if a trained model is not the one of its record."""
         from baselines.protocols import PROTOCOLS
 
@@ -56,8 +58,9 @@ class Generative(Kind):
             estimator = self.build({**cell, "params": params}, method, device)
             if n_train:
                 train, held_out = train[:n_train], held_out[:n_train]
-            estimator.fit(X[train], validation=X[held_out], checkpoint=checkpoint,
-                          progress=progress)
+            estimator.fit(
+                X[train], validation=X[held_out], checkpoint=checkpoint, progress=progress
+            )
             clock.lap("fit")
             result.values["train_seconds"] = result.phases["fit"]
         result.values |= {"n": len(X), **estimator.values_}

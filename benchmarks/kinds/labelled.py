@@ -34,8 +34,10 @@ def known_labels(y: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
     classes, counts = np.unique(y, return_counts=True)
     each, rest = divmod(n_labels, len(classes))
     if rest or not 0 < each <= counts.min():
-        raise ValueError(f"n_labels must be a multiple of {len(classes)} classes with at most "
-                         f"{counts.min()} points each; got {n_labels}")
+        raise ValueError(
+            f"n_labels must be a multiple of {len(classes)} classes with at most "
+            f"{counts.min()} points each; got {n_labels}"
+        )
     rng = np.random.default_rng([seed, n_labels])
     known = np.full(len(y), UNLABELLED, dtype=np.int64)
     for c in classes:
@@ -54,17 +56,21 @@ class Labelled(Kind):
     text = "is given a few labels"
     clusters = True
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         params, own = dict(cell["params"]), copy.copy(self)
         known = known_labels(dataset.y, params.pop("n_labels"), cell["seed"])
         X, result = features(cell, dataset, inputs), Result()
         own.components = "n_components" if "start" in inputs else ""
-        estimator, clock = own.build({**cell, "params": params}, method, device), Clock(
-            result.phases)
+        estimator, clock = (
+            own.build({**cell, "params": params}, method, device),
+            Clock(result.phases),
+        )
         if "start" in inputs:
-            estimator.fit(X, known, init_labels=inputs["start"], checkpoint=checkpoint,
-                          progress=progress)
+            estimator.fit(
+                X, known, init_labels=inputs["start"], checkpoint=checkpoint, progress=progress
+            )
             result.history = estimator.history_
         else:
             estimator.fit(X, known)
@@ -75,8 +81,11 @@ class Labelled(Kind):
         result.values.update(getattr(estimator, "values_", {}))
         unlabelled = known == UNLABELLED
         correct = result.labels[unlabelled] == dataset.y[unlabelled]
-        result.values |= {"n": len(X), "n_labels": int((~unlabelled).sum()),
-                          "accuracy_unlabelled": 100 * float(correct.mean())}
+        result.values |= {
+            "n": len(X),
+            "n_labels": int((~unlabelled).sum()),
+            "accuracy_unlabelled": 100 * float(correct.mean()),
+        }
         return result
 
 

@@ -26,11 +26,14 @@ class Mixture(Kind):
 
     def check(self, where, stanza) -> None:
         if ("start" in stanza.get("needs", {})) == bool(stanza.get("own_start", False)):
-            raise ValueError(f"{where}: a mixture needs either the cell it starts from, "
-                             "needs.start, or own_start = true")
+            raise ValueError(
+                f"{where}: a mixture needs either the cell it starts from, "
+                "needs.start, or own_start = true"
+            )
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         X, result = features(cell, dataset, inputs), Result()
         estimator, clock = self.build(cell, method, device), Clock(result.phases)
         start = inputs.get("start")

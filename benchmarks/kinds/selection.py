@@ -19,8 +19,9 @@ class Selection(Kind):
         if not stanza.get("needs"):
             raise ValueError(f"{where}: a selection needs cells to choose from, in needs")
 
-    def run(self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu",
-            progress=None) -> Result:
+    def run(
+        self, cell, method, dataset, inputs, artifacts, checkpoint, device="cpu", progress=None
+    ) -> Result:
         X, result = features(cell, dataset, inputs), Result()
         estimator, clock = self.build(cell, method, device), Clock(result.phases)
         candidates = np.column_stack([inputs[role] for role in sorted(method["needs"])])

@@ -15,8 +15,12 @@ def pytest_addoption(parser):
     group = parser.getgroup("speed gate")
     group.addoption("--full", action="store_true", help="the sizes of MNIST instead of quick ones")
     group.addoption("--keep", action="store_true", help="write what was measured to results/perf")
-    group.addoption("--perf-device", default="cpu", metavar="DEVICE",
-                    help="where torch runs: cpu (default) or cuda")
+    group.addoption(
+        "--perf-device",
+        default="cpu",
+        metavar="DEVICE",
+        help="where torch runs: cpu (default) or cuda",
+    )
 
 
 def pytest_configure(config):
@@ -97,8 +101,10 @@ def compare(benchmark, device, sgemm, pytestconfig):
     finish; what else is aimed at is reported only. More keywords are kept with the row. No side's
     first call counts, except of others that take long.
     """
-    def run(task, ours, *, flops=None, others=None, target_share=None, target_seconds=None,
-            **facts):
+
+    def run(
+        task, ours, *, flops=None, others=None, target_share=None, target_seconds=None, **facts
+    ):
         others = others or {}
         best = dict.fromkeys(others, float("inf"))
         with measure.Memory() as memory:
@@ -121,14 +127,24 @@ def compare(benchmark, device, sgemm, pytestconfig):
         spent = min(times)
         gflops = None if flops is None else flops / spent / 1e9
         row = {
-            "task": task, "seconds": spent, "rounds": rounds, "gflops": gflops,
+            "task": task,
+            "seconds": spent,
+            "rounds": rounds,
+            "gflops": gflops,
             **rates({"gflops": gflops}, sgemm.gflops),
-            "target_share": target_share, "target_seconds": target_seconds,
-            "peak_rss_mb": memory.peak_mb, "device": device, **facts,
+            "target_share": target_share,
+            "target_seconds": target_seconds,
+            "peak_rss_mb": memory.peak_mb,
+            "device": device,
+            **facts,
             "others": {
-                name: {"seconds": best[name], "share_run": share, "ratio": best[name] / spent,
-                       "target": target,
-                       "met": None if target is None else best[name] / spent >= target}
+                name: {
+                    "seconds": best[name],
+                    "share_run": share,
+                    "ratio": best[name] / spent,
+                    "target": target,
+                    "met": None if target is None else best[name] / spent >= target,
+                }
                 for name, (_, share, target) in others.items()
             },
         }
@@ -136,8 +152,11 @@ def compare(benchmark, device, sgemm, pytestconfig):
         pytestconfig.perf_rows.append(row)
         print("\n" + sentence(row))
         if device == "cpu":
-            slow = [name for name, other in row["others"].items()
-                    if other["target"] is not None and other["ratio"] < other["target"] / 2]
+            slow = [
+                name
+                for name, other in row["others"].items()
+                if other["target"] is not None and other["ratio"] < other["target"] / 2
+            ]
             assert not slow, sentence(row)
         return row
 

@@ -36,15 +36,25 @@ def tests(options) -> int:
 
 def speed(options) -> int:
     """The speed suite, kept in the folder of results."""
-    return _pytest(options, "benchmarks/perf/test_mixture.py", "benchmarks/perf/test_parzen.py",
-                   "benchmarks/perf/test_generative.py", "--full", "--keep",
-                   f"--perf-device={options.device}")
+    return _pytest(
+        options,
+        "benchmarks/perf/test_mixture.py",
+        "benchmarks/perf/test_parzen.py",
+        "benchmarks/perf/test_generative.py",
+        "--full",
+        "--keep",
+        f"--perf-device={options.device}",
+    )
 
 
 def _pytest(options, *words) -> int:
     try:
-        return subprocess.run([sys.executable, "-m", "pytest", "-q", *words], check=False,
-                              cwd=measure.provenance.ROOT, timeout=options.limit).returncode
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", *words],
+            check=False,
+            cwd=measure.provenance.ROOT,
+            timeout=options.limit,
+        ).returncode
     except subprocess.TimeoutExpired:
         print(f"stopped after {options.limit:.0f} s")
         return 1
@@ -86,17 +96,24 @@ def trained(method: str, codes, start, y, end: float, device: dict, fast: bool) 
         params["validation_size"] = 0.1
     model = MixtureOfNetworks(10, **params, **device)
     spent = measure.seconds(
-        lambda: model.fit(codes, init_labels=start,
-                          callbacks=[lambda step: time.perf_counter() > end]), device["device"])
+        lambda: model.fit(
+            codes, init_labels=start, callbacks=[lambda step: time.perf_counter() > end]
+        ),
+        device["device"],
+    )
     return {
-        "task": f"MNIST, {method}", "seconds": spent, "n": len(codes),
-        "iterations": model.n_iter_, "t1": model.values_["t1"],
+        "task": f"MNIST, {method}",
+        "seconds": spent,
+        "n": len(codes),
+        "iterations": model.n_iter_,
+        "t1": model.values_["t1"],
         "ended_by": model.values_["ended_by"],
         "heldout_log_likelihood": model.values_["heldout_log_likelihood"],
         "purity": None if y is None else purity(y, model.labels_),
         "purity_of_the_start": None if y is None else purity(y, start),
-        "peak_gpu_mb": (torch.cuda.max_memory_allocated() / 2**20
-                        if device["device"] != "cpu" else None),
+        "peak_gpu_mb": (
+            torch.cuda.max_memory_allocated() / 2**20 if device["device"] != "cpu" else None
+        ),
     }
 
 

@@ -49,7 +49,8 @@ def algorithm_1(n, k, s, device):
 def algorithm_2(n, k, s, device):
     work, generator = workloads.workload(n, k, device), torch.Generator().manual_seed(0)
     return lambda: algorithm_2_iteration(
-        work.trainer, work.x, work.log_lik, work.priors, BATCH, THRESHOLD, generator)
+        work.trainer, work.x, work.log_lik, work.priors, BATCH, THRESHOLD, generator
+    )
 
 
 def e_step(n, k, s, device):
@@ -72,6 +73,7 @@ def clusterer(kind):
     def task(n, k, s, device):
         X = workloads.made_points(n, CODE)
         return lambda: kind(k, random_state=0).fit(X)
+
     return task
 
 
@@ -122,13 +124,16 @@ def measure_all(limit_s: float, most: int, device: str = "cpu", say=print) -> pd
     for axis, sizes in SIZES.items():
         for name, (task, axes) in TASKS.items():
             if axis in axes and (device == "cpu" or name not in ON_CPU):
-                frame = pd.DataFrame(series(task, axis, [z for z in sizes if z <= most], limit_s,
-                                            device))
+                frame = pd.DataFrame(
+                    series(task, axis, [z for z in sizes if z <= most], limit_s, device)
+                )
                 frame.insert(0, "task", name)
                 frame.insert(1, "axis", axis)
                 frame["exponent"] = exponent(frame["size"], frame.seconds.astype(float))
-                say(f"{name} against {axis}: exponent {frame.exponent[0]:.2f}, "
-                    f"to {frame[frame.seconds.notna()]['size'].max():,}")
+                say(
+                    f"{name} against {axis}: exponent {frame.exponent[0]:.2f}, "
+                    f"to {frame[frame.seconds.notna()]['size'].max():,}"
+                )
                 frames.append(frame)
     return pd.concat(frames, ignore_index=True).astype({"seconds": float, "expected": float})
 
@@ -137,20 +142,35 @@ def draw(frame: pd.DataFrame):
     """A panel for each axis; the exponents, fitted to the three largest runs, in the legend."""
     axes = [axis for axis in SIZES if (frame["axis"] == axis).any()]
     figure = plot.canvas(10.5, 5.4)
-    panels = figure.subplots(1, len(axes), squeeze=False, width_ratios=[2, 1.2, 1.2][:len(axes)])[0]
+    panels = figure.subplots(1, len(axes), squeeze=False, width_ratios=[2, 1.2, 1.2][: len(axes)])[
+        0
+    ]
     names, handles = list(TASKS), {}
     for panel, axis in zip(panels, axes, strict=True):
         for name, rows in frame[frame["axis"] == axis].groupby("task", sort=False):
             i, run = names.index(name), rows[rows.seconds.notna()]
             handles[name] = panel.plot(
-                run["size"], run.seconds, color=COLOURS[i], marker=MARKERS[i],
-                linestyle=LINES[i % len(LINES)], markersize=4.5, linewidth=1.4)[0]
+                run["size"],
+                run.seconds,
+                color=COLOURS[i],
+                marker=MARKERS[i],
+                linestyle=LINES[i % len(LINES)],
+                markersize=4.5,
+                linewidth=1.4,
+            )[0]
         panel.set(xscale="log", yscale="log", xlabel=WORDS[axis])
         panel.grid(True, which="major", linewidth=0.4, color="#dddddd")
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("processor seconds")
-    figure.legend(handles.values(), [legend(frame, name) for name in handles], fontsize=8.5,
-                  loc="outside lower center", ncols=2, frameon=False, handlelength=3.5)
+    figure.legend(
+        handles.values(),
+        [legend(frame, name) for name in handles],
+        fontsize=8.5,
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        handlelength=3.5,
+    )
     return figure
 
 

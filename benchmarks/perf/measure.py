@@ -97,8 +97,11 @@ def machine(device: str) -> dict:
     found = provenance.machine(device, torch.get_num_threads()) | provenance.commit()
     if torch.device(device).type == "cuda":
         card = torch.cuda.get_device_properties(device)
-        found |= {"gpu": card.name, "gpu_memory_gib": round(card.total_memory / 2**30, 1),
-                  "float32_matmul_precision": torch.get_float32_matmul_precision()}
+        found |= {
+            "gpu": card.name,
+            "gpu_memory_gib": round(card.total_memory / 2**30, 1),
+            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        }
     return found
 
 

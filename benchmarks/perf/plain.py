@@ -16,9 +16,13 @@ ROWS = 1024  # points a block
 def networks(structure: str, k: int) -> list[nn.Module]:
     """K separate networks: ReLU layers, a sigmoid at the end."""
     sizes = [int(size) for size in structure.split("-")]
-    return [nn.Sequential(*[part for pair in pairwise(sizes)
-                            for part in (nn.Linear(*pair), nn.ReLU())][:-1], nn.Sigmoid())
-            for _ in range(k)]
+    return [
+        nn.Sequential(
+            *[part for pair in pairwise(sizes) for part in (nn.Linear(*pair), nn.ReLU())][:-1],
+            nn.Sigmoid(),
+        )
+        for _ in range(k)
+    ]
 
 
 class PlainLoop:

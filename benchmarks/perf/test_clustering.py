@@ -49,15 +49,27 @@ def test_neighbour_graph(compare, X):
 
     if len(X) < 10_000:
         assert np.allclose(np.sqrt(found), theirs()[0], atol=1e-4)
-    compare("neighbour graph", lambda: many.nearest_neighbours(X, NEIGHBOURS), flops=flops(X),
-            n=len(X), d=X.shape[1], others={"scikit-learn's": (theirs, 1, 1.0)})
+    compare(
+        "neighbour graph",
+        lambda: many.nearest_neighbours(X, NEIGHBOURS),
+        flops=flops(X),
+        n=len(X),
+        d=X.shape[1],
+        others={"scikit-learn's": (theirs, 1, 1.0)},
+    )
 
 
 def test_ncut(compare, X, full):
     theirs = SpectralClustering(K, affinity="nearest_neighbors", random_state=0)
-    compare("NCut", lambda: ncut.NCut(K, random_state=0).fit(X), flops=flops(X),
-            n=len(X), d=X.shape[1], target_seconds=120 if full else None,
-            others={"scikit-learn's SpectralClustering": (lambda: theirs.fit(X), 1, 1.0)})
+    compare(
+        "NCut",
+        lambda: ncut.NCut(K, random_state=0).fit(X),
+        flops=flops(X),
+        n=len(X),
+        d=X.shape[1],
+        target_seconds=120 if full else None,
+        others={"scikit-learn's SpectralClustering": (lambda: theirs.fit(X), 1, 1.0)},
+    )
 
 
 def plain_llc(X, n_neighbors=5, ridge=0.1):
@@ -89,12 +101,20 @@ def plain_ldmgi(X, clique_size=5):
     return eigsh(L.tocsc(), k=K, sigma=-1e-3, which="LM")
 
 
-@pytest.mark.parametrize(("name", "estimator", "theirs", "settings"), [
-    ("LLC", llc.LLC, plain_llc, 4), ("LDMGI", ldmgi.LDMGI, plain_ldmgi, 1)])
+@pytest.mark.parametrize(
+    ("name", "estimator", "theirs", "settings"),
+    [("LLC", llc.LLC, plain_llc, 4), ("LDMGI", ldmgi.LDMGI, plain_ldmgi, 1)],
+)
 def test_local_learning(compare, X, full, name, estimator, theirs, settings):
     """At full size no plain version ends in reasonable time and memory: it is left out there."""
     others = {"a plain loop and shift-invert": (lambda: theirs(X), 1 / settings, None)}
-    row = compare(name, lambda: estimator(K, random_state=0).fit(X), flops=flops(X),
-                  n=len(X), d=X.shape[1], target_seconds=900 if full else None,
-                  others=None if full else others)
+    row = compare(
+        name,
+        lambda: estimator(K, random_state=0).fit(X),
+        flops=flops(X),
+        n=len(X),
+        d=X.shape[1],
+        target_seconds=900 if full else None,
+        others=None if full else others,
+    )
     assert not full or row["peak_rss_mb"] < 8 * 1024

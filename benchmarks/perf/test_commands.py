@@ -16,9 +16,11 @@ RECORDS = ROOT / "results" / "records"
 
 def command(*words):
     def run():
-        done = subprocess.run([sys.executable, "-m", "benchmarks", *words], cwd=ROOT,
-                              capture_output=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks", *words], cwd=ROOT, capture_output=True
+        )
         assert done.returncode in (0, 1) and done.stdout, done.stderr  # 1: something is not done
+
     return run
 
 
@@ -32,13 +34,21 @@ def parse():
         json.loads(path.read_bytes())
 
 
-@pytest.mark.parametrize("words, target", [(("status",), 3.0), (("list", "methods"), 1.0)],
-                         ids=lambda value: "-".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    "words, target",
+    [(("status",), 3.0), (("list", "methods"), 1.0)],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
 def test_answers_at_once(compare, device, words, target):
     if device != "cpu":
         pytest.skip("commands do not use a GPU")
     others = {"starting Python": (plain, 1, None)}
     if words == ("status",):
         others["reading the records as JSON"] = (parse, 1, 1 / 10)
-    compare(f"mixnet {' '.join(words)}", command(*words), target_seconds=target, others=others,
-            records=len(list(RECORDS.glob("*/*/*.json"))))
+    compare(
+        f"mixnet {' '.join(words)}",
+        command(*words),
+        target_seconds=target,
+        others=others,
+        records=len(list(RECORDS.glob("*/*/*.json"))),
+    )

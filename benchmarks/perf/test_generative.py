@@ -22,6 +22,7 @@ def gsn_operations(model) -> int:
 
 def gan_operations(model) -> int:
     """Of an update: what leads to an input is left out where nothing needs its gradient."""
+
     def products(sizes):
         return [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
 
@@ -32,8 +33,11 @@ def gan_operations(model) -> int:
     return 2 * BATCH * (3 * sum(g) - g[0] + 5 * first + 7 * later)
 
 
-@pytest.mark.parametrize(("name", "kind", "operations"), [
-    ("deep GSN", GSN, gsn_operations), ("GAN", GAN, gan_operations)], ids=["gsn", "gan"])
+@pytest.mark.parametrize(
+    ("name", "kind", "operations"),
+    [("deep GSN", GSN, gsn_operations), ("GAN", GAN, gan_operations)],
+    ids=["gsn", "gan"],
+)
 def test_updates(compare, full, device, monkeypatch, name, kind, operations):
     updates = (20 if device == "cpu" else 500) * (4 if full else 1)
     X = np.random.default_rng(0).random((5000, PIXELS), dtype=np.float32)
@@ -45,5 +49,10 @@ def test_updates(compare, full, device, monkeypatch, name, kind, operations):
             model.fit(X)
 
     others = {} if device == "cpu" else {"kernels launched one by one": (launched, 1, 1.0)}
-    compare(f"{name}, {updates} updates", lambda: model.fit(X),
-            flops=updates * operations(model), others=others, updates=updates)
+    compare(
+        f"{name}, {updates} updates",
+        lambda: model.fit(X),
+        flops=updates * operations(model),
+        others=others,
+        updates=updates,
+    )

@@ -43,9 +43,15 @@ def test_mmd_step(compare, work):
         return torch.cat([gradient(x[j : j + 1], y[j : j + 1], networks[:1]) for j in range(K)])
 
     torch.testing.assert_close(gradient(x, y, networks), one_by_one())
-    compare("MMD step", lambda: [gradient(x, y, networks) for _ in range(20)],
-            flops=20 * K * workloads.mmd_flops(CODE), k=K, batch=BATCH, p=CODE,
-            others={"a loop over networks": (lambda: [one_by_one() for _ in range(20)], 1, None)})
+    compare(
+        "MMD step",
+        lambda: [gradient(x, y, networks) for _ in range(20)],
+        flops=20 * K * workloads.mmd_flops(CODE),
+        k=K,
+        batch=BATCH,
+        p=CODE,
+        others={"a loop over networks": (lambda: [one_by_one() for _ in range(20)], 1, None)},
+    )
 
 
 def test_algorithm_1(compare, work, loop):
@@ -53,10 +59,14 @@ def test_algorithm_1(compare, work, loop):
     queues, factors = workloads.queues(work)
     steps = sum(map(len, queues))
     generator = torch.Generator().manual_seed(5)
-    compare("Algorithm 1, one epoch",
-            lambda: algorithm_1_epoch(work.trainer, work.x, work.labels, BATCH, generator),
-            flops=steps * workloads.step_flops(), n=len(work.x), k=K,
-            others={"a plain loop": (lambda: loop.run(work.x, queues, factors), 1, None)})
+    compare(
+        "Algorithm 1, one epoch",
+        lambda: algorithm_1_epoch(work.trainer, work.x, work.labels, BATCH, generator),
+        flops=steps * workloads.step_flops(),
+        n=len(work.x),
+        k=K,
+        others={"a plain loop": (lambda: loop.run(work.x, queues, factors), 1, None)},
+    )
 
 
 def test_algorithm_2(compare, work, loop):
@@ -64,11 +74,17 @@ def test_algorithm_2(compare, work, loop):
     queues, factors = workloads.queues(work)
     steps = len(work.x) // BATCH
     generator = torch.Generator().manual_seed(6)
-    compare("Algorithm 2, training part of one iteration",
-            lambda: algorithm_2_iteration(work.trainer, work.x, work.log_lik, work.priors, BATCH,
-                                          THRESHOLD, generator),
-            flops=steps * workloads.step_flops(), n=len(work.x), k=K, target_share=0.4,
-            others={"a plain loop": (lambda: loop.run(work.x, queues, factors), 1, 2.0)})
+    compare(
+        "Algorithm 2, training part of one iteration",
+        lambda: algorithm_2_iteration(
+            work.trainer, work.x, work.log_lik, work.priors, BATCH, THRESHOLD, generator
+        ),
+        flops=steps * workloads.step_flops(),
+        n=len(work.x),
+        k=K,
+        target_share=0.4,
+        others={"a plain loop": (lambda: loop.run(work.x, queues, factors), 1, 2.0)},
+    )
 
 
 def test_e_step(compare, work, full):
@@ -81,10 +97,23 @@ def test_e_step(compare, work, full):
         values = theirs(x[:100], samples, WIDTH)
         torch.testing.assert_close(ours - ours.mean(), values - values.mean(), atol=2e-3, rtol=1e-4)
     few = x[: n // 4]
-    compare("E-step", lambda: log_likelihood(x, samples, WIDTH),
-            flops=2 * n * K * s * CODE, n=n, k=K, s=s,
-            others={"a plain blocked log-sum-exp":
-                    (lambda: plain.log_likelihood(few, samples, WIDTH), len(few) / n, 3.0),
-                    "one with the products written out":
-                    (lambda: plain.log_likelihood_by_products(few, samples, WIDTH),
-                     len(few) / n, None)})
+    compare(
+        "E-step",
+        lambda: log_likelihood(x, samples, WIDTH),
+        flops=2 * n * K * s * CODE,
+        n=n,
+        k=K,
+        s=s,
+        others={
+            "a plain blocked log-sum-exp": (
+                lambda: plain.log_likelihood(few, samples, WIDTH),
+                len(few) / n,
+                3.0,
+            ),
+            "one with the products written out": (
+                lambda: plain.log_likelihood_by_products(few, samples, WIDTH),
+                len(few) / n,
+                None,
+            ),
+        },
+    )

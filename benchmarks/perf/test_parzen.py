@@ -40,10 +40,16 @@ def test_grid_of_ten_widths(compare, full, device, kind):
     rows, columns = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device).T
     product = torch.empty(n, n, device=device)
     goal = 1 / 5 if kind == "float32" else None
-    compare(f"Parzen grid, {kind}", lambda: window.score_grid(x), flops=2 * n * n * FEATURES,
-            n=n, d=FEATURES, widths=len(scores),
-            others={"the bare float32 product":
-                    (lambda: torch.mm(rows, columns, out=product), 1, goal),
-                    "scikit-learn's KernelDensity":
-                    (lambda: tree.score_samples(x[:FEW]), share, 1.0),
-                    "scipy.stats.gaussian_kde": (lambda: kernels(x[:FEW].T), share, 1.0)})
+    compare(
+        f"Parzen grid, {kind}",
+        lambda: window.score_grid(x),
+        flops=2 * n * n * FEATURES,
+        n=n,
+        d=FEATURES,
+        widths=len(scores),
+        others={
+            "the bare float32 product": (lambda: torch.mm(rows, columns, out=product), 1, goal),
+            "scikit-learn's KernelDensity": (lambda: tree.score_samples(x[:FEW]), share, 1.0),
+            "scipy.stats.gaussian_kde": (lambda: kernels(x[:FEW].T), share, 1.0),
+        },
+    )

@@ -38,8 +38,9 @@ class Workload:
 def settings() -> dict:
     """lr, momentum, weight_decay and widths of the paper's recipe, as registered."""
     params = registry.methods()["mixnet"]["params"]
-    return {name: params[name]["value"]
-            for name in ("lr", "momentum", "weight_decay", "mmd_widths")}
+    return {
+        name: params[name]["value"] for name in ("lr", "momentum", "weight_decay", "mmd_widths")
+    }
 
 
 def sizes(n: int, k: int) -> list[int]:
@@ -63,7 +64,8 @@ def workload(n: int, k: int, device: str = "cpu", structure: str = STRUCTURE) ->
     objective = GaussianMMD(how["mmd_widths"])
     objective.prepare(k, p, 0.8, torch.Generator().manual_seed(1), device)
     trainer = BankTrainer(
-        DenseBank(structure, k, torch.Generator().manual_seed(2)).to(device), objective,
+        DenseBank(structure, k, torch.Generator().manual_seed(2)).to(device),
+        objective,
         SGD(how["lr"], how["momentum"], how["weight_decay"]),
         [torch.Generator().manual_seed(3 + j) for j in range(k)],
     )

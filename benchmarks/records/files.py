@@ -97,8 +97,10 @@ def shared_arrays(key: dict, compute: Callable[[], Any]) -> tuple[object, float,
         arrays = {name: np.asarray(value) for name, value in arrays.items()}
         for name, value in arrays.items():
             if value.dtype == object:
-                raise TypeError(f"spectral_embedding returned {name} of type object; needs an "
-                                "array or a dict of arrays")
+                raise TypeError(
+                    f"spectral_embedding returned {name} of type object; needs an "
+                    "array or a dict of arrays"
+                )
         write_atomic(path, lambda handle: np.savez(handle, __seconds__=seconds, **arrays))
         stored = _read(path)  # as others will have it
         return (_unpacked(arrays) if stored is None else stored[0]), seconds, False

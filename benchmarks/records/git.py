@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 
-def git(folder: Path, *words: str, given: str | None = None, seconds: float = 600,
-        own: bool = False) -> bytes:
+def git(
+    folder: Path, *words: str, given: str | None = None, seconds: float = 600, own: bool = False
+) -> bytes:
     """What a git command says.
 
     Parameters
@@ -36,11 +37,18 @@ def git(folder: Path, *words: str, given: str | None = None, seconds: float = 60
         if not (Path(folder) / ".git").exists():
             raise OSError("no repository of its own")
         env["GIT_CEILING_DIRECTORIES"] = str(Path(folder).parent)
-    how: dict[str, Any] = {"stdin": subprocess.DEVNULL} if given is None else {
-        "input": given.encode()}
+    how: dict[str, Any] = (
+        {"stdin": subprocess.DEVNULL} if given is None else {"input": given.encode()}
+    )
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True,
-                              timeout=seconds, env=env, check=False, **how)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            timeout=seconds,
+            env=env,
+            check=False,
+            **how,
+        )
     except subprocess.TimeoutExpired as error:
         raise OSError(f"git: no answer in {seconds:g} s") from error
     if done.returncode:

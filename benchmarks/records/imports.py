@@ -20,8 +20,13 @@ PROJECT = ("mixnet_core", "baselines", "benchmarks")
 def installed(path: str) -> bool:
     """Whether a file is of the standard library or of an installed package."""
     parts = Path(path).parts
-    return "site-packages" in parts or "dist-packages" in parts or any(
-        Path(path).is_relative_to(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+    return (
+        "site-packages" in parts
+        or "dist-packages" in parts
+        or any(
+            Path(path).is_relative_to(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")
+        )
+    )
 
 
 class Imports:
@@ -42,14 +47,18 @@ class Imports:
         self.root = root
         self.sources: dict[str, tuple[str, bytes]] = {}
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None,
-                  target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """Spec of a module or None, as of every finder."""
         if path is None and name in PROJECT:
             spec = importlib.machinery.PathFinder.find_spec(name, [self.root], target)
         else:
-            others = (finder.find_spec(name, path, target)
-                      for finder in sys.meta_path if finder is not self)
+            others = (
+                finder.find_spec(name, path, target)
+                for finder in sys.meta_path
+                if finder is not self
+            )
             spec = next((found for found in others if found is not None), None)
         if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
             if name.partition(".")[0] in PROJECT or not installed(spec.loader.path):

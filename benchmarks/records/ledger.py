@@ -42,22 +42,28 @@ def line(**said: Any) -> dict:
 
 def flaw(one: Any) -> str | None:
     """What is wrong with a line; None where nothing is."""
+
     def hashes(value: Any, none: bool) -> bool:
-        return isinstance(value, dict) and all(isinstance(v, str) or (none and v is None)
-                                               for v in value.values())
+        return isinstance(value, dict) and all(
+            isinstance(v, str) or (none and v is None) for v in value.values()
+        )
 
     if not isinstance(one, dict):
         return "not a line of the ledger"
     witness = one.get("witness")
     checks = {
         "id": one.get("id") == short_hash({k: v for k, v in one.items() if k != "id"}),
-        "old": hashes(one.get("old"), False), "new": hashes(one.get("new"), True),
-        "witness": isinstance(witness, dict) and isinstance(witness.get("key"), str)
+        "old": hashes(one.get("old"), False),
+        "new": hashes(one.get("new"), True),
+        "witness": isinstance(witness, dict)
+        and isinstance(witness.get("key"), str)
         and isinstance(witness.get("attempt"), int),
         "keys": isinstance(one.get("keys"), list) and all(isinstance(k, str) for k in one["keys"]),
         "copies": isinstance(one.get("copies", {}), dict)
-        and all(isinstance(pair, list) and [type(n) for n in pair] == [int, int]
-                for pair in one.get("copies", {}).values()),
+        and all(
+            isinstance(pair, list) and [type(n) for n in pair] == [int, int]
+            for pair in one.get("copies", {}).values()
+        ),
     }
     wrong = [name for name, good in checks.items() if not good]
     return f"damaged: {', '.join(wrong)}" if wrong else None
@@ -125,8 +131,9 @@ class Ledger:
         *_, (_, last) = self._steps(key, modules)
         return None if last is None else last.get("commit")
 
-    def _steps(self, key: str, modules: dict[str, str]
-               ) -> Iterator[tuple[dict[str, str], dict | None]]:
+    def _steps(
+        self, key: str, modules: dict[str, str]
+    ) -> Iterator[tuple[dict[str, str], dict | None]]:
         """Fingerprints, each with the line that led to it."""
         self.lines()
         known = {canonical_json(modules)}
@@ -137,8 +144,11 @@ class Ledger:
             for one in self._of.get(key, ()):
                 if not _applies(one, modules):
                     continue
-                after = {name: value for name, value in {**modules, **one["new"]}.items()
-                         if value is not None}
+                after = {
+                    name: value
+                    for name, value in {**modules, **one["new"]}.items()
+                    if value is not None
+                }
                 if (tag := canonical_json(after)) not in known:
                     known.add(tag)
                     waiting.append((after, one))
@@ -146,12 +156,18 @@ class Ledger:
     def copies(self, key: str) -> dict[int, int]:
         """Numbers of a cell's copies, which lines replaced -> the attempts that were copied."""
         self.lines()
-        return {copy: source for one in self._of.get(key, ())
-                for source, copy in [one.get("copies", {}).get(key, (0, 0))] if copy}
+        return {
+            copy: source
+            for one in self._of.get(key, ())
+            for source, copy in [one.get("copies", {}).get(key, (0, 0))]
+            if copy
+        }
 
 
 def _applies(one: dict, modules: dict[str, str]) -> bool:
     """Whether a line speaks of a fingerprint: what it changes stands there as it was before."""
     return all(modules.get(name) == value for name, value in one["old"].items()) and all(
-        modules.get(name) in (None, value) for name, value in one["new"].items()
-        if name not in one["old"])
+        modules.get(name) in (None, value)
+        for name, value in one["new"].items()
+        if name not in one["old"]
+    )

@@ -60,10 +60,14 @@ def merge(store: Store, folders: list[Path]) -> Merged:
         result.added += joined.added
         result.known += joined.known
         result.verified += joined.verifications()
-        result.left_out |= {str(folder / "records" / path): problem
-                            for path, problem in {**source.problems, **joined.problems}.items()}
-        result.left_out |= {str(folder / place): problem for place, problem in
-                            {**source.ledger.problems, **joined.unverified}.items()}
+        result.left_out |= {
+            str(folder / "records" / path): problem
+            for path, problem in {**source.problems, **joined.problems}.items()
+        }
+        result.left_out |= {
+            str(folder / place): problem
+            for place, problem in {**source.ledger.problems, **joined.unverified}.items()
+        }
     return result
 
 
@@ -96,7 +100,8 @@ def _check_data(store: Store, chosen: list[tuple[Store, dict[tuple[str, int], di
                 raise Conflict(
                     f"{tag[0]} ({tag[2] or 'its only variant'}) has content {tag[-1][:16]}… in "
                     f"{source.results} and {other[:16]}… in {where}: these are different data, "
-                    "nothing was merged")
+                    "nothing was merged"
+                )
             seen.setdefault(tag[-1], source.results)
 
 
@@ -105,18 +110,26 @@ def _data(record: dict) -> tuple | None:
     if not record.get("dataset"):
         return None
     cell = record["cell"]
-    return (cell["dataset"], cell["content_hash"], record.get("variant"),
-            record["dataset"]["content_hash"])
+    return (
+        cell["dataset"],
+        cell["content_hash"],
+        record.get("variant"),
+        record["dataset"]["content_hash"],
+    )
 
 
 def content(record: dict) -> str:
     """Hash of what a record says, its own number and those of others that it names aside."""
-    said = {name: value for name, value in record.items()
-            if name not in ("schema", "attempt", "arrays", "restamped_from")}
+    said = {
+        name: value
+        for name, value in record.items()
+        if name not in ("schema", "attempt", "arrays", "restamped_from")
+    }
     said["arrays"] = (record.get("arrays") or {}).get("sha256")
     said["restamped"] = bool(record.get("restamped_from"))
-    said["inputs"] = {role: {**used, "attempt": None}
-                      for role, used in record.get("inputs", {}).items()}
+    said["inputs"] = {
+        role: {**used, "attempt": None} for role, used in record.get("inputs", {}).items()
+    }
     if verified := record.get("verified_by"):
         said["verified_by"] = verified["key"]
     return short_hash(said, 64)
@@ -182,12 +195,14 @@ class _Join:
                 continue
             number = self._number(one["witness"])
             if number is None:
-                self.unverified[f"{ledger.NAME} {one['id']}"] = \
+                self.unverified[f"{ledger.NAME} {one['id']}"] = (
                     "its witness is not there, or is broken"
+                )
             else:
                 words = {name: value for name, value in one.items() if name not in ("id", "copies")}
-                new.append(ledger.line(**{**words, "witness": {**one["witness"],
-                                                               "attempt": number}}))
+                new.append(
+                    ledger.line(**{**words, "witness": {**one["witness"], "attempt": number}})
+                )
         if new:
             self.store.ledger.append(new)
         return len(new)
@@ -209,15 +224,17 @@ class _Join:
                 if self.store.intact(mine):  # a damaged one is no reason to leave a whole one out
                     self._here[key][content(mine)].append(mine["attempt"])
         tag = key, content(record)
-        found = self._here[key][tag[1]][self._taken[tag]:]
+        found = self._here[key][tag[1]][self._taken[tag] :]
         self._taken[tag] += 1
         return found[0] if found else None
 
     def _renumbered(self, record: dict) -> dict | None:
         """The record with the numbers here of the attempts that it names."""
         whole = dict(record)
-        whole["inputs"] = {role: {**used, "attempt": self._number(used)}
-                           for role, used in record.get("inputs", {}).items()}
+        whole["inputs"] = {
+            role: {**used, "attempt": self._number(used)}
+            for role, used in record.get("inputs", {}).items()
+        }
         if old := record.get("restamped_from"):
             whole["restamped_from"] = self._number({"key": record["key"], "attempt": old})
             if whole["restamped_from"] is None:

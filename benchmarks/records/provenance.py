@@ -32,8 +32,15 @@ from benchmarks.records.imports import PROJECT, installed
 ROOT = Path(__file__).resolve().parents[2]
 CGROUPS, SELF_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 #: They move numbers around and make none. Metrics are computed from stored labels, at any time.
-PLUMBING = ("benchmarks.records", "benchmarks.run", "benchmarks.report", "benchmarks.cli",
-            "benchmarks.registry", "benchmarks.stanzas", "benchmarks.metrics")
+PLUMBING = (
+    "benchmarks.records",
+    "benchmarks.run",
+    "benchmarks.report",
+    "benchmarks.cli",
+    "benchmarks.registry",
+    "benchmarks.stanzas",
+    "benchmarks.metrics",
+)
 COUNTED = ("benchmarks.records.purity",)  # part of what exhibits compute
 # They only look up other modules by name, which are listed if a cell used them: another kind in the
 # list changes no cell.
@@ -63,9 +70,12 @@ def _canonical(node: Any, out: list[str]) -> None:
             if name == "body" and isinstance(
                 node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
             ):
-                if value and isinstance(value[0], ast.Expr) and isinstance(
-                    value[0].value, ast.Constant
-                ) and isinstance(value[0].value.value, str):
+                if (
+                    value
+                    and isinstance(value[0], ast.Expr)
+                    and isinstance(value[0].value, ast.Constant)
+                    and isinstance(value[0].value.value, str)
+                ):
                     value = value[1:]
             if value is None or value == [] or name in ("type_comment", "type_ignores"):
                 continue
@@ -139,8 +149,10 @@ def locate(name: str) -> str | None:
         found, inside = None, []
         for base in bases:
             stem = os.path.join(base, part)
-            files = [*(f"{stem}/__init__{end}" for end in _SUFFIXES),
-                     *(stem + end for end in _SUFFIXES)]
+            files = [
+                *(f"{stem}/__init__{end}" for end in _SUFFIXES),
+                *(stem + end for end in _SUFFIXES),
+            ]
             found = next(filter(os.path.isfile, files), None)
             if found:
                 inside = [stem]
@@ -255,13 +267,17 @@ def _place(name: str, path: str) -> str | None:
     if here is not None and os.path.exists(here) and os.path.samefile(here, path):
         return name
     path = os.path.abspath(path)
-    inside = [os.path.relpath(path, base) for base in (str(ROOT), *_search_path())
-              if path.startswith(base.rstrip(os.sep) + os.sep)]
+    inside = [
+        os.path.relpath(path, base)
+        for base in (str(ROOT), *_search_path())
+        if path.startswith(base.rstrip(os.sep) + os.sep)
+    ]
     return min(inside, key=len).replace(os.sep, "/") if inside else None
 
 
-def changes(modules: dict[str, str], pinned: bool,
-            known: dict[str, str | None] | None = None) -> dict[str, str]:
+def changes(
+    modules: dict[str, str], pinned: bool, known: dict[str, str | None] | None = None
+) -> dict[str, str]:
     """Modules of a fingerprint whose code is another one now -> the hash that they had then.
 
     `known` holds hashes of modules that were found already, and is filled: for many records at one
@@ -270,8 +286,11 @@ def changes(modules: dict[str, str], pinned: bool,
     known = {} if known is None else known
     for name in modules.keys() - known.keys():
         known[name] = module_hash(name)
-    return {name: value for name, value in sorted(modules.items())
-            if (known[name] or MISSING) != value and counts(name, pinned)}
+    return {
+        name: value
+        for name, value in sorted(modules.items())
+        if (known[name] or MISSING) != value and counts(name, pinned)
+    }
 
 
 def changed_modules(record: dict) -> list[str]:
@@ -298,19 +317,23 @@ def commit() -> dict:
     dict
         ``commit``, ``dirty`` and, where the commit is None, ``no_commit``: the reason.
     """
+
     def ask(*words: str) -> str:
         return git(ROOT, *words, seconds=20, own=True).decode()
 
     try:
         head = ask("rev-parse", "HEAD").strip()
         # Results change while a suite runs; only code and data tables make a checkout dirty.
-        state = ask("status", "--porcelain", "--untracked-files=all", "--", ".",
-                    ":(exclude)results").splitlines()
+        state = ask(
+            "status", "--porcelain", "--untracked-files=all", "--", ".", ":(exclude)results"
+        ).splitlines()
     except OSError as error:
         return {"commit": None, "dirty": None, "no_commit": clean(str(error))}
     rooms = tuple(f"?? {name}/" for name in PROJECT)
-    return {"commit": head,
-            "dirty": any(line.startswith(rooms) or not line.startswith("??") for line in state)}
+    return {
+        "commit": head,
+        "dirty": any(line.startswith(rooms) or not line.startswith("??") for line in state),
+    }
 
 
 def versions() -> dict[str, str | None]:
@@ -351,8 +374,9 @@ def _quotas() -> list[float]:
     for folder in _groups("cpu"):
         for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
             with contextlib.suppress(OSError, ValueError):  # none, "max", or an empty file
-                quota, period = map(int, " ".join(
-                    (folder / name).read_text() for name in names).split())
+                quota, period = map(
+                    int, " ".join((folder / name).read_text() for name in names).split()
+                )
                 if quota > 0 and period > 0:
                     found.append(quota / period)
     return found
@@ -371,8 +395,9 @@ def _groups(controller: str) -> list[Path]:
             top = CGROUPS if number == "0" else CGROUPS / controller
             if number == "0" or controller in controllers.split(","):
                 inside = top / path.lstrip("/")
-                found += [folder for folder in (inside, *inside.parents)
-                          if folder.is_relative_to(top)]
+                found += [
+                    folder for folder in (inside, *inside.parents) if folder.is_relative_to(top)
+                ]
     return list(dict.fromkeys(found))
 
 
@@ -401,8 +426,14 @@ def peak_rss_mb() -> float:
 
 def machine(device: str = "cpu", threads: int = 1) -> dict:
     """Software and hardware of this process: no host name, no user, no path."""
-    return {"versions": versions(), "device": device, "threads": threads, "cpu": cpu_model(),
-            "cores": n_cores(), "system": f"{platform.system()} {platform.machine()}"}
+    return {
+        "versions": versions(),
+        "device": device,
+        "threads": threads,
+        "cpu": cpu_model(),
+        "cores": n_cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def blas() -> list[dict]:
@@ -416,17 +447,28 @@ def blas() -> list[dict]:
     """
     from threadpoolctl import threadpool_info
 
-    found = [{"library": f"{info['internal_api']} ({info['prefix']})", "version": info["version"],
-              "kernel": info.get("architecture"), "threads": info["num_threads"]}
-             for info in threadpool_info() if info["user_api"] == "blas"]
+    found = [
+        {
+            "library": f"{info['internal_api']} ({info['prefix']})",
+            "version": info["version"],
+            "kernel": info.get("architecture"),
+            "threads": info["num_threads"],
+        }
+        for info in threadpool_info()
+        if info["user_api"] == "blas"
+    ]
     if "torch" in sys.modules:
         import torch
 
         line = re.search(r"Math Kernel Library Version (\S+)", torch.__config__.show())
-        found.append({"library": "torch, MKL" if line else "torch",
-                      "version": line.group(1) if line else None,
-                      "kernel": torch.backends.cpu.get_cpu_capability(),
-                      "threads": torch.get_num_threads()})
+        found.append(
+            {
+                "library": "torch, MKL" if line else "torch",
+                "version": line.group(1) if line else None,
+                "kernel": torch.backends.cpu.get_cpu_capability(),
+                "threads": torch.get_num_threads(),
+            }
+        )
     return sorted(found, key=lambda one: (one["library"], one["version"] or ""))
 
 
@@ -442,8 +484,12 @@ def gpu(device: str) -> dict:
     if not torch.cuda.is_available():
         return {"gpu": None}
     properties = torch.cuda.get_device_properties(device)
-    return {"gpu": properties.name, "gpu_memory_gb": round(properties.total_memory / 1e9, 1),
-            "gpu_driver": _driver(), "cuda": torch.version.cuda}
+    return {
+        "gpu": properties.name,
+        "gpu_memory_gb": round(properties.total_memory / 1e9, 1),
+        "gpu_driver": _driver(),
+        "cuda": torch.version.cuda,
+    }
 
 
 @cache
@@ -455,7 +501,11 @@ def _driver() -> str | None:
         try:
             words = subprocess.run(
                 ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-                capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
+                capture_output=True,
+                text=True,
+                timeout=20,
+                stdin=subprocess.DEVNULL,
+            ).stdout
         except (OSError, subprocess.TimeoutExpired):
             return None
     found = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", words)

@@ -39,8 +39,10 @@ def _vector(name, values) -> np.ndarray:
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds nan or infinity, every point needs a label")
         if (values != np.round(values)).any():
-            raise ValueError(f"{name} needs class numbers, got fractions such as "
-                             f"{values[values != np.round(values)][0]}")
+            raise ValueError(
+                f"{name} needs class numbers, got fractions such as "
+                f"{values[values != np.round(values)][0]}"
+            )
     elif len(values) and values.dtype.kind not in "biuUS":
         raise ValueError(f"{name} needs integers, booleans or strings, got dtype {values.dtype}")
     return values

@@ -27,11 +27,28 @@ from pathlib import Path
 from benchmarks.records.whole import append_whole, read_appended
 
 NAME = "retired.csv"
-FIELDS = ("dataset", "method", "space", "seed", "key", "attempt", "status", "measure", "value",
-          "why", "code", "sha256", "found_in")
+FIELDS = (
+    "dataset",
+    "method",
+    "space",
+    "seed",
+    "key",
+    "attempt",
+    "status",
+    "measure",
+    "value",
+    "why",
+    "code",
+    "sha256",
+    "found_in",
+)
 MEASURES = ("purity", "ll", "mmd2", "graph_knee")
-_GOOD = {"key": re.compile(r"[0-9a-f]{16}"), "attempt": re.compile(r"[1-9][0-9]{0,8}"),
-         "sha256": re.compile(r"[0-9a-f]{64}"), "found_in": re.compile(r"[0-9a-f]{40,64}")}
+_GOOD = {
+    "key": re.compile(r"[0-9a-f]{16}"),
+    "attempt": re.compile(r"[1-9][0-9]{0,8}"),
+    "sha256": re.compile(r"[0-9a-f]{64}"),
+    "found_in": re.compile(r"[0-9a-f]{40,64}"),
+}
 
 
 class Retired:
@@ -67,8 +84,9 @@ class Retired:
             one = dict(zip(FIELDS, values, strict=False))
             wrong = [name for name, form in _GOOD.items() if not form.fullmatch(one.get(name, ""))]
             if len(values) != len(FIELDS) or wrong:
-                self.problems[f"{NAME} line {number}"] = \
+                self.problems[f"{NAME} line {number}"] = (
                     f"damaged: {', '.join(wrong) or f'{len(values)} fields'}"
+                )
                 continue
             self._lines.append(one)
         return self._lines
@@ -97,9 +115,18 @@ def line(record: dict, why: str, sha256: str, found_in: str) -> dict:
     cell, said = record["cell"], {**record["values"], **record["metrics"]}
     of = (cell["params"].get("inputs") or {}).get("samples", "").partition("/")[0]
     measure = next((name for name in MEASURES if isinstance(said.get(name), int | float)), "")
-    return {"dataset": cell["dataset"], "method": cell["method"] + (f" of {of}" if of else ""),
-            "space": cell["params"].get("space", ""), "seed": cell["seed"], "key": record["key"],
-            "attempt": record["attempt"], "status": record["status"], "measure": measure,
-            "value": f"{said[measure]:.6g}" if measure else "", "why": why,
-            "code": record["provenance"].get("commit") or "", "sha256": sha256,
-            "found_in": found_in}
+    return {
+        "dataset": cell["dataset"],
+        "method": cell["method"] + (f" of {of}" if of else ""),
+        "space": cell["params"].get("space", ""),
+        "seed": cell["seed"],
+        "key": record["key"],
+        "attempt": record["attempt"],
+        "status": record["status"],
+        "measure": measure,
+        "value": f"{said[measure]:.6g}" if measure else "",
+        "why": why,
+        "code": record["provenance"].get("commit") or "",
+        "sha256": sha256,
+        "found_in": found_in,
+    }

@@ -44,11 +44,15 @@ def scorer(name: str) -> tuple[Callable, str]:
             raise ValueError(f"--metric {name}: {error}") from error
         return found, files.short_hash([name, provenance.imported_modules(module, pinned=True)])
     if name not in metrics.METRICS:
-        raise ValueError(f"--metric is {name!r}, needs one of {', '.join(metrics.METRICS)} or "
-                         "package.module:function")
+        raise ValueError(
+            f"--metric is {name!r}, needs one of {', '.join(metrics.METRICS)} or "
+            "package.module:function"
+        )
     code = [provenance.module_hash(f"benchmarks.records.{part}") for part in ("metrics", "purity")]
-    return (lambda y, labels: 100.0 * metrics.METRICS[name](contingency(y, labels)),
-            files.short_hash([name, code]))
+    return (
+        lambda y, labels: 100.0 * metrics.METRICS[name](contingency(y, labels)),
+        files.short_hash([name, code]),
+    )
 
 
 def key_of(code: str, record: dict) -> str:
@@ -65,8 +69,11 @@ class Scores:
             found = json.loads(self.path.read_text())
         except (OSError, ValueError):  # absent or damaged: computed again
             found = {}
-        self._known = {key: value for key, value in found.items()
-                       if isinstance(value, (int, float))} if isinstance(found, dict) else {}
+        self._known = (
+            {key: value for key, value in found.items() if isinstance(value, (int, float))}
+            if isinstance(found, dict)
+            else {}
+        )
 
     def known(self, record: dict, codes: dict[str, str]) -> dict[str, float]:
         """Scores of a record that are kept, by the name of the metric; `codes` as of `scorer`."""
@@ -102,8 +109,9 @@ class Scores:
 
 def scorable(record: dict) -> bool:
     """Whether a record ended well and holds labels of a dataset that is known."""
-    return record["status"] == "done" and "labels" in record["outputs"] and bool(
-        record.get("dataset"))
+    return (
+        record["status"] == "done" and "labels" in record["outputs"] and bool(record.get("dataset"))
+    )
 
 
 def rescored(records: list[dict], store: Store) -> list[dict]:
@@ -112,5 +120,7 @@ def rescored(records: list[dict], store: Store) -> list[dict]:
     if not scores._known:
         return records
     codes = {name: scorer(name)[1] for name in metrics.METRICS}
-    return [{**record, "metrics": {**record["metrics"], **scores.known(record, codes)}}
-            for record in records]
+    return [
+        {**record, "metrics": {**record["metrics"], **scores.known(record, codes)}}
+        for record in records
+    ]

@@ -8,10 +8,12 @@ from numpy.typing import ArrayLike
 from benchmarks.records.purity import contingency
 
 #: The rule, in the words of the tables.
-RULE = ("Collapsed: the partition has fewer than (1 + K) / 2 effective clusters, that is the "
-        "exponential of the entropy of the sizes of its clusters, K those asked for; it is nearer "
-        "to one cluster than to K equal ones. Trivial: the share of the largest class, which one "
-        "cluster of all points has as its purity.")
+RULE = (
+    "Collapsed: the partition has fewer than (1 + K) / 2 effective clusters, that is the "
+    "exponential of the entropy of the sizes of its clusters, K those asked for; it is nearer "
+    "to one cluster than to K equal ones. Trivial: the share of the largest class, which one "
+    "cluster of all points has as its purity."
+)
 
 
 def sizes(y: ArrayLike, labels: ArrayLike) -> dict[str, float]:
@@ -25,9 +27,11 @@ def sizes(y: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     """
     table = contingency(y, labels)
     classes, clusters = table.sum(axis=1) / table.sum(), table.sum(axis=0) / table.sum()
-    return {"largest_class": 100.0 * float(classes.max()),
-            "largest_cluster": 100.0 * float(clusters.max()),
-            "effective_clusters": float(np.exp(-(clusters * np.log(clusters)).sum()))}
+    return {
+        "largest_class": 100.0 * float(classes.max()),
+        "largest_cluster": 100.0 * float(clusters.max()),
+        "effective_clusters": float(np.exp(-(clusters * np.log(clusters)).sum())),
+    }
 
 
 def collapsed(record: dict) -> bool | None:

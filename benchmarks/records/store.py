@@ -34,8 +34,9 @@ _NAME = re.compile(r"^(?P<key>[0-9a-f]{16})-(?P<attempt>\d+)\.(json|npz)$")
 
 def cell_key(cell: dict) -> str:
     """Key of a cell: first 16 hex of the sha256 of its canonical JSON."""
-    return short_hash({name: cell[name] for name in
-                       ("dataset", "content_hash", "method", "params", "seed")})
+    return short_hash(
+        {name: cell[name] for name in ("dataset", "content_hash", "method", "params", "seed")}
+    )
 
 
 def small_int(labels: ArrayLike) -> np.ndarray:
@@ -78,17 +79,29 @@ class Store:
         """Readable attempts at a cell, oldest first, as they are on disk now."""
         folder, start = self.folder(cell), f"{cell_key(cell)}-"
         names = os.listdir(folder) if folder.is_dir() else ()  # a glob takes ten times as long
-        found = [record for name in names if name.startswith(start) and name.endswith(".json")
-                 and (record := self._parse(folder / name)) is not None]
+        found = [
+            record
+            for name in names
+            if name.startswith(start)
+            and name.endswith(".json")
+            and (record := self._parse(folder / name)) is not None
+        ]
         return sorted(found, key=lambda record: record["attempt"])
 
     def all(self) -> list[dict]:
         """Every readable record, by path and attempt."""
         found = [self._parse(path) for path in sorted(self.root.glob("*/*/*.json"))]
-        return sorted((r for r in found if r is not None),
-                      key=lambda r: (r["cell"]["dataset"], r["cell"]["method"],
-                                     str(r["cell"]["params"].get("space")), r["cell"]["seed"],
-                                     r["key"], r["attempt"]))
+        return sorted(
+            (r for r in found if r is not None),
+            key=lambda r: (
+                r["cell"]["dataset"],
+                r["cell"]["method"],
+                str(r["cell"]["params"].get("space")),
+                r["cell"]["seed"],
+                r["key"],
+                r["attempt"],
+            ),
+        )
 
     def of_dataset(self, name: str) -> list[dict]:
         """Every readable record of a dataset, in no order."""
@@ -114,8 +127,11 @@ class Store:
                     problem = "not a record"
                 elif wrong := flaw(record):
                     problem = f"not a record: {wrong}"
-                elif match is None or record["key"] != match["key"] or \
-                        record["attempt"] != int(match["attempt"]):
+                elif (
+                    match is None
+                    or record["key"] != match["key"]
+                    or record["attempt"] != int(match["attempt"])
+                ):
                     problem = "its name does not fit its content"
                 elif cell_key(record["cell"]) != record["key"]:
                     problem = "its cell does not hash to its key"
@@ -206,8 +222,11 @@ class Store:
         folder, key = self.folder(record["cell"]), cell_key(record["cell"])
         folder.mkdir(parents=True, exist_ok=True)
         while True:
-            taken = [int(m["attempt"]) for path in folder.glob(f"{key}-*")
-                     if (m := _NAME.match(path.name))]
+            taken = [
+                int(m["attempt"])
+                for path in folder.glob(f"{key}-*")
+                if (m := _NAME.match(path.name))
+            ]
             taken += [*self.ledger.copies(key), *self.retired.numbers(key)]
             attempt = max(taken, default=0) + 1
             whole = {"schema": SCHEMA, "key": key, "attempt": attempt, **record}
@@ -247,6 +266,7 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
 
 def _plain_json(data: bytes) -> Any:
     """Value of a JSON text in UTF-8 that is strict: no NaN, no half characters."""
+
     def refuse(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 

@@ -26,8 +26,10 @@ _ARRAYS = re.compile(r"(.*)-[0-9]{1,9}\.npz", re.DOTALL)
 def check_array(stream: IO[bytes], size: int) -> None:
     """Raise ValueError unless a ``.npy`` stream of `size` bytes holds just what its header says."""
     version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0,
-               (2, 0): np.lib.format.read_array_header_2_0}
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     if version not in readers:
         raise ValueError(f"array of format {version}, needs one of {sorted(readers)}")
     shape, _, dtype = readers[version](stream)
@@ -94,29 +96,55 @@ def _named(check: Check) -> Check:
 
 _TEXT = _or_none(_is(str))
 _PROVENANCE = {
-    "versions": _or_none(_named(_TEXT)), "modules": _or_none(_named(_is(str))), "device": _TEXT,
-    "threads": _or_none(_is(int)), "cpu": _TEXT, "gpu": _TEXT, "gpu_memory_gb": _or_none(_number),
-    "gpu_driver": _TEXT, "blas": _or_none(_is(list)), "no_commit": _TEXT,
-    "cores": _or_none(_is(int)), "system": _TEXT, "commit": _TEXT, "started": _TEXT,
+    "versions": _or_none(_named(_TEXT)),
+    "modules": _or_none(_named(_is(str))),
+    "device": _TEXT,
+    "threads": _or_none(_is(int)),
+    "cpu": _TEXT,
+    "gpu": _TEXT,
+    "gpu_memory_gb": _or_none(_number),
+    "gpu_driver": _TEXT,
+    "blas": _or_none(_is(list)),
+    "no_commit": _TEXT,
+    "cores": _or_none(_is(int)),
+    "system": _TEXT,
+    "commit": _TEXT,
+    "started": _TEXT,
     "restamped": _or_none(_is(dict)),
 }
 _FIELDS = {
-    "attempt": _is(int), "kind": _TEXT, "estimator": _TEXT, "variant": _TEXT,
-    "error": _or_none(_is(dict)), "inputs": _named(_is(dict, str)), "outputs": _named(_is(str)),
-    "metrics": _named(_or_none(_number)), "values": _is(dict),
-    "phases": _or_none(_named(_or_none(_number))), "seconds": _or_none(_number),
-    "timeout_s": _or_none(_number), "provenance": _is(dict),
+    "attempt": _is(int),
+    "kind": _TEXT,
+    "estimator": _TEXT,
+    "variant": _TEXT,
+    "error": _or_none(_is(dict)),
+    "inputs": _named(_is(dict, str)),
+    "outputs": _named(_is(str)),
+    "metrics": _named(_or_none(_number)),
+    "values": _is(dict),
+    "phases": _or_none(_named(_or_none(_number))),
+    "seconds": _or_none(_number),
+    "timeout_s": _or_none(_number),
+    "provenance": _is(dict),
 }
 _CELL = {
-    "dataset": lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)), "content_hash": _is(str),
-    "method": lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)), "params": _is(dict),
+    "dataset": lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)),
+    "content_hash": _is(str),
+    "method": lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)),
+    "params": _is(dict),
     "seed": _is(int),
 }
 
 
 #: What a record without these fields stands for: readers may take them for granted.
-DEFAULTS: dict[str, Any] = {"error": None, "inputs": {}, "outputs": {}, "metrics": {}, "values": {},
-            "provenance": {}}
+DEFAULTS: dict[str, Any] = {
+    "error": None,
+    "inputs": {},
+    "outputs": {},
+    "metrics": {},
+    "values": {},
+    "provenance": {},
+}
 
 
 def flaw(record: dict) -> str | None:
@@ -126,8 +154,10 @@ def flaw(record: dict) -> str | None:
     parts of paths, and so is the file of the arrays: none of them leads out of the folder.
     """
     places = [("", record, _FIELDS)]
-    for name, part, checks in (("cell", record.get("cell"), _CELL),
-                               ("provenance", record.get("provenance", {}), _PROVENANCE)):
+    for name, part, checks in (
+        ("cell", record.get("cell"), _CELL),
+        ("provenance", record.get("provenance", {}), _PROVENANCE),
+    ):
         if not isinstance(part, dict):
             return f"{name} is {_short(part)}"
         places.append((f"{name}.", part, checks))
@@ -143,8 +173,11 @@ def flaw(record: dict) -> str | None:
         # of this attempt, or of the one that it was re-stamped from
         found = arrays if isinstance(arrays, dict) else {}
         file = _ARRAYS.fullmatch(str(found.get("file")))
-        if file is None or file[1] != str(record.get("key")) or not _SHA256.fullmatch(
-                str(found.get("sha256"))):
+        if (
+            file is None
+            or file[1] != str(record.get("key"))
+            or not _SHA256.fullmatch(str(found.get("sha256")))
+        ):
             return f"arrays are {_short(arrays)}, needs file KEY-ATTEMPT.npz and its sha256"
     return None
 

@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 #: What `os.link` says where a file cannot have two names (vfat, exFAT, SMB, some FUSE).
-NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
-            errno.EINVAL)
+NO_LINKS = (
+    errno.EPERM,
+    errno.EACCES,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+    errno.EINVAL,
+)
 
 
 class Draft:
@@ -141,7 +148,7 @@ def append_whole(path: Path, payload: bytes) -> None:
                 payload = b"\n" + payload
         try:
             while payload:
-                payload = payload[handle.write(payload):]
+                payload = payload[handle.write(payload) :]
             os.fsync(handle.fileno())
         except OSError:
             handle.truncate(size)

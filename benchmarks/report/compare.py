@@ -22,10 +22,28 @@ from benchmarks.results import row as plain
 from benchmarks.run.retire import place_of
 
 #: What is compared where nobody says what, and its unit.
-MEASURES = {"purity": "percent", "heldout_log_likelihood": "nats a point",
-            "parzen_log_likelihood": "nats"}
-COLUMNS = ("measure", "dataset", "method", "of", "space", "n", "a_mean", "b_mean", "difference",
-           "low", "high", "alike", "a_seeds", "b_seeds", "changed")
+MEASURES = {
+    "purity": "percent",
+    "heldout_log_likelihood": "nats a point",
+    "parzen_log_likelihood": "nats",
+}
+COLUMNS = (
+    "measure",
+    "dataset",
+    "method",
+    "of",
+    "space",
+    "n",
+    "a_mean",
+    "b_mean",
+    "difference",
+    "low",
+    "high",
+    "alike",
+    "a_seeds",
+    "b_seeds",
+    "changed",
+)
 UNKNOWN = "unknown"
 MOST = 6  # settings that the text names of a row; a table that is written has all of them
 
@@ -59,7 +77,8 @@ class Side:
             dataset, method, space, seed, of = place_of(cell)
             settings = self._settings(cell)
             group = found[dataset, method, of, space or ""].setdefault(
-                canonical_json(settings), Group(settings))
+                canonical_json(settings), Group(settings)
+            )
             good = [r for r in tried if r["status"] == "done" and store.intact(r)]
             if good:
                 fresh = [r for r in good if len(good) > 1 and not store.changed(r, known)]
@@ -74,16 +93,22 @@ class Side:
 
     def _settings(self, cell: dict, prefix: str = "") -> dict[str, str]:
         """Parameters by name, those of the cells that inputs came from under ``role.name``."""
-        found = {prefix + name: canonical_json(value) for name, value in cell["params"].items()
-                 if name not in ("space", "inputs")}
+        found = {
+            prefix + name: canonical_json(value)
+            for name, value in cell["params"].items()
+            if name not in ("space", "inputs")
+        }
         if not prefix:
             found["data"] = cell["content_hash"].partition(":")[2] or cell["content_hash"][:8]
         for role, reference in (cell["params"].get("inputs") or {}).items():
             method, _, key = str(reference).partition("/")
             found[prefix + role] = method
             other = self._cells.get(key)
-            found |= {f"{prefix}{role}.": UNKNOWN} if other is None else \
-                self._settings(other, f"{prefix}{role}.")
+            found |= (
+                {f"{prefix}{role}.": UNKNOWN}
+                if other is None
+                else self._settings(other, f"{prefix}{role}.")
+            )
         return found
 
 
@@ -98,8 +123,11 @@ def differing(a: dict[str, str], b: dict[str, str]) -> dict[str, tuple[str | Non
     Those of cells that a side has no record of are unknown, and differ from nothing.
     """
     unknown = tuple(name for side in (a, b) for name, value in side.items() if value is UNKNOWN)
-    return {name: (a.get(name), b.get(name)) for name in sorted(a.keys() | b.keys())
-            if a.get(name) != b.get(name) and not (unknown and name.startswith(unknown))}
+    return {
+        name: (a.get(name), b.get(name))
+        for name in sorted(a.keys() | b.keys())
+        if a.get(name) != b.get(name) and not (unknown and name.startswith(unknown))
+    }
 
 
 def compare(a: Side, b: Side, measures=tuple(MEASURES)) -> list[dict]:
@@ -128,16 +156,25 @@ def compare(a: Side, b: Side, measures=tuple(MEASURES)) -> list[dict]:
                 row = _row(one, other, measure)
                 if row is not None:
                     found.append({"measure": measure, **names, **row})
-    return sorted(found, key=lambda row: (
-        measures.index(row["measure"]), row["n"] == 0, -abs(row["difference"] or 0.0)))
+    return sorted(
+        found,
+        key=lambda row: (
+            measures.index(row["measure"]),
+            row["n"] == 0,
+            -abs(row["difference"] or 0.0),
+        ),
+    )
 
 
 def _opposite(ours: list[Group], theirs: list[Group]) -> list[tuple[Group | None, Group | None]]:
     """Each group of B beside the nearest of A, of equally near ones the newest; then the rest."""
     pairs, met = [], set()
     for other in theirs:
-        near = min(ours, default=None, key=lambda one: (
-            len(differing(one.settings, other.settings)), _reversed(one.newest)))
+        near = min(
+            ours,
+            default=None,
+            key=lambda one: (len(differing(one.settings, other.settings)), _reversed(one.newest)),
+        )
         pairs.append((near, other))
         met.add(id(near))
     return pairs + [(one, None) for one in ours if id(one) not in met]
@@ -157,18 +194,28 @@ def _row(one: Group | None, other: Group | None, measure: str) -> dict | None:
     low, high = stats.paired_interval(gains) if len(gains) > 1 else (None, None)
     changed = differing(one.settings, other.settings) if one and other else {}
     return {
-        "n": len(both), "a_mean": _mean(a, both or a), "b_mean": _mean(b, both or b),
-        "difference": stats.mean(gains) if gains else None, "low": low, "high": high,
+        "n": len(both),
+        "a_mean": _mean(a, both or a),
+        "b_mean": _mean(b, both or b),
+        "difference": stats.mean(gains) if gains else None,
+        "low": low,
+        "high": high,
         "alike": sum(a[seed] == b[seed] for seed in both),
-        "a_seeds": _alone(one, a.keys() - b.keys()), "b_seeds": _alone(other, b.keys() - a.keys()),
-        "changed": "; ".join(f"{name} {_said(was)} → {_said(now)}"
-                             for name, (was, now) in changed.items())}
+        "a_seeds": _alone(one, a.keys() - b.keys()),
+        "b_seeds": _alone(other, b.keys() - a.keys()),
+        "changed": "; ".join(
+            f"{name} {_said(was)} → {_said(now)}" for name, (was, now) in changed.items()
+        ),
+    }
 
 
 def _values(group: Group, measure: str) -> dict[int, float]:
     found = {seed: plain(record)[measure] for seed, record in group.runs.items()}
-    return {seed: float(value) for seed, value in found.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)}
+    return {
+        seed: float(value)
+        for seed, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _mean(values: dict[int, float], seeds) -> float | None:
@@ -178,8 +225,12 @@ def _mean(values: dict[int, float], seeds) -> float | None:
 def _alone(group: Group | None, seeds) -> str:
     """Seeds that only one side has, and how the failures there ended."""
     failed = Counter(group.failed.values() if group else ())
-    return ", ".join([*([f"seeds {span(seeds)}"] if seeds else []),
-                      *(f"{n} {status}" for status, n in failed.most_common())])
+    return ", ".join(
+        [
+            *([f"seeds {span(seeds)}"] if seeds else []),
+            *(f"{n} {status}" for status, n in failed.most_common()),
+        ]
+    )
 
 
 def _said(value: str | None) -> str:
@@ -201,21 +252,31 @@ def text(rows: list[dict], a: Side, b: Side) -> str:
         mine = [row for row in rows if row["measure"] == measure]
         paired = [row for row in mine if row["n"]]
         moved = [row for row in paired if row["alike"] < row["n"] or row["changed"]]
-        said += [f"{measure.replace('_', ' ')}{_unit(measure)}: {len(moved)} of {len(paired)} rows "
-                 "differ, B − A, mean [95% interval]"]
+        said += [
+            f"{measure.replace('_', ' ')}{_unit(measure)}: {len(moved)} of {len(paired)} rows "
+            "differ, B − A, mean [95% interval]"
+        ]
         if moved:
-            said.append(Table(("dataset", "method", "space", "n", "A", "B", "difference", "", ""),
-                              map(_line, moved)).text())
+            said.append(
+                Table(
+                    ("dataset", "method", "space", "n", "A", "B", "difference", "", ""),
+                    map(_line, moved),
+                ).text()
+            )
             sure = [row for row in moved if row["low"] is not None]
             if sure:
                 out = sum(row["low"] > 0 or row["high"] < 0 for row in sure)
-                said.append(f"* {out} of {len(sure)} intervals leave out 0; by chance alone about "
-                            f"{len(sure) / 20:.1f} would")
+                said.append(
+                    f"* {out} of {len(sure)} intervals leave out 0; by chance alone about "
+                    f"{len(sure) / 20:.1f} would"
+                )
         for side, mean in (("A", "a_mean"), ("B", "b_mean")):
             alone = Counter(_method(row) for row in mine if not row["n"] and row[mean] is not None)
             if alone:
-                said.append(f"only in {side}: " + ", ".join(
-                    f"{method} ×{n}" for method, n in sorted(alone.items())))
+                said.append(
+                    f"only in {side}: "
+                    + ", ".join(f"{method} ×{n}" for method, n in sorted(alone.items()))
+                )
         said.append("")
     said += causes(a, b)
     return "\n".join(said).rstrip()
@@ -234,13 +295,22 @@ def _line(row: dict) -> tuple[str, ...]:
     if row["low"] is not None:
         interval = f" [{row['low']:+.2f}, {row['high']:+.2f}]"
         mark = "*" if row["low"] > 0 or row["high"] < 0 else ""
-    alone = [f"only {side}: {row[key]}" for side, key in (("A", "a_seeds"), ("B", "b_seeds"))
-             if row[key]]
+    alone = [
+        f"only {side}: {row[key]}" for side, key in (("A", "a_seeds"), ("B", "b_seeds")) if row[key]
+    ]
     settings = row["changed"].split("; ") if row["changed"] else []
     more = [f"and {len(settings) - MOST} more settings"] if len(settings) > MOST else []
-    return (row["dataset"], _method(row), row["space"], str(row["n"]), f"{row['a_mean']:.2f}",
-            f"{row['b_mean']:.2f}", f"{row['difference']:+.2f}{interval}", mark,
-            "; ".join([*alone, *settings[:MOST], *more]))
+    return (
+        row["dataset"],
+        _method(row),
+        row["space"],
+        str(row["n"]),
+        f"{row['a_mean']:.2f}",
+        f"{row['b_mean']:.2f}",
+        f"{row['difference']:+.2f}{interval}",
+        mark,
+        "; ".join([*alone, *settings[:MOST], *more]),
+    )
 
 
 def causes(a: Side, b: Side) -> list[str]:
@@ -256,22 +326,34 @@ def causes(a: Side, b: Side) -> list[str]:
                 pinned = provenance.is_pinned(one.runs[seed]["cell"])
                 for name in _unlike(was.get("modules") or {}, now.get("modules") or {}):
                     modules[name] += provenance.counts(name, pinned)
-                for name, versions in _unlike(was.get("versions") or {},
-                                              now.get("versions") or {}).items():
+                for name, versions in _unlike(
+                    was.get("versions") or {}, now.get("versions") or {}
+                ).items():
                     software[f"{name} {versions[0]} → {versions[1]}"] += 1
-                places = [", ".join(str(made.get(part)) for part in
-                                    ("cpu", "cores", "system", "gpu") if made.get(part))
-                          for made in (was, now)]
+                places = [
+                    ", ".join(
+                        str(made.get(part))
+                        for part in ("cpu", "cores", "system", "gpu")
+                        if made.get(part)
+                    )
+                    for made in (was, now)
+                ]
                 if places[0] != places[1]:
                     machines[" → ".join(places)] += 1
     said = [f"{pairs} runs stand opposite each other"]
     for what, counts in (("code", modules), ("software", software), ("machine", machines)):
         found = [f"{name} ×{n}" for name, n in counts.most_common() if n]
-        said.append(f"  other {what}: " + (", ".join(found[:12]) or "none")
-                    + (f" and {len(found) - 12} more" if len(found) > 12 else ""))
+        said.append(
+            f"  other {what}: "
+            + (", ".join(found[:12]) or "none")
+            + (f" and {len(found) - 12} more" if len(found) > 12 else "")
+        )
     return said
 
 
 def _unlike(was: dict, now: dict) -> dict[str, tuple]:
-    return {name: (was.get(name), now.get(name)) for name in sorted(was.keys() | now.keys())
-            if was.get(name) != now.get(name)}
+    return {
+        name: (was.get(name), now.get(name))
+        for name in sorted(was.keys() | now.keys())
+        if was.get(name) != now.get(name)
+    }

@@ -83,15 +83,24 @@ def judge(records, suite, name):
         ``dataset, n, n_asked, paper, suggested, stability, found, stale``.
     """
     done = [r for r in records if r["cell"]["dataset"] == name and r["status"] == "done"]
-    row = {"dataset": name, "n": len(done), "n_asked": len(suite["seeds"]),
-           "paper": suite.get("paper", {}).get(name), "suggested": None, "stability": None,
-           "found": "", "stale": sum(bool(r.get("stale")) for r in done)}
+    row = {
+        "dataset": name,
+        "n": len(done),
+        "n_asked": len(suite["seeds"]),
+        "paper": suite.get("paper", {}).get(name),
+        "suggested": None,
+        "stability": None,
+        "found": "",
+        "stale": sum(bool(r.get("stale")) for r in done),
+    }
     if not done:
         return None, row
     found = judge_graphs(done[0]["values"]["k"], [r["values"]["graph"] for r in done])
     return found, row | {
-        "suggested": found.n_components, "stability": round(found.stability, 4),
-        "found": ", ".join(f"{k}: {count}" for k, count in found.table.items())}
+        "suggested": found.n_components,
+        "stability": round(found.stability, 4),
+        "found": ", ".join(f"{k}: {count}" for k, count in found.table.items()),
+    }
 
 
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
@@ -104,9 +113,11 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
             files = plot_knee(found, base, title, row["paper"])
             paths |= {f"{name} {kind}": path for kind, path in files.items()}
         rows.append(row)
-        lines.append(f"{name}: {row['suggested']} components (stability {row['stability']}; knees "
-                     f"found: {row['found']}); the paper: {row['paper']}; "
-                     f"n {row['n']}/{row['n_asked']}")
+        lines.append(
+            f"{name}: {row['suggested']} components (stability {row['stability']}; knees "
+            f"found: {row['found']}); the paper: {row['paper']}; "
+            f"n {row['n']}/{row['n_asked']}"
+        )
     paths["csv"] = Path(out_dir) / f"{stem}.csv"
     frame = pd.DataFrame(rows).convert_dtypes()
     words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))

@@ -9,8 +9,10 @@ from benchmarks.report import notes, stats, words
 from benchmarks.report.summary import METRICS
 from benchmarks.report.table import Table
 
-PAIRED = (" Differences are to the method that is named, paired by seed: mean [95% interval of "
-          "Student's t].")
+PAIRED = (
+    " Differences are to the method that is named, paired by seed: mean [95% interval of "
+    "Student's t]."
+)
 
 
 def summarise(records, suite, methods, datasets) -> list[dict]:
@@ -44,8 +46,9 @@ def summarise(records, suite, methods, datasets) -> list[dict]:
     rows = []
     for dataset in suite["datasets"]:
         for method in (m for m in suite["methods"] if kinds.of(methods[m]).row):
-            for space in registry.asked_spaces(suite, method, methods[method], dataset,
-                                               datasets[dataset]):
+            for space in registry.asked_spaces(
+                suite, method, methods[method], dataset, datasets[dataset]
+            ):
                 mine = found.get((dataset, method, space), {})
                 row = _row(dataset, method, space, mine, seeds, suite["columns"])
                 if "against" in suite:
@@ -70,13 +73,18 @@ def _compared(mine, theirs, row, suite) -> dict:
     """Paired differences, by seed, of a row's records to those of the method it is against."""
     mine, theirs, made = _done(mine), _done(theirs), {}
     for column in suite["paired"]:
-        pairs = [(measure(mine[seed], column), measure(theirs[seed], column))
-                 for seed in sorted(set(mine) & set(theirs))]
+        pairs = [
+            (measure(mine[seed], column), measure(theirs[seed], column))
+            for seed in sorted(set(mine) & set(theirs))
+        ]
         gains = [a - b for a, b in pairs if a is not None and b is not None]
         low, high = stats.paired_interval(gains) if len(gains) > 1 else (None, None)
-        made |= {f"{column}_gain": stats.known(stats.mean, gains),
-                 f"{column}_gain_low": low, f"{column}_gain_high": high,
-                 f"{column}_pairs": len(gains)}
+        made |= {
+            f"{column}_gain": stats.known(stats.mean, gains),
+            f"{column}_gain_low": low,
+            f"{column}_gain_high": high,
+            f"{column}_pairs": len(gains),
+        }
     if "keeps" in suite:
         column = suite["keeps"].get(row["method"])
         gain = made[f"{column}_gain"] if column else None
@@ -86,22 +94,30 @@ def _compared(mine, theirs, row, suite) -> dict:
 
 def _row(dataset, method, space, records, seeds, columns):
     done = _done(records)
-    row = {"dataset": dataset, "method": method, "space": space, "n": len(done),
-           "n_asked": len(seeds)}
+    row = {
+        "dataset": dataset,
+        "method": method,
+        "space": space,
+        "n": len(done),
+        "n_asked": len(seeds),
+    }
     for column in columns:
         found = [measure(done[seed], column) for seed in sorted(done)]
         row[f"{column}_mean"] = stats.known(stats.mean, found)
         row[f"{column}_std"] = stats.known(stats.std, found)
     row["stale"] = sum(bool(r.get("stale")) for r in done.values())
-    row["missing"] = words.tally(records[s]["status"] if s in records else "not run"
-                                 for s in seeds if s not in done)
+    row["missing"] = words.tally(
+        records[s]["status"] if s in records else "not run" for s in seeds if s not in done
+    )
     return row
 
 
 def text(rows, suite, methods) -> str:
     """The rows for a terminal."""
-    return Table(("dataset", "method", "space", "n", *suite["columns"], *_heads(suite), ""), [
-        (row["dataset"], *_cells(row, suite, methods), words.trouble(row)) for row in rows]).text()
+    return Table(
+        ("dataset", "method", "space", "n", *suite["columns"], *_heads(suite), ""),
+        [(row["dataset"], *_cells(row, suite, methods), words.trouble(row)) for row in rows],
+    ).text()
 
 
 def to_csv(rows) -> str:
@@ -112,15 +128,29 @@ def to_csv(rows) -> str:
 def to_markdown(rows, suite, methods, datasets, remarks=()) -> str:
     """The rows as a table, what the suite says of itself above it, remarks below."""
     heads = _heads(suite)
-    table = Table(("Dataset", "Method", "Features", "n", *suite["columns"], *heads, "Missing",
-                   "Stale"),
-                  [(datasets[row["dataset"]].get("title", row["dataset"]),
-                    *_cells(row, suite, methods), row["missing"], row["stale"] or "")
-                   for row in rows])
-    lines = [f"# {suite['title']}", "", suite.get("text", "").strip(), "",
-             "Mean ± standard deviation over seeds (ddof = 1); n = runs averaged/asked for. Purity "
-             "and accuracies in percent, likelihoods in nats a point." + (PAIRED * bool(heads)), "",
-             table.markdown(), *(line for remark in remarks for line in ("", remark))]
+    table = Table(
+        ("Dataset", "Method", "Features", "n", *suite["columns"], *heads, "Missing", "Stale"),
+        [
+            (
+                datasets[row["dataset"]].get("title", row["dataset"]),
+                *_cells(row, suite, methods),
+                row["missing"],
+                row["stale"] or "",
+            )
+            for row in rows
+        ],
+    )
+    lines = [
+        f"# {suite['title']}",
+        "",
+        suite.get("text", "").strip(),
+        "",
+        "Mean ± standard deviation over seeds (ddof = 1); n = runs averaged/asked for. Purity "
+        "and accuracies in percent, likelihoods in nats a point." + (PAIRED * bool(heads)),
+        "",
+        table.markdown(),
+        *(line for remark in remarks for line in ("", remark)),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -130,15 +160,22 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     rows = summarise(records, suite, methods, datasets)
     remarks = notes.machines(records) if "seconds" in suite["columns"] else []
     texts = {"csv": to_csv(rows), "md": to_markdown(rows, suite, methods, datasets, remarks)}
-    paths = {kind: words.replace(Path(out_dir) / f"{stem}.{kind}", content)
-             for kind, content in texts.items()}
+    paths = {
+        kind: words.replace(Path(out_dir) / f"{stem}.{kind}", content)
+        for kind, content in texts.items()
+    }
     return "\n".join([text(rows, suite, methods), *remarks]), paths
 
 
 def _cells(row, suite, methods) -> tuple[str, ...]:
     """Method, features, n, means and differences of a row."""
-    return (methods[row["method"]]["label"], row["space"], f"{row['n']}/{row['n_asked']}",
-            *(_pm(row, column) for column in suite["columns"]), *_differences(row, suite, methods))
+    return (
+        methods[row["method"]]["label"],
+        row["space"],
+        f"{row['n']}/{row['n_asked']}",
+        *(_pm(row, column) for column in suite["columns"]),
+        *_differences(row, suite, methods),
+    )
 
 
 def _pm(row, column) -> str:

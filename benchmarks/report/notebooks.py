@@ -62,16 +62,28 @@ def execute(notebook, folder: Path, environment: dict | None = None, timeout_s: 
     """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with tempfile.TemporaryDirectory() as private:  # no settings, start-up files or history
-        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "IPYTHONDIR": private,
-                     "PYDEVD_DISABLE_FILE_VALIDATION": "1", **(environment or {})}
+        variables = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "IPYTHONDIR": private,
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            **(environment or {}),
+        }
         variables.pop("MPLBACKEND", None)  # or pictures would not come back
         # Without folders of kernels there is only the one that runs this interpreter.
-        manager = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
-                                     transport="ipc",  # no ports, which others might take
-                                     connection_file=str(Path(private) / "kernel.json"))
-        client = NotebookClient(notebook, km=manager, timeout=timeout_s, record_timing=False,
-                                coalesce_streams=True,
-                                resources={"metadata": {"path": str(folder)}})
+        manager = AsyncKernelManager(
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+            transport="ipc",  # no ports, which others might take
+            connection_file=str(Path(private) / "kernel.json"),
+        )
+        client = NotebookClient(
+            notebook,
+            km=manager,
+            timeout=timeout_s,
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(folder)}},
+        )
         client.execute(env=variables, cleanup_kc=True)  # a manager handed over is not ended
     return notebook
 

@@ -10,28 +10,50 @@ from benchmarks.report.table import Table
 
 def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
     """(mark, text) of the notes that hold for some of the rows; `marks_of_*` say which."""
-    notes = [(note["mark"], note["text"]) for note in paper["table1"]["notes"]
-             if any(_holds(note, row) for row in rows)]
+    notes = [
+        (note["mark"], note["text"])
+        for note in paper["table1"]["notes"]
+        if any(_holds(note, row) for row in rows)
+    ]
     for name in _ordered(row["dataset"] for row in rows):
         used = _ordered(row["variant"] for row in rows if row["dataset"] == name)
         if len(datasets[name].get("variants", [])) > 1:
-            notes += [("", f"{datasets[name].get('title', name)}: the variant of the data used is "
-                           f"`{variant}`.") for variant in used if variant]
+            notes += [
+                (
+                    "",
+                    f"{datasets[name].get('title', name)}: the variant of the data used is "
+                    f"`{variant}`.",
+                )
+                for variant in used
+                if variant
+            ]
     shown = _ordered(row["method"] for row in rows)
     for name in _ordered([*shown, *(start for m in shown for start in _starts(m, methods))]):
         who, differences = f"{methods[name]['label']} (`{name}`)", departures(name, methods)
         if differences:
             base = name.removesuffix("+")
             rest = f" All else is as in `{base}`." if base != name and base in methods else ""
-            notes.append(("", f"{who} departs from the paper's recipe: "
-                              f"{'; '.join(differences)}.{rest}"))
+            notes.append(
+                ("", f"{who} departs from the paper's recipe: {'; '.join(differences)}.{rest}")
+            )
         elif kinds.of(methods[name]).chooses:
-            notes.append(("", f"{who} is ours, not a row of the paper's table: one of the "
-                              f"partitions of {_candidates(name, methods)}, chosen without "
-                              "labels."))
-            notes += [("", f"{methods[name]['label']} on {datasets[row['dataset']]['title']} is "
-                           f"{_chosen(row['chosen'], methods)}.")
-                      for row in rows if row["method"] == name and row["chosen"]]
+            notes.append(
+                (
+                    "",
+                    f"{who} is ours, not a row of the paper's table: one of the "
+                    f"partitions of {_candidates(name, methods)}, chosen without "
+                    "labels.",
+                )
+            )
+            notes += [
+                (
+                    "",
+                    f"{methods[name]['label']} on {datasets[row['dataset']]['title']} is "
+                    f"{_chosen(row['chosen'], methods)}.",
+                )
+                for row in rows
+                if row["method"] == name and row["chosen"]
+            ]
         elif name not in paper["table1"]["space"]:
             notes.append(("", f"{who} is not a row of the paper's table."))
     return notes
@@ -50,8 +72,9 @@ def machines(records) -> list[str]:
     for record in records:
         if record["status"] == "done" and "codes" not in record.get("outputs", ()):
             cell, made = record["cell"], record.get("provenance", {})
-            row = " ".join(filter(None, [cell.get("dataset"), cell["method"],
-                                         cell["params"].get("space")]))
+            row = " ".join(
+                filter(None, [cell.get("dataset"), cell["method"], cell["params"].get("space")])
+            )
             found.setdefault(_machine(made), Counter())[row] += 1
     if len(found) < 2:
         return []
@@ -60,29 +83,45 @@ def machines(records) -> list[str]:
     for name in others:
         rows = ", ".join(f"{row} ×{n}" for row, n in sorted(found[name].items()))
         parts.append(f"{name}: {found[name].total()} runs ({rows})")
-    return ["Rows come from different machines, so their seconds do not compare. "
-            f"{'; '.join(parts)}."]
+    return [
+        f"Rows come from different machines, so their seconds do not compare. {'; '.join(parts)}."
+    ]
 
 
 def _machine(made) -> str:
     """Processor, cores, system and, but for the CPU, the GPU or kind of device, in words."""
     cores = f"{made['cores']} cores" if made.get("cores") else ""
     device = (made.get("device") or "cpu").partition(":")[0]
-    return ", ".join(filter(None, [made.get("cpu"), cores, made.get("system"),
-                                   made.get("gpu") or (device if device != "cpu" else "")])) \
+    return (
+        ", ".join(
+            filter(
+                None,
+                [
+                    made.get("cpu"),
+                    cores,
+                    made.get("system"),
+                    made.get("gpu") or (device if device != "cpu" else ""),
+                ],
+            )
+        )
         or "unknown machine"
+    )
 
 
 def marks_of_figure(row, paper) -> str:
     """Letters of the notes on the paper's figure that stands in a row, such as "a,b"."""
-    return ",".join(note["mark"] for note in paper["table1"]["notes"]
-                    if "methods" in note and _holds(note, row))
+    return ",".join(
+        note["mark"] for note in paper["table1"]["notes"] if "methods" in note and _holds(note, row)
+    )
 
 
 def marks_of_dataset(rows, paper) -> str:
     """Letters of the notes on the dataset of these rows."""
-    return ",".join(note["mark"] for note in paper["table1"]["notes"]
-                    if "methods" not in note and any(_holds(note, row) for row in rows))
+    return ",".join(
+        note["mark"]
+        for note in paper["table1"]["notes"]
+        if "methods" not in note and any(_holds(note, row) for row in rows)
+    )
 
 
 def departures(name, methods) -> list[str]:
@@ -112,15 +151,25 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
     for name in shown:
         stanza, base = methods[name], name.removesuffix("+")
         same = methods[base].get("params", {}) if base != name and base in shown else {}
-        names = _ordered(row["dataset"] for row in rows
-                         if kinds.of(stanza).output != "codes" or row["dataset"] in coded)
+        names = _ordered(
+            row["dataset"]
+            for row in rows
+            if kinds.of(stanza).output != "codes" or row["dataset"] in coded
+        )
         for parameter, entry in (stanza.get("params", {}) | stanza.get("defaults", {})).items():
             value, source = entry["value"], entry.get("source", "")
             if fast and parameter in stanza.get("fast", {}):
                 value, source = stanza["fast"][parameter], "--fast"
             if entry != same.get(parameter):
-                found.append((stanza["label"], parameter, resolved(value, names, datasets),
-                              source, entry.get("why", "")))
+                found.append(
+                    (
+                        stanza["label"],
+                        parameter,
+                        resolved(value, names, datasets),
+                        source,
+                        entry.get("why", ""),
+                    )
+                )
     return found
 
 
@@ -160,8 +209,10 @@ def _candidates(name, methods):
 
 def _chosen(counts, methods):
     """``"ldmgi/code 7, ncut/raw 3"`` of a row in words."""
-    return ", ".join(f"{_where(need, methods)} ×{count}"
-                     for need, count in (part.split(" ") for part in counts.split(", ")))
+    return ", ".join(
+        f"{_where(need, methods)} ×{count}"
+        for need, count in (part.split(" ") for part in counts.split(", "))
+    )
 
 
 def _where(need, methods):
@@ -174,13 +225,16 @@ def _where(need, methods):
 def _holds(note, row):
     if row["dataset"] not in note["datasets"] or note.get("variant") not in (None, row["variant"]):
         return False
-    return "methods" not in note or (row["method"] in note["methods"]
-                                     and row["paper_mean"] is not None)
+    return "methods" not in note or (
+        row["method"] in note["methods"] and row["paper_mean"] is not None
+    )
 
 
 def _values(entries, methods):
-    return {key: entry["value"] if isinstance(entry, dict) else _where(entry, methods)
-            for key, entry in entries.items()}
+    return {
+        key: entry["value"] if isinstance(entry, dict) else _where(entry, methods)
+        for key, entry in entries.items()
+    }
 
 
 def _ordered(items):

@@ -40,8 +40,10 @@ def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
     """
     names = list(dict.fromkeys(row["method"] for row in rows))
     panels = [space for space in ("raw", "code") if any(row["space"] == space for row in rows)]
-    groups = {space: list(dict.fromkeys(r["dataset"] for r in rows if r["space"] == space))
-              for space in panels}
+    groups = {
+        space: list(dict.fromkeys(r["dataset"] for r in rows if r["space"] == space))
+        for space in panels
+    }
     widths = [len(groups[space]) for space in panels] or [1]
     width = 2.5 + 1.9 * sum(widths)
     figure = canvas(width, 4.2)
@@ -51,16 +53,22 @@ def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
         for row in (row for row in rows if row["space"] == space):
             _bar(axis, row, groups[space].index(row["dataset"]), names, methods, handles)
         axis.set_title("raw features" if space == "raw" else "codes of the autoencoder")
-        axis.set_xticks(np.arange(len(groups[space])),
-                        [datasets[d].get("title", d) for d in groups[space]])
+        axis.set_xticks(
+            np.arange(len(groups[space])), [datasets[d].get("title", d) for d in groups[space]]
+        )
         axis.set_xlim(-0.5, len(groups[space]) - 0.5)
     axes[0].set_ylim(0, 100)
     axes[0].set_ylabel("purity, %")
     if "paper" in handles:
         handles["paper"] = handles.pop("paper")  # last in the legend
     if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center",
-                      ncols=min(len(handles), 8, int(width / 2)), frameon=False)
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=min(len(handles), 8, int(width / 2)),
+            frameon=False,
+        )
     return save(figure, base)
 
 
@@ -70,8 +78,12 @@ def save(figure, base, dpi: int = 150) -> dict[str, Path]:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
     write_atomic(paths["png"], lambda handle: handle.write(small_png(drawn.getvalue())))
-    write_atomic(paths["pdf"], partial(figure.savefig, format="pdf", dpi=dpi,
-                                       metadata={"CreationDate": None, "Producer": None}))
+    write_atomic(
+        paths["pdf"],
+        partial(
+            figure.savefig, format="pdf", dpi=dpi, metadata={"CreationDate": None, "Producer": None}
+        ),
+    )
     return paths
 
 
@@ -88,7 +100,8 @@ def small_png(data: bytes) -> bytes:
     flat.alpha_composite(picture)
     flat, out = flat.convert("RGB"), io.BytesIO()
     flat.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        out, "PNG", optimize=True)
+        out, "PNG", optimize=True
+    )
     return out.getvalue()
 
 
@@ -99,9 +112,18 @@ def _bar(axis, row, group, names, methods, handles):
     label = methods[row["method"]]["label"]
     if row["purity_mean"] is not None:
         handles[label] = axis.bar(
-            x, row["purity_mean"], width, yerr=row["purity_std"], capsize=2, edgecolor="white",
-            linewidth=0.5, color=COLOURS[index % len(COLOURS)],
-            hatch=HATCHES[index % len(HATCHES)], error_kw={"linewidth": 1})
+            x,
+            row["purity_mean"],
+            width,
+            yerr=row["purity_std"],
+            capsize=2,
+            edgecolor="white",
+            linewidth=0.5,
+            color=COLOURS[index % len(COLOURS)],
+            hatch=HATCHES[index % len(HATCHES)],
+            error_kw={"linewidth": 1},
+        )
     if row["paper_mean"] is not None:
-        handles["paper"] = axis.hlines(row["paper_mean"], x - width / 2, x + width / 2,
-                                       color="black", linewidth=1.6, zorder=3)
+        handles["paper"] = axis.hlines(
+            row["paper_mean"], x - width / 2, x + width / 2, color="black", linewidth=1.6, zorder=3
+        )

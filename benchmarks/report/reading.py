@@ -69,8 +69,9 @@ def table(path: Path, command: str) -> pd.DataFrame | None:
         return None
 
 
-def saved_run(store: Store, dataset: str, method: str = "mixnet", seed: int = 0,
-              fast: bool = False) -> Run | None:
+def saved_run(
+    store: Store, dataset: str, method: str = "mixnet", seed: int = 0, fast: bool = False
+) -> Run | None:
     """The saved model of a run; None, and a message that names the command, where there is none.
 
     Parameters
@@ -85,8 +86,10 @@ def saved_run(store: Store, dataset: str, method: str = "mixnet", seed: int = 0,
     try:
         stanza = registry.get(registry.methods(), method, "method")
         if "model" not in kinds.of(stanza).kept:
-            raise registry.RegistryError(f"method is {method!r}, which saves no mixture; needs one "
-                                         "of kind mixture, see `mixnet list methods`")
+            raise registry.RegistryError(
+                f"method is {method!r}, which saves no mixture; needs one "
+                "of kind mixture, see `mixnet list methods`"
+            )
         space = stanza["spaces"][0]
         node = Plan(fast, store=store, recorded=True).add(dataset, method, space, seed)
     except (registry.UnknownName, registry.RegistryError) as error:
@@ -105,15 +108,20 @@ def saved_run(store: Store, dataset: str, method: str = "mixnet", seed: int = 0,
                 continue
             except ValueError as error:
                 words = f"cannot be read ({error}); delete it"
-        print(f"The model of {one} {words}. The command that makes it:\n"
-              f"mixnet run quickstart --datasets {dataset} --methods {one.cell['method']} "
-              f"--seeds {seed}{' --fast' if fast else ''} --remake")
+        print(
+            f"The model of {one} {words}. The command that makes it:\n"
+            f"mixnet run quickstart --datasets {dataset} --methods {one.cell['method']} "
+            f"--seeds {seed}{' --fast' if fast else ''} --remake"
+        )
         return None
     run = Run(node, fitted["model"], fitted.get("codes"), record)
-    if record and any(record["values"].get(name) != value
-                      for name, value in run.model.values_.items()):
-        print(f"The saved model is not that of the newest record of {node}, which another machine "
-              "or other code may have made: what follows is of the model.")
+    if record and any(
+        record["values"].get(name) != value for name, value in run.model.values_.items()
+    ):
+        print(
+            f"The saved model is not that of the newest record of {node}, which another machine "
+            "or other code may have made: what follows is of the model."
+        )
     return run
 
 

@@ -54,31 +54,61 @@ class Results:
         self.scores, _ = table2.summarise(records, suite, self.methods, self.paper)
 
     def _gains(self, dataset, records) -> list[dict]:
-        figures = self.paper["mnist"] if dataset == "mnist" else \
-            self.paper["table1"]["datasets"][dataset]
+        figures = (
+            self.paper["mnist"] if dataset == "mnist" else self.paper["table1"]["datasets"][dataset]
+        )
         a, b, n = figures["mixnet"], figures["kmeans"], stats.PAPER_RUNS
-        found = [_gain(dataset, "paper", n, a["mean"] - b["mean"], stats.welch_interval(
-            a["mean"], a["std"], n, b["mean"], b["std"], n))]
-        purity = {(r["cell"]["method"], r["cell"]["seed"]): r["metrics"]["purity"] for r in records
-                  if r["cell"]["dataset"] == dataset and r["status"] == "done"
-                  and r["cell"]["params"]["space"] == "code"}
+        found = [
+            _gain(
+                dataset,
+                "paper",
+                n,
+                a["mean"] - b["mean"],
+                stats.welch_interval(a["mean"], a["std"], n, b["mean"], b["std"], n),
+            )
+        ]
+        purity = {
+            (r["cell"]["method"], r["cell"]["seed"]): r["metrics"]["purity"]
+            for r in records
+            if r["cell"]["dataset"] == dataset
+            and r["status"] == "done"
+            and r["cell"]["params"]["space"] == "code"
+        }
         for method in (PRINTED, OURS, SELECTED):
-            pairs = [value - purity[START, seed] for (name, seed), value in purity.items()
-                     if name == method and (START, seed) in purity]
+            pairs = [
+                value - purity[START, seed]
+                for (name, seed), value in purity.items()
+                if name == method and (START, seed) in purity
+            ]
             if len(pairs) > 1:
-                found.append(_gain(dataset, method, len(pairs), stats.mean(pairs),
-                                   stats.paired_interval(pairs)))
+                found.append(
+                    _gain(
+                        dataset, method, len(pairs), stats.mean(pairs), stats.paired_interval(pairs)
+                    )
+                )
         return found
 
     def row(self, dataset: str, method: str, space: str = "code") -> dict | None:
         """A row of Table 1 or MNIST."""
-        return next((row for row in self.rows if (row["dataset"], row["method"], row["space"])
-                     == (dataset, method, space)), None)
+        return next(
+            (
+                row
+                for row in self.rows
+                if (row["dataset"], row["method"], row["space"]) == (dataset, method, space)
+            ),
+            None,
+        )
 
     def best_other(self, dataset: str) -> dict | None:
         """The row of the highest purity, with all its runs, of what is no mixture of networks."""
-        rows = [row for row in self.rows if row["dataset"] == dataset
-                and row["method"] not in MIXTURES and row["n"] and row["n"] == row["n_asked"]]
+        rows = [
+            row
+            for row in self.rows
+            if row["dataset"] == dataset
+            and row["method"] not in MIXTURES
+            and row["n"]
+            and row["n"] == row["n_asked"]
+        ]
         return max(rows, key=lambda row: row["purity_mean"], default=None)
 
 
@@ -88,33 +118,53 @@ def _records(name, store) -> tuple[dict, list[dict]]:
 
 
 def _gain(dataset, what, n, gain, interval) -> dict:
-    return {"dataset": dataset, "what": what, "n": n, "gain": float(gain),
-            "low": interval.low, "high": interval.high}
+    return {
+        "dataset": dataset,
+        "what": what,
+        "n": n,
+        "gain": float(gain),
+        "low": interval.low,
+        "high": interval.high,
+    }
 
 
 # -- the block --------------------------------------------------------------------------------
 
+
 def block(found: Results) -> str:
     """Verdict, figure and table in Markdown, markers included."""
-    lines = [BEGIN, "", *(f"* {line}" for line in verdict(found)), "",
-             "![By how much the mixture improves the k-means partition that it starts from: the "
-             "paper's figures beside ours, with 95% intervals](results/gain.png)", "",
-             headline(found).markdown(), "",
-             "Purity in percent, mean ± standard deviation of ten seeds; MNIST and all columns but "
-             f"“best other” on the autoencoder's codes. {STALE}: made by code that has changed "
-             "since. Above, level, below: against the paper's figure. Mixture +: our recipe, the "
-             "library's default, from the same k-means, and from the likelier of k-means and NCut. "
-             "All rows: [Table 1](results/table1.md), "
-             "[MNIST](results/mnist.md), [Table 2](results/table2.md)." + _other_data(found),
-             "", END]
+    lines = [
+        BEGIN,
+        "",
+        *(f"* {line}" for line in verdict(found)),
+        "",
+        "![By how much the mixture improves the k-means partition that it starts from: the "
+        "paper's figures beside ours, with 95% intervals](results/gain.png)",
+        "",
+        headline(found).markdown(),
+        "",
+        "Purity in percent, mean ± standard deviation of ten seeds; MNIST and all columns but "
+        f"“best other” on the autoencoder's codes. {STALE}: made by code that has changed "
+        "since. Above, level, below: against the paper's figure. Mixture +: our recipe, the "
+        "library's default, from the same k-means, and from the likelier of k-means and NCut. "
+        "All rows: [Table 1](results/table1.md), "
+        "[MNIST](results/mnist.md), [Table 2](results/table2.md)." + _other_data(found),
+        "",
+        END,
+    ]
     return "\n".join(lines)
 
 
 def _other_data(found) -> str:
     """Of datasets whose documents or images at hand are not those of the paper."""
     used = {(row["dataset"], row["variant"]) for row in found.rows}
-    names = [name for note in found.paper["table1"]["notes"] if "variant" in note
-             for name in note["datasets"] if (name, note["variant"]) in used]
+    names = [
+        name
+        for note in found.paper["table1"]["notes"]
+        if "variant" in note
+        for name in note["datasets"]
+        if (name, note["variant"]) in used
+    ]
     return f" {_titles(found, names)}: not the paper's data, see the notes there." if names else ""
 
 
@@ -137,11 +187,20 @@ def _reached(found) -> str:
         row = found.row(name, PRINTED)
         known = row["n"] >= LEAST and row["verdict"]
         by.setdefault(row["verdict"] if known else "not run", []).append(name)
-    said = {"above": "above them on", "level": "level with them on", "below": "below them on",
-            "not run": "not run often enough by the present code on"}
-    return "**Are the paper's purities reached?** The mixture of networks, as printed, is " + \
-        "; ".join(f"{words_} {_titles(found, by[key])}" for key, words_ in said.items()
-                  if key in by) + _so_far(found, PRINTED) + "."
+    said = {
+        "above": "above them on",
+        "level": "level with them on",
+        "below": "below them on",
+        "not run": "not run often enough by the present code on",
+    }
+    return (
+        "**Are the paper's purities reached?** The mixture of networks, as printed, is "
+        + "; ".join(
+            f"{words_} {_titles(found, by[key])}" for key, words_ in said.items() if key in by
+        )
+        + _so_far(found, PRINTED)
+        + "."
+    )
 
 
 def _so_far(found, *methods: str) -> str:
@@ -159,8 +218,11 @@ def _improved(found) -> str:
         return [gain["dataset"] for gain in found.gains if gain["what"] == what and good(gain)]
 
     parts = []
-    names = ((PRINTED, "the printed recipe"), (OURS, "ours from the same start"),
-             (SELECTED, "ours from the selected start"))
+    names = (
+        (PRINTED, "the printed recipe"),
+        (OURS, "ours from the same start"),
+        (SELECTED, "ours from the selected start"),
+    )
     for what, name in names:
         ran = of(what, lambda _: True)
         if not ran:
@@ -171,9 +233,12 @@ def _improved(found) -> str:
         said += [f"worse on {_titles(found, worse)}"] if worse else []
         parts.append(f"{name} is " + ", ".join(said))
     printed = len(of("paper", lambda g: g["low"] > 0))
-    return ("**Does it improve its k-means start?** By 95% paired intervals "
-            + "; ".join(parts) + f"{_so_far(found, *MIXTURES)}. In the paper it is better on "
-            f"{printed} of {len(of('paper', lambda _: True))}.")
+    return (
+        "**Does it improve its k-means start?** By 95% paired intervals "
+        + "; ".join(parts)
+        + f"{_so_far(found, *MIXTURES)}. In the paper it is better on "
+        f"{printed} of {len(of('paper', lambda _: True))}."
+    )
 
 
 def _beaten(found) -> str:
@@ -186,29 +251,52 @@ def _beaten(found) -> str:
         compared += 1
         mine = max(rows, key=lambda row: row["purity_mean"])
         if other["purity_mean"] > mine["purity_mean"]:
-            said.append(f"{found.datasets[name]['title'].partition(' (')[0]} "
-                        f"({found.methods[other['method']]['label']}: {other['purity_mean']:.1f} "
-                        f"against {mine['purity_mean']:.1f})")
+            said.append(
+                f"{found.datasets[name]['title'].partition(' (')[0]} "
+                f"({found.methods[other['method']]['label']}: {other['purity_mean']:.1f} "
+                f"against {mine['purity_mean']:.1f})"
+            )
     head = "**Is it the best clustering here?** "
     if not compared:
         best = [(name, found.best_other(name)) for name in _names(found)]
-        return head + "Not to be said before it is run; the best of the others are " + ", ".join(
-            f"{found.methods[row['method']]['label']} on {_titles(found, [name])} "
-            f"({row['purity_mean']:.1f})" for name, row in best if row) + "."
+        return (
+            head
+            + "Not to be said before it is run; the best of the others are "
+            + ", ".join(
+                f"{found.methods[row['method']]['label']} on {_titles(found, [name])} "
+                f"({row['purity_mean']:.1f})"
+                for name, row in best
+                if row
+            )
+            + "."
+        )
     if not said:
         return head + f"On all {compared} datasets compared{_so_far(found, *MIXTURES)}."
-    return head + f"Not on {len(said)} of {compared} datasets, where another is better: " + \
-        "; ".join(said) + _so_far(found, *MIXTURES) + "."
+    return (
+        head
+        + f"Not on {len(said)} of {compared} datasets, where another is better: "
+        + "; ".join(said)
+        + _so_far(found, *MIXTURES)
+        + "."
+    )
 
 
 def _baselines(found) -> str:
-    rows = [row for row in found.rows if row["paper_mean"] is not None
-            and row["method"] not in MIXTURES and row["verdict"] and row["dataset"] != "mnist"]
+    rows = [
+        row
+        for row in found.rows
+        if row["paper_mean"] is not None
+        and row["method"] not in MIXTURES
+        and row["verdict"]
+        and row["dataset"] != "mnist"
+    ]
     counts = Counter(row["verdict"] for row in rows)
-    return (f"**Are its baselines as strong as they should be?** Of {len(rows)} printed figures of "
-            f"baselines ours lie above {counts['above']}, level with {counts['level']}, below "
-            f"{counts['below']}. On COIL-20 and USPS the printed ones look like accuracies copied "
-            "from another paper.")
+    return (
+        f"**Are its baselines as strong as they should be?** Of {len(rows)} printed figures of "
+        f"baselines ours lie above {counts['above']}, level with {counts['level']}, below "
+        f"{counts['below']}. On COIL-20 and USPS the printed ones look like accuracies copied "
+        "from another paper."
+    )
 
 
 def _samples(found) -> str:
@@ -216,30 +304,46 @@ def _samples(found) -> str:
     head = "**Does it generate the best digits?** "
     mine = [scores[name] for name in NETWORKS if name in scores]
     naive = scores.get("centroids")
-    said = [f"{found.methods[row['method']]['label']} {words.pm(row['ll_mean'], row['ll_std'])}"
-            for row in mine] or ["the mixture has not been run by the present code"]
+    said = [
+        f"{found.methods[row['method']]['label']} {words.pm(row['ll_mean'], row['ll_std'])}"
+        for row in mine
+    ] or ["the mixture has not been run by the present code"]
     printed = found.paper["table2"]["models"]["mixnet"]
     text = f"By the paper's score, in nats: {', '.join(said)}; printed {printed['mean']}."
     if naive:
-        text += (f" Cluster means of k-means, no model of digits, score {naive['ll_mean']:.1f}: "
-                 "the score rewards smooth samples and does not rank generators.")
+        text += (
+            f" Cluster means of k-means, no model of digits, score {naive['ll_mean']:.1f}: "
+            "the score rewards smooth samples and does not rank generators."
+        )
     return head + text
 
 
 def headline(found: Results) -> Table:
     """A line for each dataset: the start, the best other clustering, the paper, ours."""
-    head = ("Dataset", "k-means (the start)", "Best other", "Mixture, paper", "Mixture, ours",
-            "Mixture +, ours", "Mixture + from the selected start")
+    head = (
+        "Dataset",
+        "k-means (the start)",
+        "Best other",
+        "Mixture, paper",
+        "Mixture, ours",
+        "Mixture +, ours",
+        "Mixture + from the selected start",
+    )
     lines = []
     for name in _names(found):
         other, printed = found.best_other(name), found.row(name, PRINTED)
-        lines.append((
-            _titles(found, [name]), _cell(found.row(name, START)),
-            other and f"{_cell(other)} ({found.methods[other['method']]['label']}, "
-                      f"{other['space']})",
-            words.pm(printed["paper_mean"], printed["paper_std"]),
-            _cell(printed) + (f", {printed['verdict']}" if printed["verdict"] else ""),
-            _cell(found.row(name, OURS)), _cell(found.row(name, SELECTED))))
+        lines.append(
+            (
+                _titles(found, [name]),
+                _cell(found.row(name, START)),
+                other
+                and f"{_cell(other)} ({found.methods[other['method']]['label']}, {other['space']})",
+                words.pm(printed["paper_mean"], printed["paper_std"]),
+                _cell(printed) + (f", {printed['verdict']}" if printed["verdict"] else ""),
+                _cell(found.row(name, OURS)),
+                _cell(found.row(name, SELECTED)),
+            )
+        )
     return Table(head, lines)
 
 
@@ -256,6 +360,7 @@ def unmarked(text: str) -> str:
 
 
 # -- writing it -------------------------------------------------------------------------------
+
 
 def between(text: str) -> str:
     """What a README has between the markers, these included.
@@ -283,8 +388,10 @@ def write(store: Store, readme: Path) -> list[Path]:
     old = between(text)
     found = Results(store)
     out = store.results / "gain"
-    files = [words.replace(out.with_suffix(".csv"), Table(GAINS, found.gains).csv()),
-             *draw(found, out).values()]
+    files = [
+        words.replace(out.with_suffix(".csv"), Table(GAINS, found.gains).csv()),
+        *draw(found, out).values(),
+    ]
     words.replace(readme, text.replace(old, block(found)))
     return [readme, *files]
 
@@ -295,10 +402,12 @@ def draw(found: Results, base: Path) -> dict[str, Path]:
 
     figure = canvas(7.2, 3.6)
     axis = figure.subplots()
-    styles = {"paper": ("s", "white", "paper"),
-              PRINTED: ("o", "#0072B2", "ours: mixture, as printed"),
-              OURS: ("D", "#D55E00", "ours: mixture +"),
-              SELECTED: ("^", "#009E73", "ours: mixture +, selected start")}
+    styles = {
+        "paper": ("s", "white", "paper"),
+        PRINTED: ("o", "#0072B2", "ours: mixture, as printed"),
+        OURS: ("D", "#D55E00", "ours: mixture +"),
+        SELECTED: ("^", "#009E73", "ours: mixture +, selected start"),
+    }
     names = list(dict.fromkeys(gain["dataset"] for gain in found.gains))
     for i, (what, (marker, colour, label)) in enumerate(styles.items()):
         gains = [gain for gain in found.gains if gain["what"] == what]
@@ -306,11 +415,21 @@ def draw(found: Results, base: Path) -> dict[str, Path]:
             continue
         edge = "black" if what == "paper" else colour
         at = [names.index(gain["dataset"]) + 0.2 * (i - 1.5) for gain in gains]
-        axis.errorbar([gain["gain"] for gain in gains], at,
-                      xerr=[[gain["gain"] - gain["low"] for gain in gains],
-                            [gain["high"] - gain["gain"] for gain in gains]],
-                      fmt=marker, color=edge, markerfacecolor=colour, markersize=6, capsize=3,
-                      linewidth=1.2, label=label)
+        axis.errorbar(
+            [gain["gain"] for gain in gains],
+            at,
+            xerr=[
+                [gain["gain"] - gain["low"] for gain in gains],
+                [gain["high"] - gain["gain"] for gain in gains],
+            ],
+            fmt=marker,
+            color=edge,
+            markerfacecolor=colour,
+            markersize=6,
+            capsize=3,
+            linewidth=1.2,
+            label=label,
+        )
     axis.axvline(0, color="0.5", linewidth=1, zorder=0)
     axis.set_yticks(range(len(names)), [_titles(found, [name]) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)

@@ -85,8 +85,9 @@ def verdict(values, paper_mean, paper_std, paper_n=PAPER_RUNS) -> str:
     """
     if paper_mean is None or paper_std is None or len(values) < 2:
         return ""
-    low, high = welch_interval(mean(values), std(values), len(values),
-                               paper_mean, paper_std, paper_n)
+    low, high = welch_interval(
+        mean(values), std(values), len(values), paper_mean, paper_std, paper_n
+    )
     return "above" if low > 0 else "below" if high < 0 else "level"
 
 

@@ -10,10 +10,35 @@ from benchmarks.report import stats, words
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
-    "dataset", "method", "space", "n", "purity_mean", "purity_std", "acc_mean", "acc_std",
-    "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict",
-    "variant", "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing", "chosen",
-    "heldout_mean", "heldout_std", "trivial", "largest_cluster", "collapsed",
+    "dataset",
+    "method",
+    "space",
+    "n",
+    "purity_mean",
+    "purity_std",
+    "acc_mean",
+    "acc_std",
+    "nmi_mean",
+    "ari_mean",
+    "seconds_mean",
+    "paper_mean",
+    "paper_std",
+    "verdict",
+    "variant",
+    "n_asked",
+    "d",
+    "n_points",
+    "p",
+    "L",
+    "structure",
+    "stale",
+    "missing",
+    "chosen",
+    "heldout_mean",
+    "heldout_std",
+    "trivial",
+    "largest_cluster",
+    "collapsed",
 )
 METRICS = ("purity", "acc", "nmi", "ari")
 
@@ -54,12 +79,22 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
         cell = record["cell"]
         cells[cell["dataset"], cell["method"], cell["params"].get("space")].append(record)
     return [
-        _row(dataset, method, space, cells[dataset, method, space], seeds, datasets[dataset],
-             paper, methods[method])
+        _row(
+            dataset,
+            method,
+            space,
+            cells[dataset, method, space],
+            seeds,
+            datasets[dataset],
+            paper,
+            methods[method],
+        )
         for dataset in suite["datasets"]
-        for method in suite["methods"] if kinds.of(methods[method]).row
-        for space in registry.asked_spaces(suite, method, methods[method], dataset,
-                                           datasets[dataset])
+        for method in suite["methods"]
+        if kinds.of(methods[method]).row
+        for space in registry.asked_spaces(
+            suite, method, methods[method], dataset, datasets[dataset]
+        )
     ]
 
 
@@ -84,15 +119,19 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
         if record.get("status", "done") != "done":
             failed[seed] = record["status"]
         elif seed in done:
-            raise ValueError(f"two done attempts of {dataset}/{method}/{space} seed {seed}: pass "
-                             "the newest attempt of the cells that the suite asks for, only")
+            raise ValueError(
+                f"two done attempts of {dataset}/{method}/{space} seed {seed}: pass "
+                "the newest attempt of the cells that the suite asks for, only"
+            )
         else:
             done[seed] = record
     runs = [done[seed] for seed in sorted(done)]
     data = {run["cell"].get("content_hash") for run in runs}
     if len(data) > 1:
-        raise ValueError(f"{dataset}/{method}/{space} mixes runs on {len(data)} different data: "
-                         "pass the runs on one of them, only")
+        raise ValueError(
+            f"{dataset}/{method}/{space} mixes runs on {len(data)} different data: "
+            "pass the runs on one of them, only"
+        )
 
     mean, std, paper_runs = paper_figure(paper, dataset, method, space)
     columns = {m: [run["metrics"].get(m) for run in runs] for m in METRICS}
@@ -101,16 +140,20 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
     row |= {f"{m}_std": stats.known(stats.std, columns[m]) for m in ("purity", "acc")}
     row["seconds_mean"] = stats.known(stats.mean, [run.get("seconds") for run in runs])
     row |= {"paper_mean": mean, "paper_std": std}
-    row["verdict"] = stats.verdict([value for value in columns["purity"] if value is not None],
-                                   mean, std, paper_runs)
+    row["verdict"] = stats.verdict(
+        [value for value in columns["purity"] if value is not None], mean, std, paper_runs
+    )
 
     # Of densities: log-likelihood of held-out points, in nats and the units of the features.
     heldout = _values(runs, "heldout_log_likelihood")
 
     row |= {
         "variant": "/".join(sorted({run.get("variant") or "" for run in records} - {""})),
-        "n_asked": len(seeds), "d": stanza["d"], "n_points": stanza["n"],
-        "p": stanza.get("code_dim"), "L": stanza["n_classes"],
+        "n_asked": len(seeds),
+        "d": stanza["d"],
+        "n_points": stanza["n"],
+        "p": stanza.get("code_dim"),
+        "L": stanza["n_classes"],
         "structure": stanza.get("structure"),
         "stale": sum(bool(run.get("stale")) for run in runs),
         "missing": words.tally(failed.get(seed, "not run") for seed in seeds if seed not in done),
@@ -128,8 +171,9 @@ def _chosen(runs, stanza):
     if not kinds.of(stanza).chooses:
         return ""
     roles = sorted(stanza["needs"])  # the order in which `kinds.selection` hands them over
-    counts = Counter(stanza["needs"][roles[run["values"]["chosen"]]] for run in runs
-                     if "chosen" in run["values"])
+    counts = Counter(
+        stanza["needs"][roles[run["values"]["chosen"]]] for run in runs if "chosen" in run["values"]
+    )
     return ", ".join(f"{need} {count}" for need, count in counts.most_common())
 
 
@@ -142,10 +186,12 @@ def best(rows) -> set[tuple]:
 
     Only rows with all the runs that were asked for compete.
     """
-    full = [row for row in rows
-            if row["n"] == row["n_asked"] and row["purity_mean"] is not None]
+    full = [row for row in rows if row["n"] == row["n_asked"] and row["purity_mean"] is not None]
     top = defaultdict(float)
     for row in full:
         top[row["dataset"]] = max(top[row["dataset"]], round(row["purity_mean"], 1))
-    return {(row["dataset"], row["method"], row["space"]) for row in full
-            if round(row["purity_mean"], 1) == top[row["dataset"]]}
+    return {
+        (row["dataset"], row["method"], row["space"])
+        for row in full
+        if round(row["purity_mean"], 1) == top[row["dataset"]]
+    }

@@ -31,8 +31,10 @@ class Table:
 
     def __init__(self, head: Sequence[str], rows: Iterable[Sequence | dict]):
         self.head = tuple(head)
-        self.rows = [tuple(row.get(name) for name in self.head) if isinstance(row, dict)
-                     else tuple(row) for row in rows]
+        self.rows = [
+            tuple(row.get(name) for name in self.head) if isinstance(row, dict) else tuple(row)
+            for row in rows
+        ]
         for row in self.rows:
             if len(row) != len(self.head):
                 raise ValueError(f"row {row} has {len(row)} cells, needs {len(self.head)}")
@@ -53,8 +55,10 @@ class Table:
 
     def markdown(self) -> str:
         """A table of Markdown's extension for them."""
-        return "\n".join(words.line(line) for line in
-                         (self.head, ["---"] * len(self.head), *map(_words, self.rows)))
+        return "\n".join(
+            words.line(line)
+            for line in (self.head, ["---"] * len(self.head), *map(_words, self.rows))
+        )
 
     def latex(self, columns: str) -> str:
         r"""A `tabular` for booktabs, of cells that are LaTeX already.
@@ -64,17 +68,28 @@ class Table:
         columns : str
             How the columns stand, such as ``lrr``.
         """
-        return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex(self.head),
-                          r"\midrule", *map(_latex, self.rows), r"\bottomrule", r"\end{tabular}"])
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{{columns}}}",
+                r"\toprule",
+                _latex(self.head),
+                r"\midrule",
+                *map(_latex, self.rows),
+                r"\bottomrule",
+                r"\end{tabular}",
+            ]
+        )
 
     def html(self) -> str:
         """A `table` element, all that the cells say escaped; pandas and notebooks show the same."""
+
         def line(cells, tag):
             return "<tr>" + "".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells) + "</tr>"
 
         body = "\n".join(line(_words(row), "td") for row in self.rows)
-        return (f"<table>\n<thead>{line(self.head, 'th')}</thead>\n"
-                f"<tbody>\n{body}\n</tbody>\n</table>")
+        return (
+            f"<table>\n<thead>{line(self.head, 'th')}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        )
 
     def write(self, path: Path) -> Path:
         """Write the form that the ending of a file's name asks for; returns its path.
@@ -103,11 +118,17 @@ def _latex(row) -> str:
 
 def _plain_latex(table: Table) -> str:
     """The tabular of a table of plain words."""
-    return Table([words.tex(name) for name in table.head],
-                 [map(words.tex, _words(row)) for row in table.rows]).latex("l" * len(table.head))
+    return Table(
+        [words.tex(name) for name in table.head],
+        [map(words.tex, _words(row)) for row in table.rows],
+    ).latex("l" * len(table.head))
 
 
 #: Ending of a file's name -> what `Table.write` writes there.
-FORMS = {".csv": Table.csv, ".txt": lambda table: table.text() + "\n",
-         ".md": lambda table: table.markdown() + "\n", ".html": lambda table: table.html() + "\n",
-         ".tex": lambda table: _plain_latex(table) + "\n"}
+FORMS = {
+    ".csv": Table.csv,
+    ".txt": lambda table: table.text() + "\n",
+    ".md": lambda table: table.markdown() + "\n",
+    ".html": lambda table: table.html() + "\n",
+    ".tex": lambda table: _plain_latex(table) + "\n",
+}

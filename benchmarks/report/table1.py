@@ -13,8 +13,9 @@ from benchmarks.report.table import Table
 HEAD = ("Dataset", "d", "n", "p", "L", "Features")
 
 
-def write(records, suite, out_dir, *, stem="table1", plot=True,
-          methods=None, datasets=None, paper=None) -> dict[str, Path]:
+def write(
+    records, suite, out_dir, *, stem="table1", plot=True, methods=None, datasets=None, paper=None
+) -> dict[str, Path]:
     """Write `stem`.csv, .md, .tex and, with `plot`, .png and .pdf into `out_dir`.
 
     Parameters
@@ -37,12 +38,15 @@ def write(records, suite, out_dir, *, stem="table1", plot=True,
     rows = summarise(records, suite, methods, datasets, paper)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    texts = {"csv": Table(COLUMNS, rows).csv(),
-             "md": to_markdown(rows, suite, methods, datasets, paper, notes.machines(records)),
-             "tex": to_latex(rows, suite, methods, datasets, paper)}
+    texts = {
+        "csv": Table(COLUMNS, rows).csv(),
+        "md": to_markdown(rows, suite, methods, datasets, paper, notes.machines(records)),
+        "tex": to_latex(rows, suite, methods, datasets, paper),
+    }
     paths = {kind: words.replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
     if plot:
         from benchmarks.report.plot import purity_bars  # matplotlib only where it is wanted
+
         paths |= purity_bars(rows, methods, datasets, out_dir / stem)
     return paths
 
@@ -57,15 +61,36 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
     """The table for a terminal, a line for each dataset, method and space."""
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
-    head = ("dataset", "method", "space", "n", "purity", "acc", "nmi", "ari", "seconds", "paper",
-            "verdict", "")
+    head = (
+        "dataset",
+        "method",
+        "space",
+        "n",
+        "purity",
+        "acc",
+        "nmi",
+        "ari",
+        "seconds",
+        "paper",
+        "verdict",
+        "",
+    )
     top = best(rows)
-    body = [(row["dataset"], row["method"], row["space"], f"{row['n']}/{row['n_asked']}",
-             words.pm(row["purity_mean"], row["purity_std"]) + (" *" if _key(row) in top else ""),
-             *(words.fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
-             words.fixed(row["seconds_mean"]), words.pm(row["paper_mean"], row["paper_std"]),
-             row["verdict"], words.trouble(row, _collapse(row) if row["collapsed"] else ""))
-            for row in rows]
+    body = [
+        (
+            row["dataset"],
+            row["method"],
+            row["space"],
+            f"{row['n']}/{row['n_asked']}",
+            words.pm(row["purity_mean"], row["purity_std"]) + (" *" if _key(row) in top else ""),
+            *(words.fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
+            words.fixed(row["seconds_mean"]),
+            words.pm(row["paper_mean"], row["paper_std"]),
+            row["verdict"],
+            words.trouble(row, _collapse(row) if row["collapsed"] else ""),
+        )
+        for row in rows
+    ]
     return Table(head, body).text() + "\n* best of the dataset"
 
 
@@ -75,68 +100,141 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     `remarks`: more notes, of the machines.
     """
     top, where = best(rows), " of several (see the notes)" if remarks else ""
-    layout = _layout(rows, suite, methods, datasets, paper, str, _sup, "–",
-                     lambda row: _markdown_cell(row, top, paper))
+    layout = _layout(
+        rows,
+        suite,
+        methods,
+        datasets,
+        paper,
+        str,
+        _sup,
+        "–",
+        lambda row: _markdown_cell(row, top, paper),
+    )
     lines = [
-        f"# {suite.get('title', 'Table 1')}", "",
+        f"# {suite.get('title', 'Table 1')}",
+        "",
         "Clustering purity (eq. 10) in percent: mean ± standard deviation over seeds (ddof = 1), "
         "(runs averaged/asked for), [the paper's figure] and whether ours lies above, level with "
         "or below it by the 95% Welch interval of the difference of means. Bold: best of the "
         "dataset among rows with all runs. Stale: made by code that has changed since. "
         "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
-        "features, code = the autoencoder's.", "",
-        layout.markdown()]
-    lines += ["", "## All measures", "",
-              f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
-              "that it takes from other cells were computed once, for all. " + words.SHARED
-              + f" {sizes.RULE} Held-out nats: mean log density of points that were not fitted "
-              "to, the same for all methods of a seed, in the units of the features.", "",
-              Table(("Dataset", "Method", "Features", "n", "Purity", "ACC", "NMI", "ARI",
-                     "Seconds", "Held-out nats", "Paper", "Verdict", "Trivial",
-                     "Largest cluster", "Collapsed", "Stale", "Missing"), [
-                  (row["dataset"], methods[row["method"]]["label"], row["space"],
-                   f"{row['n']}/{row['n_asked']}",
-                   words.pm(row["purity_mean"], row["purity_std"]),
-                   words.pm(row["acc_mean"], row["acc_std"]),
-                   *(words.fixed(row[f"{m}_mean"]) for m in ("nmi", "ari", "seconds")),
-                   words.pm(row["heldout_mean"], row["heldout_std"]),
-                   words.pm(row["paper_mean"], row["paper_std"]), row["verdict"],
-                   words.fixed(row["trivial"]), words.fixed(row["largest_cluster"]),
-                   f"{row['collapsed']}/{row['n']}" if row["collapsed"] else "",
-                   row["stale"] or "", row["missing"]) for row in rows]).markdown()]
+        "features, code = the autoencoder's.",
+        "",
+        layout.markdown(),
+    ]
+    lines += [
+        "",
+        "## All measures",
+        "",
+        f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
+        "that it takes from other cells were computed once, for all. "
+        + words.SHARED
+        + f" {sizes.RULE} Held-out nats: mean log density of points that were not fitted "
+        "to, the same for all methods of a seed, in the units of the features.",
+        "",
+        Table(
+            (
+                "Dataset",
+                "Method",
+                "Features",
+                "n",
+                "Purity",
+                "ACC",
+                "NMI",
+                "ARI",
+                "Seconds",
+                "Held-out nats",
+                "Paper",
+                "Verdict",
+                "Trivial",
+                "Largest cluster",
+                "Collapsed",
+                "Stale",
+                "Missing",
+            ),
+            [
+                (
+                    row["dataset"],
+                    methods[row["method"]]["label"],
+                    row["space"],
+                    f"{row['n']}/{row['n_asked']}",
+                    words.pm(row["purity_mean"], row["purity_std"]),
+                    words.pm(row["acc_mean"], row["acc_std"]),
+                    *(words.fixed(row[f"{m}_mean"]) for m in ("nmi", "ari", "seconds")),
+                    words.pm(row["heldout_mean"], row["heldout_std"]),
+                    words.pm(row["paper_mean"], row["paper_std"]),
+                    row["verdict"],
+                    words.fixed(row["trivial"]),
+                    words.fixed(row["largest_cluster"]),
+                    f"{row['collapsed']}/{row['n']}" if row["collapsed"] else "",
+                    row["stale"] or "",
+                    row["missing"],
+                )
+                for row in rows
+            ],
+        ).markdown(),
+    ]
     lines += ["", "## Notes", ""]
-    lines += [f"* {f'({mark}) ' if mark else ''}{note}"
-              for mark, note in notes.footnotes(rows, methods, datasets, paper)]
+    lines += [
+        f"* {f'({mark}) ' if mark else ''}{note}"
+        for mark, note in notes.footnotes(rows, methods, datasets, paper)
+    ]
     lines += [f"* {remark}" for remark in remarks]
-    lines += notes.choices_section(rows, methods, datasets, suite.get("fast", False), (
-        "`ours`: the paper leaves it open. No rule reads a label. While the rules were made, "
-        "labels were looked at on digits, the toy sets and Yale B; scored runs on the datasets of "
-        "this table, and the rules changed after one, are in `attempts.csv`.", ""))
+    lines += notes.choices_section(
+        rows,
+        methods,
+        datasets,
+        suite.get("fast", False),
+        (
+            "`ours`: the paper leaves it open. No rule reads a label. While the rules were made, "
+            "labels were looked at on digits, the toy sets and Yale B; scored runs on the datasets "
+            "of this table, and the rules changed after one, are in `attempts.csv`.",
+            "",
+        ),
+    )
     return "\n".join(lines) + "\n"
 
 
 def to_latex(rows, suite, methods, datasets, paper) -> str:
     r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
     top = best(rows)
-    layout = _layout(rows, suite, methods, datasets, paper, words.tex, _tex_sup, "--",
-                     lambda row: _latex_cell(row, top, paper))
+    layout = _layout(
+        rows,
+        suite,
+        methods,
+        datasets,
+        paper,
+        words.tex,
+        _tex_sup,
+        "--",
+        lambda row: _latex_cell(row, top, paper),
+    )
     across = "c" * (len(layout.head) - len(HEAD) - 1)
     lines = [
-        r"% needs \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering",
+        r"% needs \usepackage{booktabs,graphicx}",
+        r"\begin{table*}",
+        r"\centering",
         r"\caption{Clustering purity (\%): mean$\pm$standard deviation over seeds, runs "
         r"averaged/asked for, and in brackets the figure of the paper. Best of a dataset in bold. "
         r"$d$ features, $n$ points, $p$ code dimension, $L$ classes.}",
-        r"\resizebox{\textwidth}{!}{%", layout.latex(f"lrrrrl{across}l") + "}",
-        r"\par\raggedright\scriptsize"]
-    lines += [_tex_sup(mark) + words.tex(note) + r"\par"
-              for mark, note in notes.footnotes(rows, methods, datasets, paper)]
+        r"\resizebox{\textwidth}{!}{%",
+        layout.latex(f"lrrrrl{across}l") + "}",
+        r"\par\raggedright\scriptsize",
+    ]
+    lines += [
+        _tex_sup(mark) + words.tex(note) + r"\par"
+        for mark, note in notes.footnotes(rows, methods, datasets, paper)
+    ]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 
 def _stanzas(methods, datasets, paper):
-    return (registry.methods() if methods is None else methods,
-            registry.datasets() if datasets is None else datasets,
-            registry.paper() if paper is None else paper)
+    return (
+        registry.methods() if methods is None else methods,
+        registry.datasets() if datasets is None else datasets,
+        registry.paper() if paper is None else paper,
+    )
 
 
 def _layout(rows, suite, methods, datasets, paper, plain, sup, dash, cell) -> Table:
@@ -148,15 +246,26 @@ def _layout(rows, suite, methods, datasets, paper, plain, sup, dash, cell) -> Ta
     lines = []
     for dataset in suite["datasets"]:
         for space in ("raw", "code"):
-            found = {row["method"]: row for row in rows
-                     if (row["dataset"], row["space"]) == (dataset, space)}
+            found = {
+                row["method"]: row
+                for row in rows
+                if (row["dataset"], row["space"]) == (dataset, space)
+            }
             if found:
                 first = next(iter(found.values()))
                 title = plain(datasets[dataset].get("title", dataset))
-                lines.append((title + sup(notes.marks_of_dataset(found.values(), paper)),
-                              first["d"], first["n_points"], first["p"] or dash, first["L"], space,
-                              *(cell(found[m]) if m in found else "" for m in names),
-                              first["structure"] or dash))
+                lines.append(
+                    (
+                        title + sup(notes.marks_of_dataset(found.values(), paper)),
+                        first["d"],
+                        first["n_points"],
+                        first["p"] or dash,
+                        first["L"],
+                        space,
+                        *(cell(found[m]) if m in found else "" for m in names),
+                        first["structure"] or dash,
+                    )
+                )
     return Table((*HEAD, *(plain(methods[m]["label"]) for m in names), "Networks structure"), lines)
 
 
@@ -166,8 +275,10 @@ def _key(row):
 
 def _collapse(row):
     """The mark of a partition that says nothing, with what its purity is to be held against."""
-    return (f"{row['collapsed']} collapsed (largest cluster {row['largest_cluster']:.1f}%, trivial "
-            f"purity {row['trivial']:.1f})")
+    return (
+        f"{row['collapsed']} collapsed (largest cluster {row['largest_cluster']:.1f}%, trivial "
+        f"purity {row['trivial']:.1f})"
+    )
 
 
 def _markdown_cell(row, top, paper):

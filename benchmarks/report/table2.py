@@ -14,8 +14,23 @@ from benchmarks.report.table import Table
 
 #: Columns of table2.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
-    "model", "n", "ll_mean", "ll_std", "ll_se", "sigma", "seconds_mean", "paper_mean", "paper_pm",
-    "verdict", "space", "n_asked", "protocol", "updates", "stopped_by", "stale", "missing",
+    "model",
+    "n",
+    "ll_mean",
+    "ll_std",
+    "ll_se",
+    "sigma",
+    "seconds_mean",
+    "paper_mean",
+    "paper_pm",
+    "verdict",
+    "space",
+    "n_asked",
+    "protocol",
+    "updates",
+    "stopped_by",
+    "stale",
+    "missing",
 )
 
 
@@ -76,30 +91,44 @@ def _score(method, space, rows, made, scored, paper) -> dict:
     printed = paper["table2"]["models"].get(model.removesuffix("-printed"), {})
     trained = [r["values"] for r in made if r["status"] == "done"]
     return {
-        "method": method, "model": model, "space": space, "n": len(done), "n_asked": len(rows),
-        "ll_mean": _mean(v["ll"] for v in values), "ll_se": _mean(v["se"] for v in values),
+        "method": method,
+        "model": model,
+        "space": space,
+        "n": len(done),
+        "n_asked": len(rows),
+        "ll_mean": _mean(v["ll"] for v in values),
+        "ll_se": _mean(v["se"] for v in values),
         "ll_std": stats.known(stats.std, [v["ll"] for v in values]),
         "sigma": _mean(v["sigma"] for v in values),
         "seconds_mean": _mean(_training_seconds(r) for r in made if r["status"] == "done"),
-        "paper_mean": printed.get("mean"), "paper_pm": printed.get("pm"),
-        "verdict": stats.verdict([v["ll"] for v in values], printed.get("mean"),
-                                 printed.get("pm")),
+        "paper_mean": printed.get("mean"),
+        "paper_pm": printed.get("pm"),
+        "verdict": stats.verdict([v["ll"] for v in values], printed.get("mean"), printed.get("pm")),
         "protocol": "/".join(sorted({v["protocol"] for v in values})),
         "updates": _mean(v["updates"] for v in trained if "updates" in v),
-        "stopped_by": ", ".join(f"{why} {n}" for why, n in Counter(
-            v["stopped_by"] for v in trained if "stopped_by" in v).most_common()),
+        "stopped_by": ", ".join(
+            f"{why} {n}"
+            for why, n in Counter(
+                v["stopped_by"] for v in trained if "stopped_by" in v
+            ).most_common()
+        ),
         "stale": sum(bool(r.get("stale")) for r in done),
         "missing": words.tally(
-            scored[row]["status"] if row in scored else "not run" for row in rows
-            if row not in scored or scored[row]["status"] != "done"),
+            scored[row]["status"] if row in scored else "not run"
+            for row in rows
+            if row not in scored or scored[row]["status"] != "done"
+        ),
     }
 
 
 def _training_seconds(record) -> float:
     """Of the model and its autoencoder, what went before a training was stopped and resumed too."""
     values = record["values"]
-    return (values["train_seconds"] + values.get("autoencoder_seconds", 0)
-            + record.get("phases", {}).get("before_resume", 0))
+    return (
+        values["train_seconds"]
+        + values.get("autoencoder_seconds", 0)
+        + record.get("phases", {}).get("before_resume", 0)
+    )
 
 
 def _model(method) -> str:
@@ -109,8 +138,7 @@ def _model(method) -> str:
 
 def _measured(method, space, records) -> dict:
     done = [r["values"] for r in records if r["status"] == "done"]
-    row = {"method": method, "model": _model(method), "space": space,
-           "n": len(done)}
+    row = {"method": method, "model": _model(method), "space": space, "n": len(done)}
     for name in done[0] if done else ():
         if name not in ("n_samples", "n_test"):
             found = [values[name] for values in done]
@@ -136,8 +164,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     contents = {
         f"{stem}.csv": Table(COLUMNS, scores).csv(),
         f"{stem}-measures.csv": Table(_columns(measures), measures).csv(),
-        f"{stem}.md": to_markdown(scores, measures, suite, methods, datasets, paper,
-                                   remarks),
+        f"{stem}.md": to_markdown(scores, measures, suite, methods, datasets, paper, remarks),
         f"{stem}.tex": to_latex(scores, methods),
     }
     paths = {name: words.replace(out / name, text) for name, text in contents.items()}
@@ -146,63 +173,146 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
 
 def text(rows, methods) -> str:
     """The table for a terminal."""
-    return Table(("model", "n", "log-likelihood", "se", "sigma", "seconds", "paper", "verdict",
-                  "stopped by", ""), [
-        (*_scored(row, methods), words.fixed(row["ll_se"]), _sigma(row),
-         words.fixed(row["seconds_mean"]), _paper(row), row["verdict"], row["stopped_by"],
-         words.trouble(row)) for row in rows]).text()
+    return Table(
+        (
+            "model",
+            "n",
+            "log-likelihood",
+            "se",
+            "sigma",
+            "seconds",
+            "paper",
+            "verdict",
+            "stopped by",
+            "",
+        ),
+        [
+            (
+                *_scored(row, methods),
+                words.fixed(row["ll_se"]),
+                _sigma(row),
+                words.fixed(row["seconds_mean"]),
+                _paper(row),
+                row["verdict"],
+                row["stopped_by"],
+                words.trouble(row),
+            )
+            for row in rows
+        ],
+    ).text()
 
 
 def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -> str:
     """Both tables, the notes, with further remarks, and the choices made."""
     lines = [
-        f"# {suite.get('title', 'Table 2')}", "",
+        f"# {suite.get('title', 'Table 2')}",
+        "",
         "Mean log-likelihood of the MNIST test images in nats under a Gaussian Parzen window on "
         "the samples of a model: mean ± standard deviation over runs (ddof = 1); SE: standard "
         "error over test images; n = runs averaged/asked for; σ: width chosen on validation "
         "images, mean over runs. Paper: as printed, for the first five copied there from other "
         "papers; the verdict is the 95% Welch interval of the difference of means. Seconds: "
-        "training of one run, that of the autoencoder included. " + words.SHARED, "",
-        Table(("Model", "n", "Log-likelihood", "SE", "σ", "Protocol", "Seconds", "Updates",
-               "Stopped by", "Paper", "Verdict", "Stale", "Missing"), [
-            (*_scored(row, methods), words.fixed(row["ll_se"]), _sigma(row), row["protocol"],
-             words.fixed(row["seconds_mean"]),
-             "" if row["updates"] is None else f"{row['updates']:.0f}", row["stopped_by"],
-             _paper(row), row["verdict"], row["stale"] or "", row["missing"])
-            for row in scores]).markdown(),
-        "", "## Other measures of the same samples", "",
-        *(f"* {note}" for note in paper["table2"].get("measures", ())), ""]
-    shown = [name.removesuffix("_mean") for name in _columns(measures)[3:]
-             if name.endswith("_mean")]
-    listed = [{"method": row["method"], "space": row["space"], "dataset": "mnist"}
-              for row in scores]
+        "training of one run, that of the autoencoder included. " + words.SHARED,
+        "",
+        Table(
+            (
+                "Model",
+                "n",
+                "Log-likelihood",
+                "SE",
+                "σ",
+                "Protocol",
+                "Seconds",
+                "Updates",
+                "Stopped by",
+                "Paper",
+                "Verdict",
+                "Stale",
+                "Missing",
+            ),
+            [
+                (
+                    *_scored(row, methods),
+                    words.fixed(row["ll_se"]),
+                    _sigma(row),
+                    row["protocol"],
+                    words.fixed(row["seconds_mean"]),
+                    "" if row["updates"] is None else f"{row['updates']:.0f}",
+                    row["stopped_by"],
+                    _paper(row),
+                    row["verdict"],
+                    row["stale"] or "",
+                    row["missing"],
+                )
+                for row in scores
+            ],
+        ).markdown(),
+        "",
+        "## Other measures of the same samples",
+        "",
+        *(f"* {note}" for note in paper["table2"].get("measures", ())),
+        "",
+    ]
+    shown = [
+        name.removesuffix("_mean") for name in _columns(measures)[3:] if name.endswith("_mean")
+    ]
+    listed = [
+        {"method": row["method"], "space": row["space"], "dataset": "mnist"} for row in scores
+    ]
     lines += [
-        Table(("Model", "n", *shown), [
-            (label(row, methods), row["n"],
-             *(_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown))
-            for row in measures]).markdown(),
-        "", "## Notes", "", *(f"* {note}" for note in paper["table2"]["notes"]),
+        Table(
+            ("Model", "n", *shown),
+            [
+                (
+                    label(row, methods),
+                    row["n"],
+                    *(_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown),
+                )
+                for row in measures
+            ],
+        ).markdown(),
+        "",
+        "## Notes",
+        "",
+        *(f"* {note}" for note in paper["table2"]["notes"]),
         *(f"* {remark}" for remark in remarks),
-        *notes.choices_section(listed, methods, datasets, suite.get("fast", False))]
+        *notes.choices_section(listed, methods, datasets, suite.get("fast", False)),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def to_latex(rows, methods) -> str:
     r"""The table for booktabs."""
-    table = Table(("Model", "$n$", "Log-likelihood", r"$\sigma$", "Paper"), [
-        (*map(words.tex, _scored(row, methods)), _sigma(row), words.tex(_paper(row)))
-        for row in rows])
-    return "\n".join([
-        r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering",
-        r"\caption{Log-likelihood of the MNIST test images by a Gaussian Parzen window: "
-        r"mean$\pm$standard deviation over $n$ runs, and the figure of the paper.}",
-        table.latex("lrrrr"), r"\end{table}"]) + "\n"
+    table = Table(
+        ("Model", "$n$", "Log-likelihood", r"$\sigma$", "Paper"),
+        [
+            (*map(words.tex, _scored(row, methods)), _sigma(row), words.tex(_paper(row)))
+            for row in rows
+        ],
+    )
+    return (
+        "\n".join(
+            [
+                r"% needs \usepackage{booktabs}",
+                r"\begin{table}",
+                r"\centering",
+                r"\caption{Log-likelihood of the MNIST test images by a Gaussian Parzen window: "
+                r"mean$\pm$standard deviation over $n$ runs, and the figure of the paper.}",
+                table.latex("lrrrr"),
+                r"\end{table}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _scored(row, methods) -> tuple[str, str, str]:
     """Model, n and log-likelihood of a row."""
-    return (label(row, methods), f"{row['n']}/{row['n_asked']}",
-            words.pm(row["ll_mean"], row["ll_std"]))
+    return (
+        label(row, methods),
+        f"{row['n']}/{row['n_asked']}",
+        words.pm(row["ll_mean"], row["ll_std"]),
+    )
 
 
 def _paper(row) -> str:

@@ -29,8 +29,11 @@ def standing(state: State) -> dict | None:
         return None
     if record["status"] == "done" and state.record is None:
         record = {**record, "status": "error"}  # its arrays are damaged
-    return {**record, "stale": state.record is not None
-            and bool(state.modules or state.other or state.name == "failed")}
+    return {
+        **record,
+        "stale": state.record is not None
+        and bool(state.modules or state.other or state.name == "failed"),
+    }
 
 
 def selected_suite(name: str, plan: Plan) -> dict:
@@ -42,9 +45,13 @@ def selected_suite(name: str, plan: Plan) -> dict:
         names = list(dict.fromkeys(cell[what] for cell in cells))
         return [n for n in listed if n in names] + [n for n in names if n not in listed]
 
-    return {**suite, "datasets": asked(suite["datasets"], "dataset"),
-            "methods": asked(suite["methods"], "method"),
-            "seeds": sorted({c["seed"] for c in cells}), "fast": plan.fast}
+    return {
+        **suite,
+        "datasets": asked(suite["datasets"], "dataset"),
+        "methods": asked(suite["methods"], "method"),
+        "seeds": sorted({c["seed"] for c in cells}),
+        "fast": plan.fast,
+    }
 
 
 def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list[Path]]:
@@ -61,12 +68,18 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     place = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), rescored(current(plan, store), store)
     if partial:
-        suite["title"] = suite.get("title", name) + " (" + (
-            "shortened schedules: no results" if plan.fast else "part of it") + ")"
+        suite["title"] = (
+            suite.get("title", name)
+            + " ("
+            + ("shortened schedules: no results" if plan.fast else "part of it")
+            + ")"
+        )
     folder = place
     if suite.get("report", "").startswith("figure"):  # of arrays that records keep
-        folder, records = place / "figures", [
-            {**record, "load": functools.partial(store.arrays, record)} for record in records]
+        folder, records = (
+            place / "figures",
+            [{**record, "load": functools.partial(store.arrays, record)} for record in records],
+        )
     try:
         words, files = _report(suite)(records, suite, folder, suite.get("table", name))
     except KeyError as error:

@@ -7,8 +7,10 @@ from collections import Counter
 from benchmarks.records.whole import write_atomic
 
 #: What a reader of seconds must know: cells may have run beside others.
-SHARED = ("A run that shared its machine took longer than its processor time, which its record has "
-          "(`provenance.cpu_s`).")
+SHARED = (
+    "A run that shared its machine took longer than its processor time, which its record has "
+    "(`provenance.cpu_s`)."
+)
 
 
 def pm(mean, std):
@@ -30,16 +32,30 @@ def csv(value):
 
 def line(cells):
     """A line of a Markdown table."""
-    return "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ")
-                             for cell in cells) + " |"
+    return (
+        "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ") for cell in cells) + " |"
+    )
 
 
 def tex(words):
     """Plain words with what LaTeX reads otherwise escaped."""
-    for plain, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"),
-                           ("#", r"\#"), ("$", r"\$"), ("{", r"\{"), ("}", r"\}"),
-                           ("^", r"\^{}"), ("~", r"\~{}"), ("±", r"$\pm$"), ("×", r"$\times$"),
-                           ("§", r"\S"), ("–", "--"), ("`", "")):
+    for plain, escaped in (
+        ("\\", r"\textbackslash "),
+        ("&", r"\&"),
+        ("%", r"\%"),
+        ("_", r"\_"),
+        ("#", r"\#"),
+        ("$", r"\$"),
+        ("{", r"\{"),
+        ("}", r"\}"),
+        ("^", r"\^{}"),
+        ("~", r"\~{}"),
+        ("±", r"$\pm$"),
+        ("×", r"$\times$"),
+        ("§", r"\S"),
+        ("–", "--"),
+        ("`", ""),
+    ):
         words = words.replace(plain, escaped)
     return words
 
@@ -51,8 +67,9 @@ def tally(statuses):
 
 def trouble(row, *more):
     """What a reader must know of a row: how many runs are stale, what became of others."""
-    return ", ".join(filter(None, [*more, f"{row['stale']} stale" if row["stale"] else "",
-                                   row["missing"]]))
+    return ", ".join(
+        filter(None, [*more, f"{row['stale']} stale" if row["stale"] else "", row["missing"]])
+    )
 
 
 def replace(path, content):

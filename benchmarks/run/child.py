@@ -19,8 +19,14 @@ from benchmarks.records import imports, provenance
 from benchmarks.run import start
 from benchmarks.run.worker import MARK
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-           "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+)
 GB = 1e9  # bytes
 MEMORY_SHARE = 0.9  # of the machine's, for all cells together; the rest is the system's
 MEMORY_POLL_S = 0.5
@@ -44,8 +50,10 @@ def import_paths() -> dict[str, str]:
     """
     root = str(provenance.ROOT)
     first = [] if imports.installed(root + os.sep) else [root]
-    return {"PYTHONPATH": os.pathsep.join([*first, *provenance.python_path()]),
-            "PYTHONSAFEPATH": "1"}
+    return {
+        "PYTHONPATH": os.pathsep.join([*first, *provenance.python_path()]),
+        "PYTHONSAFEPATH": "1",
+    }
 
 
 @contextlib.contextmanager
@@ -77,8 +85,9 @@ class OnGpus:
         self.running: list[tuple[str, Child]] = []
 
     def __call__(self, job: dict, timeout: float) -> Child:
-        self.running = [(name, child) for name, child in self.running
-                        if child.process.poll() is None]
+        self.running = [
+            (name, child) for name, child in self.running if child.process.poll() is None
+        ]
         busy = [name for name, _ in self.running]
         name = min(self.names, key=busy.count)
         child = Child({**job, "environment": {"CUDA_VISIBLE_DEVICES": name}}, timeout)
@@ -106,24 +115,35 @@ class Child:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "cell.json"
         path.write_text(json.dumps({**job, "root": str(provenance.ROOT)}))
-        env = {**os.environ, **job.get("environment", {}),
-               **{name: str(job["threads"]) for name in THREADS},
-               # How many threads is fixed here, on which cores is the system's choice: processes
-               # that bind themselves all take the first ones, and other harnesses' cells too.
-               "OMP_PROC_BIND": "false",
-               "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", **import_paths()}
+        env = {
+            **os.environ,
+            **job.get("environment", {}),
+            **{name: str(job["threads"]) for name in THREADS},
+            # How many threads is fixed here, on which cores is the system's choice: processes
+            # that bind themselves all take the first ones, and other harnesses' cells too.
+            "OMP_PROC_BIND": "false",
+            "PYTHONHASHSEED": "0",
+            "PYTHONUNBUFFERED": "1",
+            **import_paths(),
+        }
         self.started = time.monotonic()
         self.deadline = self.started + timeout
         self.timed_out = self.hung_up = False
-        self.memory_gb = job.get("memory_gb") or \
-            MEMORY_SHARE * provenance.memory_gb() / job.get("at_once", 1)
+        self.memory_gb = job.get("memory_gb") or MEMORY_SHARE * provenance.memory_gb() / job.get(
+            "at_once", 1
+        )
         self.memory_found = 0.0  # GB, of a group that was over the limit
         self._memory_at = 0.0
         # A session of its own: Ctrl-C reaches only the harness, and one kill reaches the group.
         self.process = subprocess.Popen(
-            [sys.executable, "-P", start.__file__, str(path)], env=env, bufsize=0,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True)
+            [sys.executable, "-P", start.__file__, str(path)],
+            env=env,
+            bufsize=0,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         os.set_blocking(self.process.stdout.fileno(), False)
         self.modules: dict[str, str] = {}
         self.failure = ""  # the reason in full, paths and all: for the screen, not for records
@@ -157,7 +177,7 @@ class Child:
             self.tail.append(line)
             return
         try:
-            message = json.loads(line[len(MARK):])
+            message = json.loads(line[len(MARK) :])
         except ValueError:
             return
         self.modules = message.get("modules", self.modules)

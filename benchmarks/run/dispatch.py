@@ -75,12 +75,16 @@ class Summary:
     @property
     def complete(self) -> bool:
         """Whether every cell is done and fresh."""
-        return not self.stopped and len(self.outcomes) >= self.asked and all(
-            o.status == "done" for o in self.outcomes.values())
+        return (
+            not self.stopped
+            and len(self.outcomes) >= self.asked
+            and all(o.status == "done" for o in self.outcomes.values())
+        )
 
 
-def forecast(plan: Plan, store: Store, retry_failed=False,
-             remake=False) -> dict[str, tuple[State, str]]:
+def forecast(
+    plan: Plan, store: Store, retry_failed=False, remake=False
+) -> dict[str, tuple[State, str]]:
     """Cells that a run would compute: key -> (state, why). Nothing is run.
 
     A fresh cell joins them where its output, needed by one of them, is not on this machine; with
@@ -88,17 +92,26 @@ def forecast(plan: Plan, store: Store, retry_failed=False,
     """
     standing = Standing(store)
     states = {key: standing.state(node) for key, node in plan.nodes.items()}
-    chosen = {key: (state, state.why) for key, state in states.items()
-              if state.to_run(retry_failed)}
-    chosen |= {key: (states[key], "what it made is not on this machine")
-               for key, node in plan.nodes.items()
-               if remake and node.requested and states[key].name == "done"
-               and lost(node, standing.input_of(node), store)}
+    chosen = {
+        key: (state, state.why) for key, state in states.items() if state.to_run(retry_failed)
+    }
+    chosen |= {
+        key: (states[key], "what it made is not on this machine")
+        for key, node in plan.nodes.items()
+        if remake
+        and node.requested
+        and states[key].name == "done"
+        and lost(node, standing.input_of(node), store)
+    }
     for key, node in reversed(plan.nodes.items()):
         for role, need in node.needs.items():
             state = states[need.key]
-            if key in chosen and need.key not in chosen and state.name == "done" and \
-                    artefact(need, standing.input_of(need), store, role) is None:
+            if (
+                key in chosen
+                and need.key not in chosen
+                and state.name == "done"
+                and artefact(need, standing.input_of(need), store, role) is None
+            ):
                 what = "model is" if role in FITTED else f"{need.output} are"
                 chosen[need.key] = (state, f"its {what} not on this machine")
     return {key: chosen[key] for key in plan.nodes if key in chosen}
@@ -107,8 +120,9 @@ def forecast(plan: Plan, store: Store, retry_failed=False,
 class Dispatcher:
     """One run of a plan; see `run`."""
 
-    def __init__(self, plan: Plan, store: Store, settings: Settings,
-                 display: Display | None = None):
+    def __init__(
+        self, plan: Plan, store: Store, settings: Settings, display: Display | None = None
+    ):
         self.plan, self.store, self.settings = plan, store, settings
         self.display = display or Display()
         self.history = History(store.all(), plan.fast)
@@ -198,14 +212,18 @@ class Dispatcher:
             return True
         return any(
             artefact(node, record, self.store, role) is None
-            for other in self.plan.nodes.values() if other.key in self.expected
-            for role, need in other.needs.items() if need is node)
+            for other in self.plan.nodes.values()
+            if other.key in self.expected
+            for role, need in other.needs.items()
+            if need is node
+        )
 
     def _start(self, node: Node) -> bool:
         with contextlib.ExitStack() as stack:
             try:
-                free = stack.enter_context(file_lock(node.artifacts / "run.lock", wait=False)) \
-                    and _no_worker(node)
+                free = stack.enter_context(
+                    file_lock(node.artifacts / "run.lock", wait=False)
+                ) and _no_worker(node)
                 if not free:  # another harness is at it: look again when it may have finished
                     self._busy[node.key] = time.monotonic() + 0.5
                     return False
@@ -216,8 +234,12 @@ class Dispatcher:
                 before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
                 child = self._launch(node)
             except OSError as error:  # no disk, no process: that of this cell alone
-                self._fail(node, cell_state(node, self.store), "killed",
-                           f"not started: {error.strerror or type(error).__name__}")
+                self._fail(
+                    node,
+                    cell_state(node, self.store),
+                    "killed",
+                    f"not started: {error.strerror or type(error).__name__}",
+                )
                 return True
             self._selector.register(child.process.stdout, selectors.EVENT_READ)
             self.running[node.key] = (child, before, stack.pop_all())
@@ -228,19 +250,37 @@ class Dispatcher:
         for role, need in node.needs.items():
             record = input_of(need, self.store)
             path = artefact(need, record, self.store, role, unpack=True)
-            inputs[role] = {"method": need.cell["method"], "key": need.key,
-                            "attempt": record["attempt"], "hash": record["outputs"][need.output]}
+            inputs[role] = {
+                "method": need.cell["method"],
+                "key": need.key,
+                "attempt": record["attempt"],
+                "hash": record["outputs"][need.output],
+            }
             paths[role] = str(path or node.artifacts / "absent")
             if role in FITTED:
-                models[role] = {"estimator": need.method["estimator"], "values": record["values"],
-                                "seconds": record["seconds"]}
-        job = {"cell": node.cell, "method": node.method, "data": node.data, "inputs": inputs,
-               "paths": paths, "models": models, "artifacts": str(node.artifacts.resolve()),
-               "results": str(self.store.results.resolve()),
-               "source": self.settings.source, "variant": node.variant,
-               "device": self.settings.device, "threads": self.settings.threads,
-               "timeout_s": timeout_of(node), "parent": os.getpid(),
-               "memory_gb": self.settings.memory_gb, "at_once": self.settings.jobs}
+                models[role] = {
+                    "estimator": need.method["estimator"],
+                    "values": record["values"],
+                    "seconds": record["seconds"],
+                }
+        job = {
+            "cell": node.cell,
+            "method": node.method,
+            "data": node.data,
+            "inputs": inputs,
+            "paths": paths,
+            "models": models,
+            "artifacts": str(node.artifacts.resolve()),
+            "results": str(self.store.results.resolve()),
+            "source": self.settings.source,
+            "variant": node.variant,
+            "device": self.settings.device,
+            "threads": self.settings.threads,
+            "timeout_s": timeout_of(node),
+            "parent": os.getpid(),
+            "memory_gb": self.settings.memory_gb,
+            "at_once": self.settings.jobs,
+        }
         return self.settings.launch(job, timeout_of(node))
 
     def _pump(self, wait: float) -> None:
@@ -292,16 +332,29 @@ class Dispatcher:
 
     def _record(self, node, status, reason, tail="", child: Child | None = None) -> dict:
         record = {
-            "cell": node.cell, "status": status, "estimator": node.method["estimator"],
-            "kind": node.method["kind"], "timeout_s": timeout_of(node),
-            "error": {"reason": provenance.clean(reason), "traceback": tail}, "inputs": {},
-            "outputs": {}, "variant": None, "dataset": None, "metrics": {}, "values": {},
-            "phases": {}, "seconds": None,
-            "provenance": {**provenance.machine(self.settings.device, self.settings.threads),
-                           **self._commit, **(child.machine if child else {}),
-                           "modules": child.modules if child else {},
-                           "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
-                           "wall_s": round(child.seconds, 3) if child else 0.0}}
+            "cell": node.cell,
+            "status": status,
+            "estimator": node.method["estimator"],
+            "kind": node.method["kind"],
+            "timeout_s": timeout_of(node),
+            "error": {"reason": provenance.clean(reason), "traceback": tail},
+            "inputs": {},
+            "outputs": {},
+            "variant": None,
+            "dataset": None,
+            "metrics": {},
+            "values": {},
+            "phases": {},
+            "seconds": None,
+            "provenance": {
+                **provenance.machine(self.settings.device, self.settings.threads),
+                **self._commit,
+                **(child.machine if child else {}),
+                "modules": child.modules if child else {},
+                "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+                "wall_s": round(child.seconds, 3) if child else 0.0,
+            },
+        }
         try:
             return self.store.write(record)
         except OSError as error:
@@ -321,10 +374,16 @@ class Dispatcher:
 
     def _left(self) -> str:
         done = self.summary.outcomes
-        waiting = [self.plan.nodes[key].cell for key in self.expected
-                   if key not in done and key not in self.running]
-        running = [(self.plan.nodes[key].cell, child.seconds, child.share)
-                   for key, (child, _, _) in self.running.items() if key not in done]
+        waiting = [
+            self.plan.nodes[key].cell
+            for key in self.expected
+            if key not in done and key not in self.running
+        ]
+        running = [
+            (self.plan.nodes[key].cell, child.seconds, child.share)
+            for key, (child, _, _) in self.running.items()
+            if key not in done
+        ]
         if self.stopping or not (waiting or running):
             return ""
         left = self.history.words(waiting, running, self.settings.jobs)
@@ -332,8 +391,10 @@ class Dispatcher:
 
     def _status_line(self, waiting) -> None:
         if self.running and self.display.due():
-            words = "; ".join(f"{self.plan.nodes[key]} {child.progress}".strip()
-                              for key, (child, _, _) in self.running.items())
+            words = "; ".join(
+                f"{self.plan.nodes[key]} {child.progress}".strip()
+                for key, (child, _, _) in self.running.items()
+            )
             self.display.status(f"[{self._counted}/{len(self.expected)}]{self._left()} | {words}")
 
 

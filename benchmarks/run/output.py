@@ -56,8 +56,9 @@ class Quiet:
     def isatty(self) -> bool:
         """Whether it is a terminal that still listens."""
         ask = getattr(self.stream, "isatty", None)
-        return bool(ask and self.error is None and not getattr(self.stream, "closed", False)
-                    and ask())
+        return bool(
+            ask and self.error is None and not getattr(self.stream, "closed", False) and ask()
+        )
 
     def _silence(self, error: Exception) -> None:
         self.error = error

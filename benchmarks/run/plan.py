@@ -37,8 +37,9 @@ class Node:
     def __str__(self):
         cell = self.cell
         of = f" of {self.needs['samples'].cell['method']}" if "samples" in self.needs else ""
-        return (f"{cell['dataset']} {cell['method']}{of} {cell['params']['space']} "
-                f"seed {cell['seed']}")
+        return (
+            f"{cell['dataset']} {cell['method']}{of} {cell['params']['space']} seed {cell['seed']}"
+        )
 
     @property
     def kind(self) -> kinds.Kind:
@@ -64,8 +65,14 @@ class Plan:
     replace those of the stanzas.
     """
 
-    def __init__(self, fast: bool = False, source: str | None = None, store: Store | None = None,
-                 recorded: bool = False, schedules: dict | None = None):
+    def __init__(
+        self,
+        fast: bool = False,
+        source: str | None = None,
+        store: Store | None = None,
+        recorded: bool = False,
+        schedules: dict | None = None,
+    ):
         self.schedules = schedules or {}
         self.fast, self.source, self.store, self.recorded = fast, source, store, recorded
         self.nodes: dict[str, Node] = {}
@@ -73,8 +80,15 @@ class Plan:
         self._known: dict[str, tuple[str, str | None]] = {}
         self._params: dict[tuple, dict] = {}
 
-    def add(self, dataset: str, method: str, space: str, seed: int, requested=True,
-            of: str | None = None) -> Node:
+    def add(
+        self,
+        dataset: str,
+        method: str,
+        space: str,
+        seed: int,
+        requested=True,
+        of: str | None = None,
+    ) -> Node:
         """Add a cell and, before it, what it needs.
 
         An evaluation is `of` a generative method, or of the test images where there is none.
@@ -88,24 +102,37 @@ class Plan:
             kind.check_data(f"datasets.toml [{dataset}]", method, data)
         except ValueError as error:
             raise registry.RegistryError(str(error)) from error
-        needs = {role: self.add(dataset, other, where, seed, False)
-                 for role, (other, where) in kind.inputs(space, data, of).items()}
+        needs = {
+            role: self.add(dataset, other, where, seed, False)
+            for role, (other, where) in kind.inputs(space, data, of).items()
+        }
         for role, reference in stanza.get("needs", {}).items():
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
         if (method, dataset) not in self._params:
             self._params[method, dataset] = registry.resolve(
-                method, stanza, dataset, data, self.fast,
-                self.schedules.get(dataset, {}).get(method))
+                method,
+                stanza,
+                dataset,
+                data,
+                self.fast,
+                self.schedules.get(dataset, {}).get(method),
+            )
         params = {"space": space, **self._params[method, dataset]}
         if kind.clusters:
             params["n_clusters"] = data["n_clusters"]
         if needs:
-            params["inputs"] = {role: f"{need.cell['method']}/{need.key}"
-                                for role, need in needs.items()}
+            params["inputs"] = {
+                role: f"{need.cell['method']}/{need.key}" for role, need in needs.items()
+            }
         content_hash, variant = self._identity(dataset, data)
-        cell = {"dataset": dataset, "content_hash": content_hash, "method": method,
-                "params": params, "seed": int(seed)}
+        cell = {
+            "dataset": dataset,
+            "content_hash": content_hash,
+            "method": method,
+            "params": params,
+            "seed": int(seed),
+        }
         node = Node(cell, stanza, data, needs, variant)
         node = self.nodes.setdefault(node.key, node)
         node.requested |= requested
@@ -148,8 +175,16 @@ def check_names(chosen: Iterable[str] | None, table: dict, what: str) -> list[st
     return chosen
 
 
-def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
-               source=None, store: Store | None = None, recorded=False) -> Plan:
+def suite_plan(
+    name: str,
+    datasets=None,
+    methods=None,
+    seeds=None,
+    fast=False,
+    source=None,
+    store: Store | None = None,
+    recorded=False,
+) -> Plan:
     """Cells of a suite, or of a selection, with all that they need.
 
     A selection may name any registered dataset and method, the suite's own or not: whoever adds a
@@ -165,7 +200,7 @@ def suite_plan(name: str, datasets=None, methods=None, seeds=None, fast=False,
     plan = Plan(fast, source, store, recorded)
     datasets = check_names(datasets, plan.datasets, "dataset") or suite["datasets"]
     methods = check_names(methods, plan.methods, "method") or suite["methods"]
-    for seed in (suite["seeds"] if seeds is None else seeds):
+    for seed in suite["seeds"] if seeds is None else seeds:
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows
             for method in methods:
                 if seed not in suite.get("only_seeds", {}).get(method, [seed]):
@@ -232,8 +267,11 @@ class Standing:
 
     def _each_fresh(self, node: Node) -> Iterator[dict]:
         for record in reversed(self.store.attempts(node.cell)):
-            if record["status"] == "done" and self.store.intact(record) \
-                    and not any(self.staleness(node, record)):
+            if (
+                record["status"] == "done"
+                and self.store.intact(record)
+                and not any(self.staleness(node, record))
+            ):
                 yield record
 
     def input_of(self, node: Node) -> dict | None:
@@ -258,8 +296,8 @@ class Standing:
             if state.name != "done":
                 other.append(f"{need.cell['method']} is {state.name}")
             elif state.record["outputs"].get(need.output) != used["hash"] and not any(
-                    made["outputs"].get(need.output) == used["hash"]
-                    for made in self.fresh(need)):
+                made["outputs"].get(need.output) == used["hash"] for made in self.fresh(need)
+            ):
                 other.append(f"{role} changed")
         return modules, other
 
@@ -267,24 +305,32 @@ class Standing:
         """Which parameters were others when a cell was last run, if it ever was; else `NEVER`."""
         place = cell["dataset"], cell["method"]
         if place not in self._done:
-            self._done[place] = [record for record in self.store.of_method(*place)
-                                 if record["status"] == "done"]
-        alike = [record for record in self._done[place]
-                 if record["cell"]["seed"] == cell["seed"]
-                 and record["cell"]["params"].get("space") == cell["params"].get("space")
-                 and record["cell"]["content_hash"] == cell["content_hash"]]
+            self._done[place] = [
+                record for record in self.store.of_method(*place) if record["status"] == "done"
+            ]
+        alike = [
+            record
+            for record in self._done[place]
+            if record["cell"]["seed"] == cell["seed"]
+            and record["cell"]["params"].get("space") == cell["params"].get("space")
+            and record["cell"]["content_hash"] == cell["content_hash"]
+        ]
         if not alike:
             return NEVER
         newest = max(alike, key=lambda r: (r["provenance"]["started"], r["attempt"]))
         then, now = newest["cell"]["params"], cell["params"]
-        other = [f"{name} was {then.get(name)!r:.40}, is {now.get(name)!r:.40}"
-                 for name in sorted({*then, *now} - {"inputs"})
-                 if (name in then, then.get(name)) != (name in now, now.get(name))]
+        other = [
+            f"{name} was {then.get(name)!r:.40}, is {now.get(name)!r:.40}"
+            for name in sorted({*then, *now} - {"inputs"})
+            if (name in then, then.get(name)) != (name in now, now.get(name))
+        ]
         inputs, before = now.get("inputs", {}), then.get("inputs", {})
-        roles = [role for role in sorted({*inputs, *before})
-                 if inputs.get(role) != before.get(role)]
+        roles = [
+            role for role in sorted({*inputs, *before}) if inputs.get(role) != before.get(role)
+        ]
         return f"{NEVER} with these parameters: " + "; ".join(
-            other + ([f"{', '.join(roles)} of other parameters"] if roles else []))
+            other + ([f"{', '.join(roles)} of other parameters"] if roles else [])
+        )
 
     def _judge(self, node: Node) -> State:
         attempts = self.store.attempts(node.cell)
@@ -293,8 +339,9 @@ class Standing:
         last = attempts[-1]
         if (fresh := next(self._each_fresh(node), None)) is not None:
             return State("done", record=fresh, last=last)
-        done = next((r for r in reversed(attempts)
-                     if r["status"] == "done" and self.store.intact(r)), None)
+        done = next(
+            (r for r in reversed(attempts) if r["status"] == "done" and self.store.intact(r)), None
+        )
         modules, other = self.staleness(node, done) if done else ([], [])
         failed = last["status"] != "done" and (last["status"] in STICKY or done is None)
         if failed and last["status"] in STICKY:
@@ -305,8 +352,9 @@ class Standing:
             reason = (last.get("error") or {}).get("reason", "")
             return State("failed", f"{last['status']}: {reason}".rstrip(": "), done, last)
         if done is None:
-            return State("missing", f"only {last['status']}, with other code or damaged", None,
-                         last)
+            return State(
+                "missing", f"only {last['status']}, with other code or damaged", None, last
+            )
         return State("stale", _words(modules, other), done, last, modules, other)
 
 
@@ -335,8 +383,9 @@ def timeout_of(node: Node) -> float:
 _artefacts: dict[tuple, str] = {}
 
 
-def artefact(node: Node, record: dict, store: Store, role: str = "",
-             unpack: bool = False) -> Path | None:
+def artefact(
+    node: Node, record: dict, store: Store, role: str = "", unpack: bool = False
+) -> Path | None:
     """File with what other cells take in a role, if it is what the record names, else None.
 
     Codes and samples lie in the ignored artefacts; labels can be unpacked there from the record's
@@ -363,8 +412,7 @@ def artefact(node: Node, record: dict, store: Store, role: str = "",
 
 def lost(node: Node, record: dict, store: Store) -> bool:
     """Whether codes, samples or the model of a cell that is done are not on this machine."""
-    return any(artefact(node, record, store, role) is None
-               for role in node.kind.kept)
+    return any(artefact(node, record, store, role) is None for role in node.kind.kept)
 
 
 def _hash_of(path: Path) -> str | None:

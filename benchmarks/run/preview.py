@@ -34,8 +34,11 @@ def lines(plan: Plan, store: Store, settings: Settings) -> list[str]:
     known = {key: value for key, value in seconds.items() if value is not None}
     if known:
         cells = [plan.nodes[key].cell for key in known]
-        words += ", " + ("" if history.certain(cells) else "roughly ") + duration(
-            makespan([plan.nodes[key] for key in known], known, settings.jobs))
+        words += (
+            ", "
+            + ("" if history.certain(cells) else "roughly ")
+            + duration(makespan([plan.nodes[key] for key in known], known, settings.jobs))
+        )
         words += f" with {settings.jobs} at a time"
     if len(known) < len(seconds):
         n = len(seconds) - len(known)

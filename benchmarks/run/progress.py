@@ -59,8 +59,12 @@ class History:
     def _tags(cell):
         space, method = cell["params"].get("space"), cell["method"]
         same = canonical_json({k: v for k, v in cell["params"].items() if k != "inputs"})
-        return ((cell["dataset"], method, same), (cell["dataset"], method, space),
-                (method, space), (method,))
+        return (
+            (cell["dataset"], method, same),
+            (cell["dataset"], method, space),
+            (method, space),
+            (method,),
+        )
 
     def certain(self, cells) -> bool:
         """Whether each cell has been seen before, but for its seed; else times are a guess."""

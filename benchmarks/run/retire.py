@@ -47,8 +47,13 @@ class Leaving:
 def place_of(cell: dict) -> tuple:
     """What a cell is, settings apart: dataset, method, space, seed and the model that it scores."""
     inputs = cell["params"].get("inputs") or {}
-    return (cell["dataset"], cell["method"], cell["params"].get("space"), cell["seed"],
-            inputs.get("samples", "").partition("/")[0])
+    return (
+        cell["dataset"],
+        cell["method"],
+        cell["params"].get("space"),
+        cell["seed"],
+        inputs.get("samples", "").partition("/")[0],
+    )
 
 
 def choose(plans: list[Plan], store: Store) -> list[Leaving]:
@@ -60,8 +65,9 @@ def choose(plans: list[Plan], store: Store) -> list[Leaving]:
         for key, node in plan.nodes.items():
             if not plan.fast:
                 wanted[place_of(node.cell)].add(key)
-    done = {record["key"] for record in records
-            if record["status"] == "done" and store.intact(record)}
+    done = {
+        record["key"] for record in records if record["status"] == "done" and store.intact(record)
+    }
     before = defaultdict(list)  # place -> attempts with settings of before
     for record in records:
         if record["key"] not in nodes:
@@ -80,8 +86,11 @@ def choose(plans: list[Plan], store: Store) -> list[Leaving]:
         if why:
             chosen.append((record, why))
     going = {(record["key"], record["attempt"]) for record, _ in chosen}
-    kept = {_arrays(record, store) for record in records
-            if (record["key"], record["attempt"]) not in going}
+    kept = {
+        _arrays(record, store)
+        for record in records
+        if (record["key"], record["attempt"]) not in going
+    }
     return [Leaving(record, why, _files(record, store, kept)) for record, why in chosen]
 
 
@@ -91,9 +100,14 @@ def _stands_for(other: dict, record: dict) -> bool:
     A done one does so for failures and for what is older, but a shortened schedule, which took less
     than half as long, for no longer one.
     """
+
     def age(one):
-        return (one["status"] == "done", str(one["provenance"].get("started")), one["key"],
-                one["attempt"])
+        return (
+            one["status"] == "done",
+            str(one["provenance"].get("started")),
+            one["key"],
+            one["attempt"],
+        )
 
     shorter = (other.get("seconds") or 0) < (record.get("seconds") or 0) / 2
     return age(other) > age(record) and not (record["status"] == "done" and shorter)
@@ -117,8 +131,10 @@ def _files(record: dict, store: Store, kept: set) -> list[Path]:
     """Files that go with a record: not the arrays that a record which stays has, too."""
     name = f"{record['key']}-{record['attempt']}.json"
     arrays = _arrays(record, store)
-    return [store.folder(record["cell"]) / name,
-            *([arrays] if arrays is not None and arrays not in kept else [])]
+    return [
+        store.folder(record["cell"]) / name,
+        *([arrays] if arrays is not None and arrays not in kept else []),
+    ]
 
 
 def retire(leaving: list[Leaving], store: Store) -> int:
@@ -161,31 +177,42 @@ def _sweep(store: Store) -> None:
 
 def _history(store: Store, paths: list[Path]) -> dict[Path, str]:
     """A commit that has each of some files, all of them as they are here."""
+
     def ask(*words, given=None):
         try:
             return git(store.results, *words, given=given).decode()
         except OSError as error:
-            raise NotInHistory(f"{store.results} needs to be in a git repository that has its "
-                               f"records: {str(error).removeprefix('git: ')}") from error
+            raise NotInHistory(
+                f"{store.results} needs to be in a git repository that has its "
+                f"records: {str(error).removeprefix('git: ')}"
+            ) from error
 
     if not paths:
         return {}
     names = {path: path.relative_to(store.results).as_posix() for path in paths}
-    here = ask("hash-object", "--no-filters", "--stdin-paths",
-               given="".join(f"{path.resolve()}\n" for path in paths)).split()
+    here = ask(
+        "hash-object",
+        "--no-filters",
+        "--stdin-paths",
+        given="".join(f"{path.resolve()}\n" for path in paths),
+    ).split()
     there = {}
     for entry in ask("ls-tree", "-r", "-z", "HEAD", "--", "records").split("\0"):
         kind, _, name = entry.partition("\t")
         there[name] = kind.split(" ")[-1]
-    other = [name for name, found in zip(names.values(), here, strict=True)
-             if there.get(name) != found]
+    other = [
+        name for name, found in zip(names.values(), here, strict=True) if there.get(name) != found
+    ]
     if other:
-        raise NotInHistory(f"{len(other)} files that would go are not in the last commit as they "
-                           f"are here, such as {other[0]}: commit them first")
+        raise NotInHistory(
+            f"{len(other)} files that would go are not in the last commit as they "
+            f"are here, such as {other[0]}: commit them first"
+        )
     head = ask("rev-parse", "HEAD").strip()
     commits, commit = {}, head
-    for text in ask("log", "--diff-filter=AM", "--relative", "--name-only", "--format=%x00%H", "--",
-                    "records").splitlines():
+    for text in ask(
+        "log", "--diff-filter=AM", "--relative", "--name-only", "--format=%x00%H", "--", "records"
+    ).splitlines():
         if text.startswith("\0"):
             commit = text[1:]
         elif text:

@@ -43,16 +43,29 @@ class SchedulerError(RuntimeError):
 @functools.cache
 def code_hash(token: str = "") -> str:
     """Hash of the code and tables that workers started here import, read once for each `token`."""
-    files = sorted(path for package in PROJECT for end in ("*.py", "*.toml")
-                   for path in (provenance.ROOT / package).rglob(end))
-    return short_hash({path.relative_to(provenance.ROOT).as_posix():
-                       hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+    files = sorted(
+        path
+        for package in PROJECT
+        for end in ("*.py", "*.toml")
+        for path in (provenance.ROOT / package).rglob(end)
+    )
+    return short_hash(
+        {
+            path.relative_to(provenance.ROOT).as_posix(): hashlib.sha256(
+                path.read_bytes()
+            ).hexdigest()
+            for path in files
+        }
+    )
 
 
 def _loaded() -> dict[str, str]:
     """Modules of the project that this process holds -> hash of their files now."""
-    return {name: provenance.module_hash(name) for name, module in list(sys.modules.items())
-            if name.partition(".")[0] in PROJECT and getattr(module, "__file__", None)}
+    return {
+        name: provenance.module_hash(name)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in PROJECT and getattr(module, "__file__", None)
+    }
 
 
 _AT_START = _loaded()  # a dask worker lives long: its files may be edited meanwhile
@@ -60,8 +73,9 @@ _AT_START = _loaded()  # a dask worker lives long: its files may be edited meanw
 
 def outdated() -> list[str]:
     """Modules that this process has in another form than they have on disk now."""
-    return sorted(name for name, value in _AT_START.items()
-                  if provenance.module_hash(name) != value)
+    return sorted(
+        name for name, value in _AT_START.items() if provenance.module_hash(name) != value
+    )
 
 
 def look(door: dict, dask_worker=None) -> dict:
@@ -87,11 +101,18 @@ def look(door: dict, dask_worker=None) -> dict:
     if door["source"] and not Path(door["source"]).is_dir():
         unseen.append(door["source"])
     slots = int(dask_worker.state.total_resources.get("GPU", 0))
-    return {"unseen": unseen, "unwritten": unwritten, "unlocked": unlocked,
-            "code": code_hash(door["token"]), "outdated": outdated(),
-            "versions": provenance.versions(),
-            "cores": provenance.n_cores(), "threads": dask_worker.state.nthreads, "gpus": slots,
-            "devices": _cuda_devices() if door["cuda"] and slots else None}
+    return {
+        "unseen": unseen,
+        "unwritten": unwritten,
+        "unlocked": unlocked,
+        "code": code_hash(door["token"]),
+        "outdated": outdated(),
+        "versions": provenance.versions(),
+        "cores": provenance.n_cores(),
+        "threads": dask_worker.state.nthreads,
+        "gpus": slots,
+        "devices": _cuda_devices() if door["cuda"] and slots else None,
+    }
 
 
 def _host(address: str) -> str:
@@ -101,8 +122,12 @@ def _host(address: str) -> str:
 
 def _cuda_devices() -> int:
     words = "import torch; print(torch.cuda.device_count())"
-    done = subprocess.run([sys.executable, "-P", "-c", words], capture_output=True, text=True,
-                          env={**os.environ, **import_paths()})
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **import_paths()},
+    )
     return int(done.stdout) if done.returncode == 0 else 0
 
 
@@ -168,8 +193,11 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
             time.sleep(POLL_S)
         if made := _attempts(job, before):
             return {"attempts": made}
-        slots = worker.state.total_resources.get("GPU", 1) if job["device"] == "cuda" \
+        slots = (
+            worker.state.total_resources.get("GPU", 1)
+            if job["device"] == "cuda"
             else worker.state.nthreads
+        )
         slots = max(slots, job["slots_of"].get(_host(worker.address), 0))  # it may have joined late
         child = _Told({**job, "parent": os.getpid(), "at_once": slots}, timeout, tell)
         try:
@@ -184,11 +212,15 @@ def launch(job: dict, timeout: float, before: int, topic: str, token: str, code:
         finally:
             child.close()
         tell(over=True)
-        return {"attempts": _attempts(job, before), "verdict": child.verdict(False),
-                "tail": list(child.tail), "modules": child.modules, "failure": child.failure,
-                "seconds": child.seconds,
-                "machine": {**provenance.machine(job["device"], job["threads"]),
-                            **provenance.commit()}}
+        return {
+            "attempts": _attempts(job, before),
+            "verdict": child.verdict(False),
+            "tail": list(child.tail),
+            "modules": child.modules,
+            "failure": child.failure,
+            "seconds": child.seconds,
+            "machine": {**provenance.machine(job["device"], job["threads"]), **provenance.commit()},
+        }
 
 
 def _attempts(job: dict, before: int) -> list[int]:
@@ -228,8 +260,14 @@ class Cluster:
         other code or no GPU. Of `launch` and its cells: the scheduler is lost.
     """
 
-    def __init__(self, address: str, results, source: str | None = None, device: str = "cpu",
-                 threads: int = 1):
+    def __init__(
+        self,
+        address: str,
+        results,
+        source: str | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+    ):
         self.address, self.results, self.source = address, Path(results).resolve(), source
         self.device, self.threads = device, threads
         self.topic = f"mixnet-{uuid.uuid4().hex}"
@@ -238,18 +276,22 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         if self.device not in ("cpu", "cuda"):
-            raise SchedulerError(f"--device is {self.device!r}, needs cpu or cuda with "
-                                 "--scheduler: which GPU a cell gets is up to its dask worker")
+            raise SchedulerError(
+                f"--device is {self.device!r}, needs cpu or cuda with "
+                "--scheduler: which GPU a cell gets is up to its dask worker"
+            )
         try:
             from distributed import Client
         except ImportError as error:
-            raise SchedulerError("--scheduler needs dask.distributed: "
-                                 f"pip install 'mixnet[dask]' ({error})") from error
+            raise SchedulerError(
+                f"--scheduler needs dask.distributed: pip install 'mixnet[dask]' ({error})"
+            ) from error
         try:
             self.client = Client(self.address, timeout=DOOR_S, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise SchedulerError(f"--scheduler is {self.address!r}, needs the address of a dask "
-                                 f"scheduler: {error}") from error
+            raise SchedulerError(
+                f"--scheduler is {self.address!r}, needs the address of a dask scheduler: {error}"
+            ) from error
         try:
             self._check()
             self.client.subscribe_topic(self.topic, self._hear)
@@ -269,8 +311,10 @@ class Cluster:
 
     def lost(self) -> SchedulerError:
         """The error that stands for a scheduler that is gone."""
-        return SchedulerError(f"the scheduler at {self.address} is lost, or has dropped the cells; "
-                              "the same command goes on from here")
+        return SchedulerError(
+            f"the scheduler at {self.address} is lost, or has dropped the cells; "
+            "the same command goes on from here"
+        )
 
     def _hear(self, event) -> None:
         _, message = event
@@ -281,10 +325,16 @@ class Cluster:
         try:
             self.client.wait_for_workers(1, timeout=DOOR_S)
         except TimeoutError as error:
-            raise SchedulerError(f"no worker at {self.address} within {DOOR_S:g} s: start some "
-                                 f"with `dask worker {self.address}`") from error
-        door = {"token": uuid.uuid4().hex, "source": self.source, "cuda": self.device == "cuda",
-                "folders": [str(self.results), str(artifacts_root().resolve())]}
+            raise SchedulerError(
+                f"no worker at {self.address} within {DOOR_S:g} s: start some "
+                f"with `dask worker {self.address}`"
+            ) from error
+        door = {
+            "token": uuid.uuid4().hex,
+            "source": self.source,
+            "cuda": self.device == "cuda",
+            "folders": [str(self.results), str(artifacts_root().resolve())],
+        }
         with contextlib.ExitStack() as stack:
             for path in door["folders"]:
                 token = Path(path) / f".{door['token']}.tmp"
@@ -292,24 +342,32 @@ class Cluster:
                 stack.enter_context(file_lock(token))
                 token.write_text(door["token"])
             found = self.client.run(look, door, on_error="return")
-            problems = [f"{worker} {words}" for worker, seen in found.items()
-                        for words in self._problems(seen, door)]
+            problems = [
+                f"{worker} {words}"
+                for worker, seen in found.items()
+                for words in self._problems(seen, door)
+            ]
         if problems:
             raise SchedulerError("\n  ".join(["these dask workers cannot run cells:", *problems]))
         for worker, seen in found.items():
             self.slots_of[_host(worker)] += seen["gpus"] if door["cuda"] else seen["threads"]
         self.slots = self.slots_of.total()
         if not self.slots:
-            raise SchedulerError("--device is cuda, needs dask workers with a GPU resource: start "
-                                 f"one for each GPU with `dask worker {self.address} --nthreads 1 "
-                                 '--resources "GPU=1"`')
+            raise SchedulerError(
+                "--device is cuda, needs dask workers with a GPU resource: start "
+                f"one for each GPU with `dask worker {self.address} --nthreads 1 "
+                '--resources "GPU=1"`'
+            )
         self._warn(found)
 
     def _problems(self, seen, door) -> list[str]:
         if isinstance(seen, BaseException):
             return [f"fails: {type(seen).__name__}: {seen} (is this checkout installed there?)"]
-        words = [f"does not see {path}, or sees another folder there: results, artefacts and raw "
-                 "data need a file system that all machines share" for path in seen["unseen"]]
+        words = [
+            f"does not see {path}, or sees another folder there: results, artefacts and raw "
+            "data need a file system that all machines share"
+            for path in seen["unseen"]
+        ]
         words += [f"cannot write to {path}" for path in seen["unwritten"]]
         if seen["code"] != code_hash(door["token"]):
             words.append("has other code than this checkout: bring both to the same commit")
@@ -322,17 +380,24 @@ class Cluster:
     def _warn(self, found: dict) -> None:
         ours = provenance.versions()
         for worker, seen in found.items():
-            other = [f"{name} {version} (here {ours[name]})"
-                     for name, version in seen["versions"].items() if version != ours[name]]
+            other = [
+                f"{name} {version} (here {ours[name]})"
+                for name, version in seen["versions"].items()
+                if version != ours[name]
+            ]
             if other:
                 self.warnings.append(f"{worker} has {', '.join(other)}")
             if seen["unlocked"]:
-                self.warnings.append(f"{worker} does not see file locks of this machine: let no "
-                                     "second run use these folders")
+                self.warnings.append(
+                    f"{worker} does not see file locks of this machine: let no "
+                    "second run use these folders"
+                )
         for host, seen in {_host(worker): seen for worker, seen in found.items()}.items():
             if self.slots_of[host] * self.threads > seen["cores"]:
-                self.warnings.append(f"{host}: its workers take {self.slots_of[host]} cells of "
-                                     f"{self.threads} thread(s) at a time on {seen['cores']} cores")
+                self.warnings.append(
+                    f"{host}: its workers take {self.slots_of[host]} cells of "
+                    f"{self.threads} thread(s) at a time on {seen['cores']} cores"
+                )
 
 
 def _sweep(folder: Path, token: str) -> None:
@@ -370,14 +435,21 @@ class Remote(Child):
                 environment[name] = os.path.abspath(given)
         self._job = {**job, "environment": environment}
         (folder / "cell.json").write_text(json.dumps(self._job))
-        before = max((r["attempt"] for r in Store(job["results"]).attempts(job["cell"])),
-                     default=0)
+        before = max((r["attempt"] for r in Store(job["results"]).attempts(job["cell"])), default=0)
         self._before = before
         cluster._cells[self._token] = self
         self.future = cluster.client.submit(
-            launch, self._job, timeout, before, cluster.topic, self._token,
-            code_hash(cluster.topic), key=f"mixnet-{self._token}", pure=False,
-            resources={"GPU": 1} if job["device"] == "cuda" else None)
+            launch,
+            self._job,
+            timeout,
+            before,
+            cluster.topic,
+            self._token,
+            code_hash(cluster.topic),
+            key=f"mixnet-{self._token}",
+            pure=False,
+            resources={"GPU": 1} if job["device"] == "cuda" else None,
+        )
 
     @property
     def seconds(self) -> float:
@@ -390,8 +462,15 @@ class Remote(Child):
     def machine(self) -> dict:
         """Software and hardware of the machine that it ran on, as far as that is known."""
         known = (self._result or {}).get("machine")
-        return known or {"versions": {}, "cpu": None, "cores": None, "system": None,
-                         "commit": None, "dirty": None, "no_commit": "its machine was lost"}
+        return known or {
+            "versions": {},
+            "cpu": None,
+            "cores": None,
+            "system": None,
+            "commit": None,
+            "dirty": None,
+            "no_commit": "its machine was lost",
+        }
 
     def hear(self, message: dict) -> None:
         """Take a message of the task, on whatever thread it comes."""
@@ -408,8 +487,9 @@ class Remote(Child):
             message = self._inbox.popleft()
             if "begun" in message:
                 if self._where:
-                    self.tail.append(f"dask worker {self._where} was lost; tried again on "
-                                     f"{message['begun']}")
+                    self.tail.append(
+                        f"dask worker {self._where} was lost; tried again on {message['begun']}"
+                    )
                 self._where, self.started = message["begun"], time.monotonic()
                 self.progress, self.share = "", 0.0
             self._over |= message.get("over", False)
@@ -447,8 +527,10 @@ class Remote(Child):
             self._result = {"verdict": ("killed", f"dask: {type(error).__name__}: {known}")}
         if self._result is None:
             return False
-        return set(self._result.get("attempts", ())) <= set(_attempts(self._job, self._before)) \
+        return (
+            set(self._result.get("attempts", ())) <= set(_attempts(self._job, self._before))
             or time.monotonic() > self._settle_at
+        )
 
     def signal(self, number: int) -> None:
         """Ask for the end, on SIGKILL without waiting for it. Safe in a signal handler."""

@@ -21,8 +21,9 @@ from benchmarks.run.plan import Node, Plan, Standing, artefact, cell_state
 from benchmarks.run.progress import Display
 
 
-def verify(plans: list[Plan], store: Store, settings: Settings, display: Display,
-           by: str = "dataset") -> bool:
+def verify(
+    plans: list[Plan], store: Store, settings: Settings, display: Display, by: str = "dataset"
+) -> bool:
     """Verify every stale cell of the plans, needs first; True if none is left stale or fails now.
 
     ``by``: "dataset" runs one seed of each dataset and method, "method" one cell of each method.
@@ -36,8 +37,9 @@ def verify(plans: list[Plan], store: Store, settings: Settings, display: Display
                 group, seen = groups[tag], witnesses[tag]
                 tried.update(node.key for node in group)
                 n = _verified(group, seen, store, by)
-                display.line(f"verify {_name(group[0].cell)}: {n} fresh, as seen at "
-                             f"{_name(seen['cell'])}")
+                display.line(
+                    f"verify {_name(group[0].cell)}: {n} fresh, as seen at {_name(seen['cell'])}"
+                )
             continue  # what depends on these may have a witness too
 
         def cost(node):
@@ -60,10 +62,13 @@ def verify(plans: list[Plan], store: Store, settings: Settings, display: Display
         else:
             n = _verified([node for node in group if node is not chosen], new.record, store, by)
             display.line(f"  bit-identical, {n} more are fresh")
-    left = [(node, state) for node in nodes.values()
-            if (state := cell_state(node, store)).name == "stale"
-            # the last: its new code fails where the old did not
-            or (state.name == "failed" and state.record)]
+    left = [
+        (node, state)
+        for node in nodes.values()
+        if (state := cell_state(node, store)).name == "stale"
+        # the last: its new code fails where the old did not
+        or (state.name == "failed" and state.record)
+    ]
     for node, state in left:
         display.line(f"{state.name}: {node} ({state.why})")
     return not left
@@ -103,9 +108,14 @@ def _witnesses(nodes, store: Store, by: str) -> dict[tuple, dict]:
     """
     found, contradicted, standing = {}, set(), Standing(store)
     for node in nodes:
-        own = next((record for record in standing.fresh(node)
-                    if not provenance.changed_modules(record)
-                    and not record.get("restamped_from")), None)
+        own = next(
+            (
+                record
+                for record in standing.fresh(node)
+                if not provenance.changed_modules(record) and not record.get("restamped_from")
+            ),
+            None,
+        )
         if own is None:
             continue
         for old in store.attempts(node.cell):
@@ -125,8 +135,11 @@ def _cost(node: Node, store: Store) -> tuple:
 
 def _seconds(node: Node, store: Store) -> float:
     """What the cell took, and what it takes to make those of its inputs that are absent."""
-    absent = (need for role, need in node.needs.items()
-              if artefact(need, cell_state(need, store).record, store, role) is None)
+    absent = (
+        need
+        for role, need in node.needs.items()
+        if artefact(need, cell_state(need, store).record, store, role) is None
+    )
     own = (cell_state(node, store).record or {}).get("seconds") or 0.0
     return own + sum(_seconds(need, store) for need in absent)
 
@@ -149,8 +162,11 @@ def _inputs(record: dict) -> dict:
 
 def _result(record: dict) -> dict:
     """What was computed, but for what says how: seconds, and if an embedding was another cell's."""
-    values = {name: value for name, value in record["values"].items()
-              if not name.endswith("seconds") and name != "spectral_reused"}
+    values = {
+        name: value
+        for name, value in record["values"].items()
+        if not name.endswith("seconds") and name != "spectral_reused"
+    }
     return {"outputs": record["outputs"], "values": values}
 
 
@@ -160,18 +176,33 @@ def _same(old: dict, new: dict) -> bool:
 
 def _verified(group: list[Node], witness: dict, store: Store, by: str) -> int:
     """Say in the ledger that the code now gives the same bits for a group; how many cells it is."""
-    stale = [(node, store.changed(state.record)) for node in group
-             if (state := cell_state(node, store)).name == "stale" and not state.other]
+    stale = [
+        (node, store.changed(state.record))
+        for node in group
+        if (state := cell_state(node, store)).name == "stale" and not state.other
+    ]
     stale = [(node, changed) for node, changed in stale if changed == stale[0][1]]
     if not stale:
         return 0
     cell, old = stale[0][0].cell, stale[0][1]
-    new = {**witness["provenance"]["modules"],
-           **{name: provenance.module_hash(name) for name in old}}
-    store.ledger.append([ledger.line(
-        dataset=cell["dataset"] if by == "dataset" else None, method=cell["method"],
-        space=cell["params"]["space"], by=by, old=old, new=new,
-        witness={"key": witness["key"], "attempt": witness["attempt"]},
-        keys=sorted(node.key for node, _ in stale), **provenance.commit(),
-        date=datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"))])
+    new = {
+        **witness["provenance"]["modules"],
+        **{name: provenance.module_hash(name) for name in old},
+    }
+    store.ledger.append(
+        [
+            ledger.line(
+                dataset=cell["dataset"] if by == "dataset" else None,
+                method=cell["method"],
+                space=cell["params"]["space"],
+                by=by,
+                old=old,
+                new=new,
+                witness={"key": witness["key"], "attempt": witness["attempt"]},
+                keys=sorted(node.key for node, _ in stale),
+                **provenance.commit(),
+                date=datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+            )
+        ]
+    )
     return len(stale)

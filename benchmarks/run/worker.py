@@ -48,9 +48,12 @@ def die_with(parent: int) -> None:
 
 def start_guard() -> None:
     """Have this process's group, which it leads, ended with it; see `benchmarks.run.guard`."""
-    subprocess.Popen([sys.executable, "-I", "-S", guard.__file__, str(os.getpid())],
-                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                     stderr=subprocess.DEVNULL)
+    subprocess.Popen(
+        [sys.executable, "-I", "-S", guard.__file__, str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def tell(**message) -> None:
@@ -87,8 +90,11 @@ class Progress:
 
 def short_of(error: BaseException) -> str:
     """What the machine had too little of, ``memory`` or ``disk``; empty for other exceptions."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" \
-            or "DefaultCPUAllocator" in str(error):  # numpy's and Python's; torch's, CUDA and CPU
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in str(error)
+    ):  # numpy's and Python's; torch's, CUDA and CPU
         return "memory"
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return "disk" if full or "PytorchStreamWriter failed writing" in str(error) else ""
@@ -121,8 +127,10 @@ def reason_of(error: BaseException) -> str:
     """What the record says of an exception."""
     reason = str(error) or type(error).__name__
     if isinstance(error, ModuleNotFoundError):
-        reason += " (looked for in PYTHONPATH and where packages are installed, not in the " \
-                  "working directory)"
+        reason += (
+            " (looked for in PYTHONPATH and where packages are installed, not in the "
+            "working directory)"
+        )
     if short := short_of(error):
         return f"{short}: {type(error).__name__}: {reason}"
     return f"{type(error).__name__}: {reason}" if status_of(error) == "error" else reason
@@ -154,16 +162,23 @@ def compute(job: dict, record: dict) -> dict:
     kind = kinds.of(method)
     record["provenance"] |= provenance.gpu(job["device"])
     start = time.perf_counter()
-    dataset = base.load_dataset(cell["dataset"], stanza, cell["content_hash"], job["source"],
-                                  job["variant"])
+    dataset = base.load_dataset(
+        cell["dataset"], stanza, cell["content_hash"], job["source"], job["variant"]
+    )
     record["variant"] = dataset.variant
-    record["dataset"] = {"content_hash": dataset.content_hash, "source": dataset.source,
-                         "n": len(dataset.X), "d": int(dataset.X.shape[1]),
-                         "n_classes": int(dataset.n_classes)}
-    inputs = {role: {**job["models"][role], "path": job["paths"][role]}
-              if role in job.get("models", ()) else
-              base.read_input(role, job["paths"][role], used["hash"])
-              for role, used in record["inputs"].items()}
+    record["dataset"] = {
+        "content_hash": dataset.content_hash,
+        "source": dataset.source,
+        "n": len(dataset.X),
+        "d": int(dataset.X.shape[1]),
+        "n_classes": int(dataset.n_classes),
+    }
+    inputs = {
+        role: {**job["models"][role], "path": job["paths"][role]}
+        if role in job.get("models", ())
+        else base.read_input(role, job["paths"][role], used["hash"])
+        for role, used in record["inputs"].items()
+    }
     if "test" in cell["params"]:  # another dataset, of which the content is asserted as well
         load = base.resolve(stanza.get("loader", "benchmarks.datasets:load"))
         test = load(cell["params"]["test"], source=job["source"])
@@ -175,9 +190,16 @@ def compute(job: dict, record: dict) -> dict:
 
     artifacts = Path(job["artifacts"])
     # A checkpoint of other code, inputs or software must not be taken up.
-    tag = short_hash({"modules": modules, "inputs": record["inputs"], "data": record["dataset"],
-                      "threads": job["threads"], "software": provenance.software(job["device"])},
-                     12)
+    tag = short_hash(
+        {
+            "modules": modules,
+            "inputs": record["inputs"],
+            "data": record["dataset"],
+            "threads": job["threads"],
+            "software": provenance.software(job["device"]),
+        },
+        12,
+    )
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
     result = kind.run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
@@ -264,13 +286,26 @@ def run(job: dict) -> None:
     """Compute a job's cell and write its record; OSError where the disk does not take it."""
     start = time.perf_counter()
     record = {
-        "cell": job["cell"], "status": "done", "error": None,
-        "estimator": job["method"]["estimator"], "kind": job["method"]["kind"],
-        "inputs": job["inputs"], "outputs": {}, "variant": None, "dataset": None,
-        "metrics": {}, "values": {}, "phases": {}, "seconds": None, "timeout_s": job["timeout_s"],
-        "provenance": {**provenance.machine(job["device"], job["threads"]), **provenance.commit(),
-                       "modules": {},
-                       "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")},
+        "cell": job["cell"],
+        "status": "done",
+        "error": None,
+        "estimator": job["method"]["estimator"],
+        "kind": job["method"]["kind"],
+        "inputs": job["inputs"],
+        "outputs": {},
+        "variant": None,
+        "dataset": None,
+        "metrics": {},
+        "values": {},
+        "phases": {},
+        "seconds": None,
+        "timeout_s": job["timeout_s"],
+        "provenance": {
+            **provenance.machine(job["device"], job["threads"]),
+            **provenance.commit(),
+            "modules": {},
+            "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+        },
     }
     arrays = {}
     try:
@@ -281,9 +316,15 @@ def run(job: dict) -> None:
         tell(failure=reason)
         if not isinstance(error, provenance.ForeignCode):
             record["provenance"]["modules"] = fingerprint(job, error)
-        record.update(status=status_of(error), outputs={}, metrics={}, error={
-            "reason": provenance.clean(reason)[:2000],
-            "traceback": provenance.clean(traceback.format_exc())[-8000:]})
+        record.update(
+            status=status_of(error),
+            outputs={},
+            metrics={},
+            error={
+                "reason": provenance.clean(reason)[:2000],
+                "traceback": provenance.clean(traceback.format_exc())[-8000:],
+            },
+        )
     record["provenance"]["blas"] = provenance.blas()
     record["provenance"]["wall_s"] = round(time.perf_counter() - start, 3)
     record["provenance"]["cpu_s"] = round(time.process_time(), 3)

@@ -49,9 +49,7 @@ def spectral_partition(X: np.ndarray, k: int, seed: int) -> np.ndarray | None:
     root = sp.diags(1 / np.sqrt(np.asarray(weights.sum(1)).ravel()))
     first = np.random.default_rng(0).standard_normal(n)
     try:
-        _, vectors = eigsh(
-            root @ weights @ root, k, which="LA", v0=first, maxiter=MAX_ITERATIONS
-        )
+        _, vectors = eigsh(root @ weights @ root, k, which="LA", v0=first, maxiter=MAX_ITERATIONS)
     except ArpackError:
         return None
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -149,6 +149,7 @@ def check_device(device) -> torch.device:
         device = torch.device(device)
         torch.empty(1, device=device)
     except Exception as error:  # torch raises many types
-        raise ValueError(f"device must be one that torch can use here; got {device!r}: {error}"
-                         ) from error
+        raise ValueError(
+            f"device must be one that torch can use here; got {device!r}: {error}"
+        ) from error
     return device

@@ -66,8 +66,9 @@ def describe(value, name: str = "value", seen: tuple = ()) -> object:
     if isinstance(value, BaseEstimator):
         return [_class(type(value), inner), inner(value.get_params(deep=False))]
     if isinstance(value, torch.nn.Module):
-        parts = [[path, _class(type(m), inner), inner(_plain(m))]
-                 for path, m in value.named_modules()]
+        parts = [
+            [path, _class(type(m), inner), inner(_plain(m))] for path, m in value.named_modules()
+        ]
         return ["module", parts, inner(dict(value.state_dict())), str(value)]
     if hasattr(value, "__dict__") and not isinstance(value, types.ModuleType):
         return ["object", _class(type(value), inner), inner(vars(value))]
@@ -91,8 +92,11 @@ def fingerprint(params: dict, *arrays) -> str:
 
 def _array(value) -> list:
     if isinstance(value, torch.Tensor):
-        value = value.detach().float().cpu().numpy() if value.is_floating_point() else (
-            value.detach().cpu().numpy())
+        value = (
+            value.detach().float().cpu().numpy()
+            if value.is_floating_point()
+            else (value.detach().cpu().numpy())
+        )
     value = np.asarray(value)
     if value.size <= 16:
         return [str(value.dtype), value.tolist()]
@@ -157,9 +161,7 @@ def _without_places(code):
     consts = tuple(
         _without_places(c) if isinstance(c, types.CodeType) else c for c in code.co_consts
     )
-    return code.replace(
-        co_filename="", co_firstlineno=1, co_linetable=b"", co_consts=consts
-    )
+    return code.replace(co_filename="", co_firstlineno=1, co_linetable=b"", co_consts=consts)
 
 
 def _is_trusted(function_or_class) -> bool:

@@ -82,7 +82,10 @@ class ConvolutionalBank(GeneratorBank):
         """As :meth:`GeneratorBank.run`."""
         n_layers = len(self.kinds)
         layers = zip(  # offsets follow
-            self.kinds, self.elements[1:], tensors[:n_layers], tensors[n_layers : 2 * n_layers],
+            self.kinds,
+            self.elements[1:],
+            tensors[:n_layers],
+            tensors[n_layers : 2 * n_layers],
             strict=True,
         )
         (groups, n), h = z.shape[:2], z  # h is (A, n, size), then (n, A · C, H, W)

@@ -28,8 +28,7 @@ class SmoothedMMD(GaussianMMD):
         scale, noise, p = self._scale(x, networks), self._variance(x, networks), x.shape[2]
         h2s = [(m * scale) ** 2 for m in self.widths]
         return [
-            (h2 + noise, h2 + 2 * noise, ((h2 + noise) / (h2 + 2 * noise)) ** (p / 2))
-            for h2 in h2s
+            (h2 + noise, h2 + 2 * noise, ((h2 + noise) / (h2 + 2 * noise)) ** (p / 2)) for h2 in h2s
         ]
 
     def data_kernels(self, x, networks) -> list[tuple]:

@@ -182,9 +182,7 @@ def for_data(settings: SimpleNamespace, given: dict, n_features: int) -> SimpleN
             )
         s.local_scale = False
     if s.last_layer == "frame" and s.kernel != "covariance":
-        raise ValueError(
-            f"last_layer='frame' needs kernel='covariance'; got kernel={s.kernel!r}"
-        )
+        raise ValueError(f"last_layer='frame' needs kernel='covariance'; got kernel={s.kernel!r}")
     if s.likelihood_widths is None:
         s.likelihood_widths = FACTORS.get(s.kernel, (1.0,))
     return s

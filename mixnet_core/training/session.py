@@ -115,9 +115,7 @@ class Session:
             begin = start_at_clusters(self, self.labels)
         else:
             self.t1, noise = 0, earlier.noise.to(points.device)
-            begin = Start(
-                self.labels, priors.to(points.device), noise, noise, earlier.strength
-            )
+            begin = Start(self.labels, priors.to(points.device), noise, noise, earlier.strength)
         self.labels, self.priors, self.strength = begin.labels, begin.priors, begin.strength
         self.noise = self.base_noise = begin.noise
         self.start_counts = torch.bincount(self.labels, minlength=k)

@@ -25,8 +25,7 @@ def sizes(*counts):
 
 @pytest.mark.parametrize("counts", [(5, 5, 5), (976, 10, 9, 5), (3, 0, 1), (7,)])
 def test_effective_clusters_are_the_exponential_of_scipys_entropy(counts):
-    assert effective_clusters(sizes(*counts)) == pytest.approx(
-        np.exp(scipy.stats.entropy(counts)))
+    assert effective_clusters(sizes(*counts)) == pytest.approx(np.exp(scipy.stats.entropy(counts)))
 
 
 def test_equal_clusters_are_no_collapse_and_crumbs_are():

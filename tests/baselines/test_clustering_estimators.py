@@ -34,9 +34,7 @@ def blobs(n=90, c=3, d=4, gap=20.0, seed=0):
     return (rng.normal(size=(n, d)) + gap * np.eye(c, d)[truth]), truth
 
 
-@parametrize_with_checks(
-    [KMeans(3), NCut(3), LLC(3), LDMGI(3), GMM(3), Spectral(3), FULL(3)]
-)
+@parametrize_with_checks([KMeans(3), NCut(3), LLC(3), LDMGI(3), GMM(3), Spectral(3), FULL(3)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 

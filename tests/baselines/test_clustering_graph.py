@@ -106,8 +106,9 @@ def test_bridges_are_the_edges_of_scipys_spanning_tree_between_components(seed):
     assert len(pairs) == component.max() > 3
     assert pairs.tolist() == sorted(sorted(map(int, pair)) for pair in wanted)
     np.testing.assert_allclose(np.sort(np.sqrt(square)), np.sort(tree.data[between]))
-    edges = np.r_[pairs, [[i, j] for i, row in enumerate(graph.nearest_neighbours(X, 2)[0])
-                          for j in row]]
+    edges = np.r_[
+        pairs, [[i, j] for i, row in enumerate(graph.nearest_neighbours(X, 2)[0]) for j in row]
+    ]
     whole = sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(80, 80))
     assert connected_components(whole, directed=False)[0] == 1
 
@@ -124,7 +125,8 @@ def test_a_connected_graph_gets_no_bridge_and_equal_gaps_no_ring():
 
 def test_a_bridge_is_never_too_faint_for_a_solver():
     assert graph.bridge_weights(np.array([0, 2.0, 1e9]), 2.0) == pytest.approx(
-        [1, np.exp(-1), graph.FAINTEST])
+        [1, np.exp(-1), graph.FAINTEST]
+    )
 
 
 @pytest.mark.parametrize("path", ["dense", "factor", "lobpcg"])

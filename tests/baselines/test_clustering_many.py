@@ -105,7 +105,7 @@ def test_a_repeated_eigenvalue_is_found_as_often_as_it_is(c, many_points):
 
 def test_a_matrix_of_long_rows_is_not_factored_at_any_size(monkeypatch):
     rng = np.random.default_rng(0)
-    near = np.exp(-cdist(*[rng.normal(size=(400, 2))] * 2) ** 2)
+    near = np.exp(-(cdist(*[rng.normal(size=(400, 2))] * 2) ** 2))
     matrix = sp.csr_matrix(np.diag(near.sum(axis=1)) - near)
     monkeypatch.setattr(graph, "smallest_eigenvectors", None)  # not to be called
     values, vectors = many.smallest_eigenvectors(matrix, 3)

@@ -33,8 +33,9 @@ def real(tmp_path_factory):
             try:
                 loaded[name] = load(name, source=FOLDER, cache_dir=cache, download=False)
             except DatasetMissing as missing:
-                pytest.skip(f"needs {', '.join(missing.files)} in the folder of raw files, "
-                            "MIXNET_DATA")
+                pytest.skip(
+                    f"needs {', '.join(missing.files)} in the folder of raw files, MIXNET_DATA"
+                )
         return loaded[name]
 
     return get

@@ -223,8 +223,14 @@ def test_fewer_points_than_features_still_give_a_density_of_new_points(make):
 def test_held_out_points_are_those_of_the_mixture_of_networks(make):
     X = load_digits().data[:300] / 16
     networks = MixtureOfNetworks(
-        n_components=4, structure="2-8-x", t1=1, t2=1, min_updates=0, n_samples=20,
-        n_final_samples=50, random_state=11,
+        n_components=4,
+        structure="2-8-x",
+        t1=1,
+        t2=1,
+        min_updates=0,
+        n_samples=20,
+        n_final_samples=50,
+        random_state=11,
     ).fit(X)
     model = make(4, random_state=11).fit(X)
     assert model.values_["n_held_out"] == networks.values_["n_held_out"] == 30
@@ -290,8 +296,9 @@ def test_a_seed_repeats_itself_and_given_labels_are_the_start(make):
         pytest.param(np.ones((40, 3)), 3, id="all points equal"),
         pytest.param(np.random.default_rng(0).normal(size=(6, 3)), 5, id="a cluster a point"),
         pytest.param(np.repeat(np.eye(4), 8, axis=0), 4, id="each point eight times"),
-        pytest.param(np.r_[np.random.default_rng(0).normal(size=(50, 3)), [[1e9, 0, 0]]], 3,
-                     id="an outlier"),
+        pytest.param(
+            np.r_[np.random.default_rng(0).normal(size=(50, 3)), [[1e9, 0, 0]]], 3, id="an outlier"
+        ),
         pytest.param(np.random.default_rng(0).normal(size=(50, 1)), 3, id="one feature"),
     ],
 )

@@ -39,7 +39,8 @@ def test_centroids_are_those_of_lloyds_algorithm(n_steps):
     samples = model.sample(20, draw())
     assert np.array_equal(np.sort(samples, axis=0), np.sort(model.centroids_.numpy(), axis=0))
     assert model.history_["squared_distance"] == sorted(
-        model.history_["squared_distance"], reverse=True)
+        model.history_["squared_distance"], reverse=True
+    )
 
 
 def test_an_empty_cluster_keeps_its_centroid():
@@ -49,11 +50,16 @@ def test_an_empty_cluster_keeps_its_centroid():
     assert set(map(tuple, model.centroids_.numpy())) == {(0, 0), (1, 1)}
 
 
-@pytest.mark.parametrize(("params", "match"), [
-    ({"n_centroids": 0}, "n_centroids"), ({"n_centroids": 301}, "n_centroids"),
-    ({"n_centroids": 9, "n_steps": -1}, "n_steps"),
-    ({"n_centroids": 9, "random_state": 1.9}, "random_state must be a whole number"),
-    ({"n_centroids": 9, "random_state": -1}, "random_state must be a whole number from 0")])
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"n_centroids": 0}, "n_centroids"),
+        ({"n_centroids": 301}, "n_centroids"),
+        ({"n_centroids": 9, "n_steps": -1}, "n_steps"),
+        ({"n_centroids": 9, "random_state": 1.9}, "random_state must be a whole number"),
+        ({"n_centroids": 9, "random_state": -1}, "random_state must be a whole number from 0"),
+    ],
+)
 def test_bad_settings_are_named(params, match):
     with pytest.raises(ValueError, match=match):
         Centroids(**params).fit(points())

@@ -23,18 +23,21 @@ MODELS = {
     "gmmn": GMMN(**MMD),
     "scaled gmmn": ScaledGMMN(**MMD),
     "gmmn+ae": GMMNAutoencoder(code_hidden=(6, 3), code_updates=4, code_batch_size=5, **MMD),
-    "gan": GAN(latent_dim=3, generator_hidden=(6,), units=(4, 3), pieces=2, batch_size=5,
-               updates=10),
+    "gan": GAN(
+        latent_dim=3, generator_hidden=(6,), units=(4, 3), pieces=2, batch_size=5, updates=10
+    ),
     "vae": VAE(latent_dim=2, hidden=(6,), batch_size=5, updates=9, every=2, patience=2, lr=0.01),
     # A DBN has one sample for each state of its top layer: units enough to tell them apart.
     "dbn": DBN(hidden=(5, 20), batch_size=5, epochs=(1, 2), n_chains=6, burn_in=2, thin=1),
-    "cae": StackedCAE(hidden=(5, 4), batch_size=5, epochs=(1, 2), patience=1, n_chains=6,
-                      burn_in=2, thin=1),
+    "cae": StackedCAE(
+        hidden=(5, 4), batch_size=5, epochs=(1, 2), patience=1, n_chains=6, burn_in=2, thin=1
+    ),
     "gsn": GSN(hidden=(6, 5), batch_size=5, epochs=2),
 }
 PHASES = {"gmmn+ae": 4, "dbn": 2, "cae": 2}
-SETTINGS = [(kind, name) for kind, one in MODELS.items() for name in one.get_params()
-            if name != "device"]
+SETTINGS = [
+    (kind, name) for kind, one in MODELS.items() for name in one.get_params() if name != "device"
+]
 
 
 class Killed(Exception):
@@ -54,8 +57,9 @@ def model(kind):
 @pytest.fixture
 def X():
     rng = np.random.default_rng(0)
-    return rng.random((23, 2)).astype(np.float32) @ np.array([[.5, .1, .9, 0], [.5, .8, 0, .3]],
-                                                             dtype=np.float32)
+    return rng.random((23, 2)).astype(np.float32) @ np.array(
+        [[0.5, 0.1, 0.9, 0], [0.5, 0.8, 0, 0.3]], dtype=np.float32
+    )
 
 
 @pytest.fixture
@@ -76,7 +80,8 @@ def assert_same(a, b):
 
 @pytest.mark.parametrize("validated", [False, True])
 def test_a_training_killed_at_every_save_gets_to_the_same_result(
-        model, X, validation, validated, tmp_path, monkeypatch):
+    model, X, validation, validated, tmp_path, monkeypatch
+):
     held_out = validation if validated else None
     whole, kills = clone(model).fit(X, validation=held_out), 0
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_CHECKPOINTS", 0)
@@ -173,8 +178,12 @@ def test_few_points_fewer_than_a_batch(model, X):
 
 
 def test_doors_of_fit_and_sample(model, X):
-    for bad, message in [(X[0], "X must be a matrix"), (X * 3, r"X must be finite and lie in"),
-                         (X[:1], "X needs at least 2 rows"), (X * np.nan, "X must be finite")]:
+    for bad, message in [
+        (X[0], "X must be a matrix"),
+        (X * 3, r"X must be finite and lie in"),
+        (X[:1], "X needs at least 2 rows"),
+        (X * np.nan, "X must be finite"),
+    ]:
         with pytest.raises(ValueError, match=message):
             clone(model).fit(bad)
     with pytest.raises(ValueError, match="validation must have 4 features; got 3"):

@@ -117,13 +117,17 @@ def test_the_walk_is_chosen_by_validation(X):
     trial = streams(3, 2 + 2 * len(model.hidden))[-1]
     scores = []
     for std in stds:  # by the density of scikit-learn, on the grid of the protocol
-        samples = StackedCAE(**settings, walk_std=std).fit(X, validation=X[:9]).sample(
-            TRIAL, torch.Generator().set_state(trial.get_state())
+        samples = (
+            StackedCAE(**settings, walk_std=std)
+            .fit(X, validation=X[:9])
+            .sample(TRIAL, torch.Generator().set_state(trial.get_state()))
         )
-        scores.append(max(
-            KernelDensity(bandwidth=width).fit(samples).score_samples(X[:9]).mean()
-            for width in GOODFELLOW.widths
-        ))
+        scores.append(
+            max(
+                KernelDensity(bandwidth=width).fit(samples).score_samples(X[:9]).mean()
+                for width in GOODFELLOW.widths
+            )
+        )
     np.testing.assert_allclose(model.history_["walk_scores"], scores, rtol=1e-4)
     assert model.values_["walk_std"] == stds[int(np.argmax(scores))]
     again = StackedCAE(**settings, walk_std=model.values_["walk_std"]).fit(X, validation=X[:9])

@@ -15,8 +15,17 @@ from baselines.generative.training import set_sgd
 
 MODELS = {
     "gsn": GSN(hidden=(33, 17), batch_size=10, epochs=30, max_updates=60),
-    "gan": GAN(latent_dim=5, generator_hidden=(32,), units=(16, 8), pieces=3, batch_size=10,
-               saturate=4, updates=60, generator_range=0.3, discriminator_range=0.3),
+    "gan": GAN(
+        latent_dim=5,
+        generator_hidden=(32,),
+        units=(16, 8),
+        pieces=3,
+        batch_size=10,
+        saturate=4,
+        updates=60,
+        generator_range=0.3,
+        discriminator_range=0.3,
+    ),
 }
 MODULES = {"gsn": gsn, "gan": gan}
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -39,8 +48,10 @@ def X():
 
 def parameters(seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
-            for shape in [(3, 4), (4,), (2, 2)]]
+    return [
+        torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
+        for shape in [(3, 4), (4,), (2, 2)]
+    ]
 
 
 def weights(model):
@@ -121,12 +132,17 @@ def test_draws_are_made_where_the_generator_is():
     p = torch.full((1000, 100), 0.25, device="cuda")
     for device in ("cpu", "cuda"):
         generator = torch.Generator(device).manual_seed(0)
-        expected = torch.rand(p.shape, generator=torch.Generator(device).manual_seed(0),
-                              device=device).to(p.device) < p
+        expected = (
+            torch.rand(p.shape, generator=torch.Generator(device).manual_seed(0), device=device).to(
+                p.device
+            )
+            < p
+        )
         found = chains.bernoulli(p, generator)
         assert torch.equal(found, expected.float()) and found.device == p.device
-        assert float(gsn.salt_and_pepper(p, 0.4, generator).eq(0.25).float().mean()) == \
-            pytest.approx(0.6, abs=0.01)
+        assert float(
+            gsn.salt_and_pepper(p, 0.4, generator).eq(0.25).float().mean()
+        ) == pytest.approx(0.6, abs=0.01)
 
 
 @needs_gpu
@@ -147,8 +163,9 @@ def test_recorded_updates_are_those_launched_one_by_one(model, X, monkeypatch):
     for name, curve in eager.history_.items():
         np.testing.assert_allclose(graph.history_[name], curve, rtol=1e-4, atol=1e-6)
     other = clone(model).set_params(random_state=1).fit(X)
-    assert not torch.allclose(next(iter(weights(other).values())),
-                              next(iter(weights(eager).values())), atol=1e-2)
+    assert not torch.allclose(
+        next(iter(weights(other).values())), next(iter(weights(eager).values())), atol=1e-2
+    )
 
 
 class Killed(Exception):
@@ -157,8 +174,9 @@ class Killed(Exception):
 
 @needs_gpu
 @pytest.mark.parametrize("at", [1, 2, 5, 37])
-def test_a_recorded_training_goes_on_as_if_it_had_not_been_killed(model, X, at, tmp_path,
-                                                                  monkeypatch):
+def test_a_recorded_training_goes_on_as_if_it_had_not_been_killed(
+    model, X, at, tmp_path, monkeypatch
+):
     model.set_params(device="cuda")
     whole = clone(model).fit(X)
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_CHECKPOINTS", 0)
@@ -192,6 +210,7 @@ def test_a_gpu_training_learns_what_a_cpu_training_does(model, X):
 @needs_gpu
 def test_no_replay_waits_for_the_device(kind, model, X, monkeypatch):
     """torch raises for what would wait, such as reading a value; a new pass over X may."""
+
     def updates(step, **_):
         for update in range(cuda.WARM_UP + 1):
             step(update)

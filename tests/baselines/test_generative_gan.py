@@ -58,8 +58,10 @@ def test_dropout_scales_by_one_over_the_kept_share():
     x, noise = torch.rand(7, 6, generator=g()), g(4)
     found = net(x, noise)
     noise.manual_seed(4)
-    masks = [torch.empty(7, n).bernoulli_(keep, generator=noise) * scale
-             for n, keep, scale in ((6, 0.8, 1.25), (4, 0.5, 2.0), (3, 0.5, 2.0))]
+    masks = [
+        torch.empty(7, n).bernoulli_(keep, generator=noise) * scale
+        for n, keep, scale in ((6, 0.8, 1.25), (4, 0.5, 2.0), (3, 0.5, 2.0))
+    ]
     torch.testing.assert_close(found, plain_discriminator(net, x, masks))
     torch.testing.assert_close(net(x), plain_discriminator(net, x))
 
@@ -76,10 +78,22 @@ def test_schedules():
 
 def test_published_settings():
     """Those of mnist.yaml; that the training ends where the momentum saturates is ours."""
-    published = dict(latent_dim=100, generator_hidden=(1200, 1200), units=(240, 240), pieces=5,
-                     keep_input=0.8, keep_hidden=0.5, generator_range=0.05,
-                     discriminator_range=0.005, lr=0.1, momentum=0.5, final_momentum=0.7,
-                     saturate=250, batch_size=100, updates=250 * 50_000 // 100)
+    published = dict(
+        latent_dim=100,
+        generator_hidden=(1200, 1200),
+        units=(240, 240),
+        pieces=5,
+        keep_input=0.8,
+        keep_hidden=0.5,
+        generator_range=0.05,
+        discriminator_range=0.005,
+        lr=0.1,
+        momentum=0.5,
+        final_momentum=0.7,
+        saturate=250,
+        batch_size=100,
+        updates=250 * 50_000 // 100,
+    )
     assert {name: getattr(GAN(), name) for name in published} == published
     model = GAN().set_params(max_updates=1).fit(np.random.default_rng(0).random((200, 784)))
     sizes = [tuple(p.shape[::-1]) for p in model.network_.parameters() if p.ndim == 2]
@@ -92,8 +106,9 @@ def test_published_settings():
 def test_updates_are_those_of_plain_losses_and_torch_sgd():
     """Three updates over two epochs: both steps from one forward pass, then both at once."""
     X = torch.from_numpy(np.random.default_rng(1).random((10, 4), dtype=np.float32))
-    params = SMALL | dict(random_state=5, lr=0.3, generator_range=0.5, discriminator_range=0.7,
-                          saturate=2, updates=3)
+    params = SMALL | dict(
+        random_state=5, lr=0.3, generator_range=0.5, discriminator_range=0.7, saturate=2, updates=3
+    )
     model = GAN(**params).fit(X)
     weights, order, noise = streams(5, 3)
     fresh = GAN(**params)._network(4)
@@ -112,15 +127,23 @@ def test_updates_are_those_of_plain_losses_and_torch_sgd():
         z = (2 * torch.rand(5, 3, generator=noise) - 1) * 3**0.5
         samples, masks = g(z), []
         for _ in range(2):
-            masks.append([torch.empty(5, n).bernoulli_(keep, generator=noise) / keep
-                          for n, keep in ((4, 0.8), (4, 0.5), (3, 0.5))])
+            masks.append(
+                [
+                    torch.empty(5, n).bernoulli_(keep, generator=noise) / keep
+                    for n, keep in ((4, 0.8), (4, 0.5), (3, 0.5))
+                ]
+            )
         real = torch.sigmoid(plain_discriminator(d, x, masks[0]))
         fake = torch.sigmoid(plain_discriminator(d, samples, masks[1]))
         ones, zeros = torch.ones(5), torch.zeros(5)
-        losses = (0.5 * (binary_cross_entropy(real, ones) + binary_cross_entropy(fake, zeros)),
-                  binary_cross_entropy(fake, ones))
-        gradients = [torch.autograd.grad(loss, list(net.parameters()), retain_graph=True)
-                     for loss, (_, net) in zip(losses, players, strict=True)]
+        losses = (
+            0.5 * (binary_cross_entropy(real, ones) + binary_cross_entropy(fake, zeros)),
+            binary_cross_entropy(fake, ones),
+        )
+        gradients = [
+            torch.autograd.grad(loss, list(net.parameters()), retain_graph=True)
+            for loss, (_, net) in zip(losses, players, strict=True)
+        ]
         for (optimizer, net), gradient in zip(players, gradients, strict=True):
             # The change of the rate by 4e-6 an update is below this test's tolerance.
             optimizer.param_groups[0].update(lr=0.3 / 1.000004**update, momentum=momentum)
@@ -152,8 +175,10 @@ def test_the_weights_of_the_highest_watched_density_are_kept():
     for name, weights in there.network_.state_dict().items():
         torch.testing.assert_close(watched.network_.state_dict()[name], weights, rtol=0, atol=0)
     samples = there._sample(1000, streams(5, 4)[3]).numpy()
-    expected = max(KernelDensity(bandwidth=width).fit(samples).score_samples(X[:20]).mean()
-                   for width in GOODFELLOW.widths)
+    expected = max(
+        KernelDensity(bandwidth=width).fit(samples).score_samples(X[:20]).mean()
+        for width in GOODFELLOW.widths
+    )
     assert -min(curve) == pytest.approx(expected, rel=1e-4)
 
 
@@ -161,9 +186,18 @@ def test_it_learns_two_clusters():
     rng = np.random.default_rng(0)
     centres = np.array([[0.25, 0.3], [0.75, 0.7]])
     X = (centres[rng.integers(2, size=2000)] + 0.04 * rng.normal(size=(2000, 2))).clip(0, 1)
-    model = GAN(latent_dim=4, generator_hidden=(32, 32), units=(32, 32), pieces=3, keep_input=1,
-                keep_hidden=1, generator_range=0.3, discriminator_range=0.3, batch_size=64,
-                updates=2500).fit(X)
+    model = GAN(
+        latent_dim=4,
+        generator_hidden=(32, 32),
+        units=(32, 32),
+        pieces=3,
+        keep_input=1,
+        keep_hidden=1,
+        generator_range=0.3,
+        discriminator_range=0.3,
+        batch_size=64,
+        updates=2500,
+    ).fit(X)
     samples = model.sample(2000, torch.Generator().manual_seed(0))
     distance = np.linalg.norm(samples[:, None] - centres, axis=2)
     assert (distance.min(1) < 0.15).mean() > 0.75
@@ -173,13 +207,19 @@ def test_it_learns_two_clusters():
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"keep_input": 0}, "keep_input must be a number above 0, at most 1; got 0"),
-     ({"keep_hidden": 1.1}, "keep_hidden must be"), ({"momentum": -1}, "momentum must be"),
-     ({"final_momentum": 2}, "final_momentum must be"), ({"pieces": 0}, "pieces must be"),
-     ({"saturate": 0}, "saturate must be"), ({"units": 5}, "units must be a tuple"),
-     ({"generator_hidden": (3, 0)}, "each of generator_hidden must be"),
-     ({"discriminator_range": 0}, "discriminator_range must be a number above 0"),
-     ({"generator_range": "wide"}, "generator_range must be")])
+    [
+        ({"keep_input": 0}, "keep_input must be a number above 0, at most 1; got 0"),
+        ({"keep_hidden": 1.1}, "keep_hidden must be"),
+        ({"momentum": -1}, "momentum must be"),
+        ({"final_momentum": 2}, "final_momentum must be"),
+        ({"pieces": 0}, "pieces must be"),
+        ({"saturate": 0}, "saturate must be"),
+        ({"units": 5}, "units must be a tuple"),
+        ({"generator_hidden": (3, 0)}, "each of generator_hidden must be"),
+        ({"discriminator_range": 0}, "discriminator_range must be a number above 0"),
+        ({"generator_range": "wide"}, "generator_range must be"),
+    ],
+)
 def test_doors(setting, message):
     with pytest.raises(ValueError, match=message):
         GAN(**SMALL | setting).fit(np.zeros((5, 2)))

@@ -26,9 +26,15 @@ def points(n, d, seed=0):
 
 def plain_mmd2(y, x, variances):
     """The definition, pair by pair."""
+
     def mean(a, b):
-        return sum(math.exp(-float((p - q).square().sum()) / (2 * v))
-                   for p in a for q in b for v in variances) / (len(a) * len(b))
+        return sum(
+            math.exp(-float((p - q).square().sum()) / (2 * v))
+            for p in a
+            for q in b
+            for v in variances
+        ) / (len(a) * len(b))
+
     return mean(x, x) + mean(y, y) - 2 * mean(x, y)
 
 
@@ -36,6 +42,7 @@ def autograd_mmd2(y, x, variances):
     def mean(a, b):
         squared = (a[:, None] - b[None]).square().sum(2)
         return sum((-squared / (2 * v)).exp().mean() for v in variances)
+
     return mean(x, x) + mean(y, y) - 2 * mean(x, y)
 
 
@@ -101,8 +108,17 @@ def test_generator_and_its_initial_weights():
 def test_updates_are_those_written_out():
     """Four updates through both schedules against autograd and v <- m v - lr g."""
     X = points(12, 2).float()
-    params = dict(latent_dim=2, hidden=(5,), variances=(0.5,), lr=0.3, momentum=0.6, drop_at=0.5,
-                  batch_size=6, updates=4, random_state=7)
+    params = dict(
+        latent_dim=2,
+        hidden=(5,),
+        variances=(0.5,),
+        lr=0.3,
+        momentum=0.6,
+        drop_at=0.5,
+        batch_size=6,
+        updates=4,
+        random_state=7,
+    )
     model = GMMN(**params).fit(X)
     weights, order, noise = streams(7, 3)
     network = generator_network([2, 5, 2])
@@ -130,8 +146,9 @@ def clusters(n, seed=0):
 
 def test_it_learns_two_clusters_and_their_shares():
     X = clusters(1000)
-    model = GMMN(latent_dim=2, hidden=(32, 32), variances=(0.01, 0.1), lr=0.05, batch_size=100,
-                 updates=1000).fit(X)
+    model = GMMN(
+        latent_dim=2, hidden=(32, 32), variances=(0.01, 0.1), lr=0.05, batch_size=100, updates=1000
+    ).fit(X)
     samples = model.sample(2000, torch.Generator().manual_seed(0))
     right = samples[:, 0] > 0.5
     assert right.mean() == pytest.approx((X[:, 0] > 0.5).mean(), abs=0.06)
@@ -146,6 +163,7 @@ def test_it_learns_two_clusters_and_their_shares():
 
 
 # -- the autoencoder ----------------------------------------------------------------------------
+
 
 def network(sizes=(7, 5, 3), dropout=(0.2, 0.5), seed=0):
     net = SigmoidAutoencoder(sizes, dropout)
@@ -180,8 +198,9 @@ def test_dropout_sets_to_zero_without_scaling_and_its_mean_is_the_scaled_input()
     torch.testing.assert_close(values, sigmoid(torch.tensor([0.0, 0.7])))
     assert float(counts[1] / counts.sum()) == pytest.approx(0.6, abs=0.01)
     inputs = torch.logit(codes).mean(0)
-    torch.testing.assert_close(inputs, torch.logit(net.encode(x[:1])[0]).detach(), atol=0.02,
-                               rtol=0)
+    torch.testing.assert_close(
+        inputs, torch.logit(net.encode(x[:1])[0]).detach(), atol=0.02, rtol=0
+    )
 
 
 def test_a_layer_is_pretrained_to_rebuild_its_own_input():
@@ -206,9 +225,19 @@ def images(n, seed=0):
     return X.reshape(n, 16).astype(np.float32)
 
 
-TOY = dict(code_hidden=(32, 6), dropout=(0.0, 0.1), code_batch_size=50, code_updates=1500,
-           code_lr=0.2, latent_dim=6, hidden=(32, 64), variances=(0.05, 0.3, 1.0), lr=0.3,
-           batch_size=100, updates=800)
+TOY = dict(
+    code_hidden=(32, 6),
+    dropout=(0.0, 0.1),
+    code_batch_size=50,
+    code_updates=1500,
+    code_lr=0.2,
+    latent_dim=6,
+    hidden=(32, 64),
+    variances=(0.05, 0.3, 1.0),
+    lr=0.3,
+    batch_size=100,
+    updates=800,
+)
 
 
 def test_gmmn_on_codes_learns_images():
@@ -224,7 +253,8 @@ def test_gmmn_on_codes_learns_images():
     np.testing.assert_allclose(share, 0.25, atol=0.12)
     curve = model.history_["autoencoder_validation"]
     assert len(curve) == 15 and model.values_["autoencoder_loss"] == pytest.approx(
-        min(curve), rel=1e-5)  # the weights best on the validation points are those in use
+        min(curve), rel=1e-5
+    )  # the weights best on the validation points are those in use
     assert model.values_["updates"] == 3 * 1500 + 800
     assert model.values_["stopped_by"] == "length"
 
@@ -232,39 +262,70 @@ def test_gmmn_on_codes_learns_images():
 def test_a_budget_is_shared_by_the_phases():
     model = GMMNAutoencoder(**TOY | {"max_updates": 53}).fit(images(60))
     assert model.values_ | {"autoencoder_loss": 0, "final_sqrt_mmd": 0} == {
-        "updates": 53, "stopped_by": "budget", "autoencoder_loss": 0, "final_sqrt_mmd": 0}
+        "updates": 53,
+        "stopped_by": "budget",
+        "autoencoder_loss": 0,
+        "final_sqrt_mmd": 0,
+    }
     assert model.history_["autoencoder_update"][-1] == 15 and model.history_["update"][-1] == 8
 
 
 def test_published_settings():
     """Those of train.py for MNIST."""
     ae, model = GMMNAutoencoder(), GMMN()
-    published = dict(latent_dim=10, hidden=(64, 256, 256, 1024), variances=(1.0,), lr=2.0,
-                     momentum=0.9, drop_at=10_000 / 40_000, batch_size=1000, updates=40_000)
+    published = dict(
+        latent_dim=10,
+        hidden=(64, 256, 256, 1024),
+        variances=(1.0,),
+        lr=2.0,
+        momentum=0.9,
+        drop_at=10_000 / 40_000,
+        batch_size=1000,
+        updates=40_000,
+    )
     assert {name: getattr(model, name) for name in published} == published
-    published = dict(code_hidden=(1024, 32), dropout=(0.2, 0.5), code_lr=0.1, code_momentum=0.9,
-                     code_batch_size=100, code_updates=3000)
+    published = dict(
+        code_hidden=(1024, 32),
+        dropout=(0.2, 0.5),
+        code_lr=0.1,
+        code_momentum=0.9,
+        code_batch_size=100,
+        code_updates=3000,
+    )
     assert {name: getattr(ae, name) for name in published} == published
     assert MAX_GRADIENT_NORM == 10
     shared = set(model.get_params()) & set(ae.get_params())
     assert all(getattr(ae, name) == getattr(model, name) for name in shared)
     sizes = [tuple(p.shape[::-1]) for p in ae._network(784).parameters() if p.ndim == 2]
-    assert sizes == [(784, 1024), (1024, 32), (32, 1024), (1024, 784), (10, 64), (64, 256),
-                     (256, 256), (256, 1024), (1024, 32)]
+    assert sizes == [
+        (784, 1024),
+        (1024, 32),
+        (32, 1024),
+        (1024, 784),
+        (10, 64),
+        (64, 256),
+        (256, 256),
+        (256, 1024),
+        (1024, 32),
+    ]
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"dropout": (0.1,)}, "dropout must be a tuple of 2 rates"),
-     ({"dropout": (0.1, 1.0)}, "each of dropout must be a number from 0, at most 0.99"),
-     ({"code_hidden": ()}, "code_hidden must have the size of the code"),
-     ({"code_hidden": 32}, "code_hidden must be a tuple"),
-     ({"code_lr": 0}, "code_lr must be a number above 0"),
-     ({"code_momentum": 1.5}, "code_momentum must be a number from 0, at most 1"),
-     ({"variances": ()}, "variances must be a tuple"),
-     ({"variances": (1.0, 0.0)}, "each of variances must be a number above 0"),
-     ({"momentum": -0.1}, "momentum must be"), ({"drop_at": -1}, "drop_at must be"),
-     ({"hidden": (0,)}, "each of hidden must be")])
+    [
+        ({"dropout": (0.1,)}, "dropout must be a tuple of 2 rates"),
+        ({"dropout": (0.1, 1.0)}, "each of dropout must be a number from 0, at most 0.99"),
+        ({"code_hidden": ()}, "code_hidden must have the size of the code"),
+        ({"code_hidden": 32}, "code_hidden must be a tuple"),
+        ({"code_lr": 0}, "code_lr must be a number above 0"),
+        ({"code_momentum": 1.5}, "code_momentum must be a number from 0, at most 1"),
+        ({"variances": ()}, "variances must be a tuple"),
+        ({"variances": (1.0, 0.0)}, "each of variances must be a number above 0"),
+        ({"momentum": -0.1}, "momentum must be"),
+        ({"drop_at": -1}, "drop_at must be"),
+        ({"hidden": (0,)}, "each of hidden must be"),
+    ],
+)
 def test_doors(setting, message):
     with pytest.raises(ValueError, match=message):
         GMMNAutoencoder(**setting).fit(images(10))

@@ -128,8 +128,19 @@ def test_updates_have_the_published_momentum_and_annealing(X, monkeypatch):
 
 def test_published_settings():
     """The options of run_gsn.py; 1500 and 1500 units below 784 pixels."""
-    published = dict(walkback=4, salt_and_pepper=0.4, noise_std=2.0, lr=0.25, decay=0.995,
-                     momentum=0.5, batch_size=100, epochs=1000, n_chains=1, burn_in=0, thin=1)
+    published = dict(
+        walkback=4,
+        salt_and_pepper=0.4,
+        noise_std=2.0,
+        lr=0.25,
+        decay=0.995,
+        momentum=0.5,
+        batch_size=100,
+        epochs=1000,
+        n_chains=1,
+        burn_in=0,
+        thin=1,
+    )
     model = GSN()
     assert {name: getattr(model, name) for name in published} == published
     net = model._network(784)

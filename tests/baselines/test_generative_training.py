@@ -97,22 +97,25 @@ def test_history_holds_means_between_evaluations():
         seen.append((update, float(losses["loss"])))
         return losses
 
-    history, values = train(watched, length=10, max_updates=7, every=3, **parts,
-                            progress=lambda *a: told.append(a))
+    history, values = train(
+        watched, length=10, max_updates=7, every=3, **parts, progress=lambda *a: told.append(a)
+    )
     assert [update for update, _ in seen] == list(range(7))
     assert history["update"] == [3, 6, 7]
     losses = [loss for _, loss in seen]
     np.testing.assert_allclose(
-        history["loss"], [np.mean(losses[:3]), np.mean(losses[3:6]), losses[6]], rtol=1e-6)
+        history["loss"], [np.mean(losses[:3]), np.mean(losses[3:6]), losses[6]], rtol=1e-6
+    )
     np.testing.assert_allclose(history["twice"], 2 * np.array(history["loss"]), rtol=1e-6)
     assert values == {"updates": 7, "stopped_by": "budget"}
     assert [(done, total) for done, total, _ in told] == [(3, 7), (6, 7), (7, 7)]
     assert told[-1][2].startswith("training: loss ")
 
 
-@pytest.mark.parametrize(("max_updates", "made", "reason"),
-                         [(None, 5, "length"), (5, 5, "length"), (9, 5, "length"),
-                          (2, 2, "budget")])
+@pytest.mark.parametrize(
+    ("max_updates", "made", "reason"),
+    [(None, 5, "length"), (5, 5, "length"), (9, 5, "length"), (2, 2, "budget")],
+)
 def test_length_and_budget(max_updates, made, reason):
     _, values = train(length=5, max_updates=max_updates, **problem())
     assert values == {"updates": made, "stopped_by": reason}
@@ -132,15 +135,19 @@ def counting(scores):
 
 def test_the_best_weights_are_kept_and_patience_ends_the_training():
     network, step, validate = counting([9, 5, 3, 4, 3, 3.5, 1, 0])
-    history, values = train(step, length=7, max_updates=None, network=network, validate=validate,
-                            patience=3, every=1)
-    assert values == {"updates": 5, "stopped_by": "validation", "best_validation": 3,
-                      "best_update": 2}
+    history, values = train(
+        step, length=7, max_updates=None, network=network, validate=validate, patience=3, every=1
+    )
+    assert values == {
+        "updates": 5,
+        "stopped_by": "validation",
+        "best_validation": 3,
+        "best_update": 2,
+    }
     assert history["validation"] == [5, 3, 4, 3, 3.5]
     assert float(network.weight.detach()) == 2
     network, step, validate = counting([9, 5, 3, 4, 3, 3.5, 1, 2])
-    _, values = train(step, length=7, max_updates=None, network=network, validate=validate,
-                      every=1)
+    _, values = train(step, length=7, max_updates=None, network=network, validate=validate, every=1)
     assert values["stopped_by"] == "length" and values["best_update"] == 6
     assert float(network.weight.detach()) == 6
 
@@ -149,6 +156,7 @@ def test_patience_survives_an_interruption(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     outcomes = []
     for stop in (None, 3, 5):
+
         def kill(done, total, text, stop=stop):
             if done == stop:
                 raise Killed
@@ -156,9 +164,17 @@ def test_patience_survives_an_interruption(tmp_path, monkeypatch):
         for _ in range(2):
             network, step, validate = counting([9, 5, 3, 4, 3, 3.5, 1, 0])
             try:
-                outcome = train(step, length=7, max_updates=None, network=network, every=1,
-                                validate=validate, patience=3, progress=kill,
-                                checkpoint=Checkpoint(tmp_path / f"{stop}", "s"))
+                outcome = train(
+                    step,
+                    length=7,
+                    max_updates=None,
+                    network=network,
+                    every=1,
+                    validate=validate,
+                    patience=3,
+                    progress=kill,
+                    checkpoint=Checkpoint(tmp_path / f"{stop}", "s"),
+                )
                 break
             except Killed:
                 stop = None
@@ -181,8 +197,13 @@ def test_a_training_killed_at_every_update_gets_there(tmp_path, monkeypatch, eve
     while True:
         parts = problem()
         try:
-            found = train(length=12, max_updates=None, every=every, **parts,
-                          checkpoint=Checkpoint(tmp_path / "state", "s"))
+            found = train(
+                length=12,
+                max_updates=None,
+                every=every,
+                **parts,
+                checkpoint=Checkpoint(tmp_path / "state", "s"),
+            )
             break
         except Killed:
             kills += 1
@@ -194,12 +215,22 @@ def test_a_training_killed_at_every_update_gets_there(tmp_path, monkeypatch, eve
 def test_phases_share_a_file_and_a_finished_one_is_not_repeated(tmp_path):
     path, told = tmp_path / "deep" / "state", []
     first = problem(1)
-    expected = train(length=6, max_updates=None, phase="a", **first,
-                     checkpoint=Checkpoint(path, "s"))
+    expected = train(
+        length=6, max_updates=None, phase="a", **first, checkpoint=Checkpoint(path, "s")
+    )
     checkpoint, again, second = Checkpoint(path, "s"), problem(1), problem(2)
     again["step"] = None  # a finished phase calls it no more
-    assert train(length=6, max_updates=None, phase="a", **again, checkpoint=checkpoint,
-                 progress=lambda *a: told.append(a)) == expected
+    assert (
+        train(
+            length=6,
+            max_updates=None,
+            phase="a",
+            **again,
+            checkpoint=checkpoint,
+            progress=lambda *a: told.append(a),
+        )
+        == expected
+    )
     assert told == [(6, 6, "a: done before")]
     assert torch.equal(first["network"].weight, again["network"].weight)
     train(length=3, max_updates=None, phase="b", **second, checkpoint=checkpoint)
@@ -254,11 +285,22 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 def test_divergence_is_told():
     network = nn.Linear(1, 1)
     with pytest.raises(FloatingPointError, match="loss is nan at update 2; a smaller"):
-        train(lambda update: torch.tensor(math.nan), length=4, max_updates=None, network=network,
-              every=2)
+        train(
+            lambda update: torch.tensor(math.nan),
+            length=4,
+            max_updates=None,
+            network=network,
+            every=2,
+        )
     with pytest.raises(FloatingPointError, match="validation is inf at update 2"):
-        train(lambda update: torch.tensor(0.0), length=4, max_updates=None, network=network,
-              every=2, validate=lambda: math.inf)
+        train(
+            lambda update: torch.tensor(0.0),
+            length=4,
+            max_updates=None,
+            network=network,
+            every=2,
+            validate=lambda: math.inf,
+        )
 
 
 def test_budgets_and_progress_of_phases():
@@ -269,8 +311,10 @@ def test_budgets_and_progress_of_phases():
     for budget in range(3, 100):
         lengths, shares = [7, 60, 33], share_budget([7, 60, 33], budget)
         assert sum(shares) == budget and min(shares) >= 1
-        assert all(abs(share - length * budget / 100) < 2
-                   for share, length in zip(shares, lengths, strict=True))
+        assert all(
+            abs(share - length * budget / 100) < 2
+            for share, length in zip(shares, lengths, strict=True)
+        )
     told = []
     part_of(lambda *a: told.append(a), 30, 60)(5, 30, "text")
     assert told == [(35, 60, "text")] and part_of(None, 1, 2) is None
@@ -281,15 +325,23 @@ def test_fingerprints_tell_trainings_apart():
     from baselines.generative.vae import VAE
 
     X = np.eye(3, dtype=np.float32)
-    same = {fingerprint(GMMN(hidden=h, lr=lr), X) for h in [(2,), [2], np.array([2])]
-            for lr in (2.0, np.float64(2.0))}
+    same = {
+        fingerprint(GMMN(hidden=h, lr=lr), X)
+        for h in [(2,), [2], np.array([2])]
+        for lr in (2.0, np.float64(2.0))
+    }
     same.add(fingerprint(GMMN(hidden=(2,), device=torch.device("cpu")), X))
     assert len(same) == 1
-    others = [fingerprint(GMMN(hidden=(2,), random_state=1), X), fingerprint(GMMN(), X),
-              fingerprint(GMMN(hidden=(2,)), X.T[::-1]), fingerprint(GMMN(hidden=(2,)), X, X),
-              fingerprint(GMMN(hidden=(2,)), X[:2]), fingerprint(VAE(), X),
-              fingerprint(GMMN(hidden=(2,), max_updates=5), X),
-              fingerprint(GMMN(hidden=(2,), device="cuda:0"), X)]
+    others = [
+        fingerprint(GMMN(hidden=(2,), random_state=1), X),
+        fingerprint(GMMN(), X),
+        fingerprint(GMMN(hidden=(2,)), X.T[::-1]),
+        fingerprint(GMMN(hidden=(2,)), X, X),
+        fingerprint(GMMN(hidden=(2,)), X[:2]),
+        fingerprint(VAE(), X),
+        fingerprint(GMMN(hidden=(2,), max_updates=5), X),
+        fingerprint(GMMN(hidden=(2,), device="cuda:0"), X),
+    ]
     assert len(same | set(others)) == 9
     devices = "cuda", "cuda:1", torch.device("cuda")
     assert len({fingerprint(GMMN(device=one), X) for one in devices}) == 1
@@ -297,10 +349,17 @@ def test_fingerprints_tell_trainings_apart():
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(np.zeros(5), "X must be a matrix"), (np.zeros((1, 5)), "at least 2 rows"),
-     (np.zeros((5, 0)), "1 feature"), (np.full((5, 2), np.nan), "finite"),
-     (np.full((5, 2), 1.01), r"\[0, 1\]; got 1.0"), (np.full((5, 2), -0.1), r"\[0, 1\]"),
-     (np.array([["a", "b"]] * 3), "matrix of numbers"), (np.full((3, 2), np.inf), "finite")])
+    [
+        (np.zeros(5), "X must be a matrix"),
+        (np.zeros((1, 5)), "at least 2 rows"),
+        (np.zeros((5, 0)), "1 feature"),
+        (np.full((5, 2), np.nan), "finite"),
+        (np.full((5, 2), 1.01), r"\[0, 1\]; got 1.0"),
+        (np.full((5, 2), -0.1), r"\[0, 1\]"),
+        (np.array([["a", "b"]] * 3), "matrix of numbers"),
+        (np.full((3, 2), np.inf), "finite"),
+    ],
+)
 def test_bad_data(bad, message):
     with pytest.raises(ValueError, match=message):
         check_unit("X", bad)

@@ -23,7 +23,8 @@ def test_divergence_is_that_of_sampling_and_of_torch():
     mean, log_variance = torch.tensor([[0.5, -1.0, 0.0]]), torch.tensor([[0.3, -1.5, 0.0]])
     q, p = Normal(mean, (log_variance / 2).exp()), Normal(0, 1)
     z = mean + (log_variance / 2).exp() * torch.randn(
-        200_000, 3, generator=torch.Generator().manual_seed(0))
+        200_000, 3, generator=torch.Generator().manual_seed(0)
+    )
     sampled = (q.log_prob(z) - p.log_prob(z)).sum(1).mean()
     found = float(divergence(mean, log_variance))
     assert found == pytest.approx(float(sampled), abs=0.02)
@@ -104,14 +105,16 @@ def test_it_learns_bars():
     entropy = np.log(4) - 16 * (0.03 * np.log(0.03) + 0.97 * np.log(0.97))
     assert entropy * 0.99 < -model.values_["validation_elbo"] < entropy + 1
     assert model.elbo(X, torch.Generator().manual_seed(1)) == pytest.approx(
-        model.values_["validation_elbo"], abs=0.3)
+        model.values_["validation_elbo"], abs=0.3
+    )
 
 
 def test_validation_stops_an_overfitting_training_and_keeps_its_best_weights():
     rng = np.random.default_rng(0)
     X, held_out = rng.random((20, 30)), rng.random((20, 30))
-    params = dict(latent_dim=4, hidden=(50,), batch_size=20, lr=0.01, updates=5000, every=20,
-                  patience=4)
+    params = dict(
+        latent_dim=4, hidden=(50,), batch_size=20, lr=0.01, updates=5000, every=20, patience=4
+    )
     model = VAE(**params).fit(X, validation=held_out)
     curve = model.history_["validation"]
     assert model.values_["stopped_by"] == "validation" and model.values_["updates"] < 5000
@@ -119,7 +122,8 @@ def test_validation_stops_an_overfitting_training_and_keeps_its_best_weights():
     assert model.values_["validation_elbo"] == -min(curve) < 0
     assert model.values_["best_update"] == model.values_["updates"] - 4 * 20
     shorter = VAE(**params | {"max_updates": model.values_["best_update"]}).fit(
-        X, validation=held_out)
+        X, validation=held_out
+    )
     for p, q in zip(model.network_.parameters(), shorter.network_.parameters(), strict=True):
         assert torch.equal(p, q)
     without = VAE(**params | {"max_updates": 100}).fit(X)
@@ -136,9 +140,14 @@ def test_samples_are_decoder_means():
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"every": 0}, "every must be a whole number from 1; got 0"),
-     ({"patience": 0}, "patience must be"), ({"init_std": 0}, "init_std must be a number above 0"),
-     ({"hidden": 6}, "hidden must be a tuple"), ({"hidden": (6, -1)}, "each of hidden must be")])
+    [
+        ({"every": 0}, "every must be a whole number from 1; got 0"),
+        ({"patience": 0}, "patience must be"),
+        ({"init_std": 0}, "init_std must be a number above 0"),
+        ({"hidden": 6}, "hidden must be a tuple"),
+        ({"hidden": (6, -1)}, "each of hidden must be"),
+    ],
+)
 def test_doors(setting, message):
     with pytest.raises(ValueError, match=message):
         VAE(**SMALL | setting).fit(bars(10))

@@ -90,9 +90,7 @@ def expected_failures(estimator):
     return OUTSIDE
 
 
-@parametrize_with_checks(
-    [ParzenWindow(0.3), *GENERATIVE], expected_failed_checks=expected_failures
-)
+@parametrize_with_checks([ParzenWindow(0.3), *GENERATIVE], expected_failed_checks=expected_failures)
 def test_scikit_learn_contract(estimator, check):
     try:
         check(estimator)

@@ -25,9 +25,18 @@ from baselines.measures import (
 )
 
 WIDTHS = (0.4, 0.8, 1.7)
-KEYS = ["mmd2", "density", "coverage", "nn_accuracy", "nn_accuracy_samples", "nn_accuracy_test",
-        "classifier_accuracy", "training_distance", "training_distance_ratio",
-        "training_distance_share"]
+KEYS = [
+    "mmd2",
+    "density",
+    "coverage",
+    "nn_accuracy",
+    "nn_accuracy_samples",
+    "nn_accuracy_test",
+    "classifier_accuracy",
+    "training_distance",
+    "training_distance_ratio",
+    "training_distance_share",
+]
 
 
 def points(n, seed, d=6, shift=0.0, spread=1.0):
@@ -60,10 +69,20 @@ def test_mmd2_is_the_double_loop_and_scikit_learns_kernel(n, m, small_tiles):
     loop -= 2 * sum(k(a, b) for a in x for b in y) / (n * m)
     found = mmd2(x, y, WIDTHS)
     assert found == pytest.approx(loop, abs=1e-7)
-    kernels = [np.mean([rbf_kernel(a.astype(float), b.astype(float), gamma=0.5 / width**2)
-                        for width in WIDTHS], 0) for a, b in ((x, x), (y, y), (x, y))]
-    within = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1))
-              for kernel in kernels[:2]]
+    kernels = [
+        np.mean(
+            [
+                rbf_kernel(a.astype(float), b.astype(float), gamma=0.5 / width**2)
+                for width in WIDTHS
+            ],
+            0,
+        )
+        for a, b in ((x, x), (y, y), (x, y))
+    ]
+    within = [
+        (kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1))
+        for kernel in kernels[:2]
+    ]
     assert found == pytest.approx(sum(within) - 2 * kernels[2].mean(), abs=1e-7)
     assert mmd2(y, x, WIDTHS) == pytest.approx(found, abs=1e-7)
 
@@ -78,8 +97,12 @@ def test_mmd2_of_gaussians_is_the_closed_form():
 
     def mean(v_x, v_y, gap):
         v = [w**2 + v_x + v_y for w in widths]
-        return np.mean([(w**2 / u) ** (d / 2) * np.exp(-d * gap**2 / (2 * u))
-                        for w, u in zip(widths, v, strict=True)])
+        return np.mean(
+            [
+                (w**2 / u) ** (d / 2) * np.exp(-d * gap**2 / (2 * u))
+                for w, u in zip(widths, v, strict=True)
+            ]
+        )
 
     exact = mean(s**2, s**2, 0) + mean(t**2, t**2, 0) - 2 * mean(s**2, t**2, a)
     assert exact > 0.1
@@ -222,7 +245,8 @@ def test_larger_sets_are_drawn_down():
     for found in (two_sample_accuracy(x, y), two_sample_accuracy(y, x)):
         assert 0.3 < found["nn_accuracy"] < 0.7
         assert found["nn_accuracy_samples"] * 40 == pytest.approx(
-            round(found["nn_accuracy_samples"] * 40))
+            round(found["nn_accuracy_samples"] * 40)
+        )
     assert two_sample_accuracy(apart, y)["nn_accuracy"] == 1
     assert two_sample_accuracy(x, y, 1) != two_sample_accuracy(x, y, 2)
 
@@ -236,7 +260,8 @@ def test_nearest_training_distance_is_scikit_learns(small_tiles):
     a, b = (index.kneighbors(p.astype(float))[0][:, 0] for p in (samples, test))
     found = nearest_training_distance(samples, training, test)
     assert list(found.values()) == pytest.approx(
-        [a.mean(), a.mean() / b.mean(), (a <= np.quantile(b, 0.01)).mean()])
+        [a.mean(), a.mean() / b.mean(), (a <= np.quantile(b, 0.01)).mean()]
+    )
 
 
 def test_nearest_training_distance_of_known_sets():
@@ -377,8 +402,13 @@ def test_memory_is_that_of_tiles():
         "Reference(X[:8000], X[:9000] / 2).measures(X[8000:])\n"
         "print(peak_rss_mb() - before)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                         cwd=Path(__file__).resolve().parents[2])
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
     assert float(ran.stdout) * 2**20 < 100e6
 
 
@@ -388,20 +418,29 @@ GOOD = points(30, 0, d=3)
 NAN = np.where(np.arange(3) == 1, np.nan, GOOD)
 
 
-@pytest.mark.parametrize(("bad", "words"), [
-    (NAN, r"must be finite and lie in \[0, 1\]; got nan"),
-    (GOOD * 255, r"must be finite and lie in \[0, 1\]"),
-    (GOOD - 1, r"must be finite and lie in \[0, 1\]"),
-    (GOOD[:, 0], "must be a matrix of numbers"),
-    (GOOD[:0], "needs at least"),
-    (GOOD[:, :2], "must have 3 features; got 2"),
-], ids=["NaN", "0 to 255", "negative", "1-D", "no rows", "features"])
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (NAN, r"must be finite and lie in \[0, 1\]; got nan"),
+        (GOOD * 255, r"must be finite and lie in \[0, 1\]"),
+        (GOOD - 1, r"must be finite and lie in \[0, 1\]"),
+        (GOOD[:, 0], "must be a matrix of numbers"),
+        (GOOD[:0], "needs at least"),
+        (GOOD[:, :2], "must have 3 features; got 2"),
+    ],
+    ids=["NaN", "0 to 255", "negative", "1-D", "no rows", "features"],
+)
 def test_bad_sets_are_named(bad, words):
     calls = {
-        "reference": (lambda p: mmd2(GOOD, p, [1.0]), lambda p: density_coverage(GOOD, p),
-                      lambda p: two_sample_accuracy(GOOD, p)),
-        "test": (lambda p: measures(GOOD, p, GOOD),
-                 lambda p: nearest_training_distance(GOOD, GOOD, p)),
+        "reference": (
+            lambda p: mmd2(GOOD, p, [1.0]),
+            lambda p: density_coverage(GOOD, p),
+            lambda p: two_sample_accuracy(GOOD, p),
+        ),
+        "test": (
+            lambda p: measures(GOOD, p, GOOD),
+            lambda p: nearest_training_distance(GOOD, GOOD, p),
+        ),
         "training": (lambda p: nearest_training_distance(GOOD, p, GOOD),),
         "samples": (Reference(points(20, 1, d=3), GOOD).measures,),
     }
@@ -410,16 +449,24 @@ def test_bad_sets_are_named(bad, words):
             with pytest.raises(ValueError, match=f"{name} {words}"):
                 call(bad)
     if bad.ndim == 2 and bad.shape[1] == 3:
-        for call in (lambda p: mmd2(p, GOOD, [1.0]), lambda p: measures(p, GOOD, GOOD),
-                     lambda p: nearest_training_distance(p, GOOD, GOOD)):
+        for call in (
+            lambda p: mmd2(p, GOOD, [1.0]),
+            lambda p: measures(p, GOOD, GOOD),
+            lambda p: nearest_training_distance(p, GOOD, GOOD),
+        ):
             with pytest.raises(ValueError, match=f"samples {words}"):
                 call(bad)
 
 
 def test_bad_settings():
-    for widths, words in (([], "got none"), (0.5, "got none"), ("1", "got none"),
-                          ([1.0, 0], "each of widths must be a number above 0; got 0"),
-                          ([np.nan], "each of widths"), (["a"], "each of widths")):
+    for widths, words in (
+        ([], "got none"),
+        (0.5, "got none"),
+        ("1", "got none"),
+        ([1.0, 0], "each of widths must be a number above 0; got 0"),
+        ([np.nan], "each of widths"),
+        (["a"], "each of widths"),
+    ):
         with pytest.raises(ValueError, match=words):
             mmd2(GOOD, GOOD, widths)
         with pytest.raises(ValueError, match=words):
@@ -435,9 +482,11 @@ def test_bad_settings():
         density_coverage(GOOD, GOOD, 30)
     with pytest.raises(ValueError, match="test must have more than k = 5 points; got 5"):
         Reference(GOOD[:5], GOOD)
-    for call in (lambda seed: two_sample_accuracy(GOOD, GOOD, seed),
-                 lambda seed: measures(GOOD, GOOD, GOOD, seed),
-                 lambda seed: measures_of_test_images(GOOD, GOOD, seed)):
+    for call in (
+        lambda seed: two_sample_accuracy(GOOD, GOOD, seed),
+        lambda seed: measures(GOOD, GOOD, GOOD, seed),
+        lambda seed: measures_of_test_images(GOOD, GOOD, seed),
+    ):
         for seed in (-1, None, 0.5):
             with pytest.raises(ValueError, match="random_state must be a whole number from 0"):
                 call(seed)

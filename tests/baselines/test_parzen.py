@@ -103,7 +103,8 @@ def test_a_later_tile_may_hold_the_nearest_samples(monkeypatch):
     X = np.array([[0.0], [3.0], [1.5]])
     for order in (samples, samples[::-1]):
         assert np.allclose(
-            log_densities(X, order, [0.05, 1.0]), reference(X, order, [0.05, 1.0]), atol=1e-4)
+            log_densities(X, order, [0.05, 1.0]), reference(X, order, [0.05, 1.0]), atol=1e-4
+        )
 
 
 def test_order_and_company_of_the_points_make_no_difference():
@@ -124,8 +125,9 @@ def test_width_is_the_likeliest_on_validation():
     assert window.width_ == GOODFELLOW.widths[int(exact.argmax())]
     test = images(30, 3)
     at = window.widths.index(window.width_)
-    assert np.allclose(window.score_samples(test), window.score_samples_grid(test)[:, at],
-                       rtol=0, atol=1e-3)
+    assert np.allclose(
+        window.score_samples(test), window.score_samples_grid(test)[:, at], rtol=0, atol=1e-3
+    )
     assert window.score(test) == window.score_samples(test).mean()
     again = window.set_params(width=0.5).fit(samples, validation=validation)
     assert again.width_ == 0.5 and not hasattr(again, "validation_scores_")
@@ -175,8 +177,12 @@ def test_duplicates_weigh_as_often_as_they_stand():
     same = ParzenWindow(0.1).fit(np.repeat(samples[:1], 40, axis=0))
     peak = -784 * np.log(0.1 * np.sqrt(2 * np.pi))
     assert abs(same.score(samples[:1]) - peak) < 1e-6
-    assert abs(ParzenWindow(1e-120).fit(samples[:1]).score(samples[:1]) - peak - 784 * 119 *
-               np.log(10)) < 1e-6
+    assert (
+        abs(
+            ParzenWindow(1e-120).fit(samples[:1]).score(samples[:1]) - peak - 784 * 119 * np.log(10)
+        )
+        < 1e-6
+    )
 
 
 def test_no_density_is_above_that_of_a_sample_on_the_point():
@@ -213,8 +219,13 @@ def test_memory_is_that_of_tiles():
         "window.score_samples(X)\n"
         "print(peak_rss_mb() - before)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                         cwd=Path(__file__).resolve().parents[2])
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
     assert float(ran.stdout) * 2**20 < 100e6
 
 
@@ -222,8 +233,11 @@ def test_memory_is_that_of_tiles():
 
 
 def test_protocols_are_the_published_ones():
-    assert np.allclose(GOODFELLOW.widths, [0.1, 0.1292, 0.1668, 0.2154, 0.2783, 0.3594, 0.4642,
-                                           0.5995, 0.7743, 1.0], atol=1e-4)
+    assert np.allclose(
+        GOODFELLOW.widths,
+        [0.1, 0.1292, 0.1668, 0.2154, 0.2783, 0.3594, 0.4642, 0.5995, 0.7743, 1.0],
+        atol=1e-4,
+    )
     assert np.allclose(GMMN.widths, 0.1 + 0.01 * np.arange(20))
     train, validation = GOODFELLOW.split()
     assert np.array_equal(train, np.arange(50_000))
@@ -296,14 +310,19 @@ def test_parameters_survive_clone():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, bool])
 def test_numbers_of_other_types(dtype):
     samples, X = np.eye(4).astype(dtype), np.ones((3, 4)).astype(dtype)
-    assert np.allclose(ParzenWindow(0.5).fit(samples).score_samples(X),
-                       reference(X, samples, [0.5])[:, 0], atol=1e-5)
+    assert np.allclose(
+        ParzenWindow(0.5).fit(samples).score_samples(X),
+        reference(X, samples, [0.5])[:, 0],
+        atol=1e-5,
+    )
 
 
 def test_mean_and_error():
     values = np.random.default_rng(0).normal(size=50)
     assert mean_and_error(values) == (
-        pytest.approx(values.mean()), pytest.approx(values.std(ddof=1) / np.sqrt(50)))
+        pytest.approx(values.mean()),
+        pytest.approx(values.std(ddof=1) / np.sqrt(50)),
+    )
     mean, error = mean_and_error([2.0])
     assert mean == 2 and np.isnan(error)
     for wrong in ([], [[1.0]]):
@@ -319,15 +338,19 @@ NAN, INF = GOOD.copy(), GOOD.copy()
 NAN[2, 1], INF[0, 0] = np.nan, np.inf
 
 
-@pytest.mark.parametrize(("bad", "words"), [
-    (NAN, "{name} contains NaN"),
-    (INF, "{name} contains infinity"),
-    (GOOD[:, 0], "{name} must be a 2-D array .* got 1-D"),
-    (GOOD[None], "{name} must be a 2-D array .* got 3-D"),
-    (GOOD[:0], r"0 sample\(s\)"),
-    (GOOD[:, :0], r"0 feature\(s\)"),
-    (GOOD + 1j, "Complex data not supported"),
-], ids=["NaN", "infinity", "1-D", "3-D", "no rows", "no features", "complex"])
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (NAN, "{name} contains NaN"),
+        (INF, "{name} contains infinity"),
+        (GOOD[:, 0], "{name} must be a 2-D array .* got 1-D"),
+        (GOOD[None], "{name} must be a 2-D array .* got 3-D"),
+        (GOOD[:0], r"0 sample\(s\)"),
+        (GOOD[:, :0], r"0 feature\(s\)"),
+        (GOOD + 1j, "Complex data not supported"),
+    ],
+    ids=["NaN", "infinity", "1-D", "3-D", "no rows", "no features", "complex"],
+)
 def test_bad_points_are_named(bad, words):
     window = ParzenWindow(0.2).fit(GOOD)
     for name, call in {

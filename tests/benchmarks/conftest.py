@@ -73,7 +73,8 @@ estimator = "fakepkg.mix:Mix"
 spaces = ["code"]
 ["mixnet+".needs]
 start = "pick/code"
-""" + "".join(f"""
+""" + "".join(
+    f"""
 [{mode}]
 label = "{mode}"
 kind = "clustering"
@@ -83,7 +84,9 @@ timeout_s = {2.5 if mode == "hang" else 60}
 [{mode}.params.mode]
 value = "{mode}"
 source = "ours"
-""" for mode in ("crash", "fail", "diverge", "hang", "slow", "exit"))
+"""
+    for mode in ("crash", "fail", "diverge", "hang", "slow", "exit")
+)
 
 DATASETS = """
 [blobs]
@@ -138,15 +141,23 @@ class Box:
         (self.registry / "datasets.toml").write_text(DATASETS)
         (self.registry / "suites" / "small.toml").write_text(SUITE)
         shutil.copy(ROOT / "benchmarks" / "paper.toml", self.registry / "paper.toml")
-        shutil.copytree(Path(__file__).parent / "fakepkg", self.package,
-                        ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            Path(__file__).parent / "fakepkg",
+            self.package,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
         self.log = root / "log"
         self.log.touch()
         paths = os.pathsep.join([str(self.package.parent), str(ROOT)])
-        for name, value in {"MIXNET_REGISTRY": self.registry, "MIXNET_RESULTS": self.results,
-                            "MIXNET_ARTIFACTS": root / "artifacts", "FAKE_LOG": self.log,
-                            "PYTHONPATH": paths, "OMP_NUM_THREADS": 1,
-                            "PYTHONDONTWRITEBYTECODE": 1}.items():
+        for name, value in {
+            "MIXNET_REGISTRY": self.registry,
+            "MIXNET_RESULTS": self.results,
+            "MIXNET_ARTIFACTS": root / "artifacts",
+            "FAKE_LOG": self.log,
+            "PYTHONPATH": paths,
+            "OMP_NUM_THREADS": 1,
+            "PYTHONDONTWRITEBYTECODE": 1,
+        }.items():
             monkeypatch.setenv(name, str(value))
         monkeypatch.delenv("TOX_ENV_NAME", raising=False)  # there progress goes to stdout
         monkeypatch.syspath_prepend(str(self.package.parent))
@@ -160,7 +171,8 @@ class Box:
     def suite(self, datasets, methods, seeds="0", name="small") -> None:
         (self.registry / "suites" / f"{name}.toml").write_text(
             f'table = "{name}"\ndatasets = {json.dumps(datasets)}\n'
-            f'methods = {json.dumps(methods)}\nseeds = "{seeds}"\n')
+            f'methods = {json.dumps(methods)}\nseeds = "{seeds}"\n'
+        )
 
     def plan(self, fast=False) -> Plan:
         return suite_plan("small", fast=fast)
@@ -173,8 +185,13 @@ class Box:
         return Dispatcher(self.plan(fast), self.store, Settings(jobs=jobs, **settings)).run()
 
     def spawn(self, *words) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "-m", "benchmarks", *words], cwd=self.root,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", *words],
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def ran(self) -> list[str]:
         """What estimators did so far: "name seed", sorted."""
@@ -208,8 +225,12 @@ def quick(box, monkeypatch):
     def write(records, suite, out_dir, stem="table1", **_):
         out_dir.mkdir(parents=True, exist_ok=True)
         path = out_dir / f"{stem}.csv"
-        path.write_text("\n".join(f"{r['cell']['method']},{r['cell']['seed']},{r['status']},"
-                                  f"{r['stale']}" for r in records))
+        path.write_text(
+            "\n".join(
+                f"{r['cell']['method']},{r['cell']['seed']},{r['status']},{r['stale']}"
+                for r in records
+            )
+        )
         return {"csv": path}
 
     monkeypatch.setattr(table1, "write", write)
@@ -230,16 +251,42 @@ SHELF_METHODS = {
     "shown": ("Shown", "exhibit", ["raw"]),
 }
 SHELF_SUITES = {
-    "table1": {"title": "Table 1: of a test", "datasets": ["coil20", "usps"],
-               "methods": ["kmeans", "ldmgi", "mixnet"], "seeds": "0-2"},
-    "table2": {"title": "Table 2: of a test", "report": "table2", "datasets": ["mnist"],
-               "methods": ["dbn"], "evaluations": ["parzen", "measures"], "seeds": "0-1"},
-    "components": {"title": "How many", "report": "knee", "datasets": ["usps"],
-                   "methods": ["knee"], "seeds": "0-1"},
-    "chosen": {"title": "Chosen measures", "text": f"`code` and {EVIL}", "datasets": ["usps"],
-               "columns": ["purity", "negative", "seconds"], "methods": ["kmeans"], "seeds": "0-3"},
-    "figure9": {"title": "Figure 9", "report": "figure9", "datasets": ["usps"],
-                "methods": ["shown"], "seeds": "0"},
+    "table1": {
+        "title": "Table 1: of a test",
+        "datasets": ["coil20", "usps"],
+        "methods": ["kmeans", "ldmgi", "mixnet"],
+        "seeds": "0-2",
+    },
+    "table2": {
+        "title": "Table 2: of a test",
+        "report": "table2",
+        "datasets": ["mnist"],
+        "methods": ["dbn"],
+        "evaluations": ["parzen", "measures"],
+        "seeds": "0-1",
+    },
+    "components": {
+        "title": "How many",
+        "report": "knee",
+        "datasets": ["usps"],
+        "methods": ["knee"],
+        "seeds": "0-1",
+    },
+    "chosen": {
+        "title": "Chosen measures",
+        "text": f"`code` and {EVIL}",
+        "datasets": ["usps"],
+        "columns": ["purity", "negative", "seconds"],
+        "methods": ["kmeans"],
+        "seeds": "0-3",
+    },
+    "figure9": {
+        "title": "Figure 9",
+        "report": "figure9",
+        "datasets": ["usps"],
+        "methods": ["shown"],
+        "seeds": "0",
+    },
 }
 
 
@@ -253,21 +300,30 @@ class Shelf:
         shutil.copy(ROOT / "benchmarks" / "paper.toml", self.registry)
         sections = []
         for name, (label, kind, spaces) in SHELF_METHODS.items():
-            sections.append(f"[{name}]\nlabel = {json.dumps(label)}\nkind = {json.dumps(kind)}\n"
-                            f'estimator = "nowhere:{name}"\nspaces = {json.dumps(spaces)}\n'
-                            f'params.width = {{ value = 3, source = "ours", why = "of a test" }}\n')
+            sections.append(
+                f"[{name}]\nlabel = {json.dumps(label)}\nkind = {json.dumps(kind)}\n"
+                f'estimator = "nowhere:{name}"\nspaces = {json.dumps(spaces)}\n'
+                f'params.width = {{ value = 3, source = "ours", why = "of a test" }}\n'
+            )
         sections.append('[mixnet.needs]\nstart = "kmeans/code"\n')
         (self.registry / "methods.toml").write_text("\n".join(sections))
-        (self.registry / "datasets.toml").write_text("\n".join(
-            f'[{name}]\ntitle = "{title}"\nn = {n}\nd = 256\nn_classes = 10\nn_clusters = 10\n'
-            f'code_dim = 32\nstructure = "10-16-32"\ncontent_hash = "{name}"\n'
-            f'loader = "nowhere:load"\n'
-            f'embedding = "autoencoder"\ntest = "{name}-test"\n'
-            for name, title, n in (("coil20", "COIL-20", 1440), ("usps", "USPS & co", 9298),
-                                   ("mnist", "MNIST (training)", 60000))))
+        (self.registry / "datasets.toml").write_text(
+            "\n".join(
+                f'[{name}]\ntitle = "{title}"\nn = {n}\nd = 256\nn_classes = 10\nn_clusters = 10\n'
+                f'code_dim = 32\nstructure = "10-16-32"\ncontent_hash = "{name}"\n'
+                f'loader = "nowhere:load"\n'
+                f'embedding = "autoencoder"\ntest = "{name}-test"\n'
+                for name, title, n in (
+                    ("coil20", "COIL-20", 1440),
+                    ("usps", "USPS & co", 9298),
+                    ("mnist", "MNIST (training)", 60000),
+                )
+            )
+        )
         for name, suite in SHELF_SUITES.items():
             (self.registry / "suites" / f"{name}.toml").write_text(
-                "\n".join(f"{key} = {json.dumps(value)}" for key, value in suite.items()))
+                "\n".join(f"{key} = {json.dumps(value)}" for key, value in suite.items())
+            )
 
     def use(self, monkeypatch):
         monkeypatch.setenv("MIXNET_REGISTRY", str(self.registry))
@@ -288,24 +344,42 @@ class Shelf:
                 if store.attempts(cell) or of == ("ldmgi", "coil20", 2):
                     continue
                 failed, stale = of == ("ldmgi", "coil20", 0), of == ("ldmgi", "coil20", 1)
-                store.write({
-                    "cell": cell, "kind": kind, "estimator": node.method["estimator"],
-                    "status": "error" if failed else "done",
-                    "seconds": float(10 ** rng.uniform(-1, 3)),
-                    "error": {"reason": f"ValueError: {EVIL}"} if failed else None,
-                    "inputs": {}, "outputs": {}, "variant": None,
-                    "metrics": {} if failed else {name: float(rng.uniform(5, 95)) for name in
-                                                  ("purity", "acc", "nmi", "ari")},
-                    "values": self._values(kind, cell["method"], rng),
-                    "provenance": {
-                        "versions": {"python": "3.11.7", "torch": "2.13.0"}, "device": "cpu",
-                        "threads": 2 if suite == "chosen" else 1, "cpu": EVIL, "cores": 2,
-                        "system": "Linux",
-                        "modules": {"nowhere": "0"} if stale else {}, "commit": "c0ffee",
-                        "dirty": False, "started": f"2026-11-{next(day) % 22 + 1:02d}T12:00:00"}})
+                store.write(
+                    {
+                        "cell": cell,
+                        "kind": kind,
+                        "estimator": node.method["estimator"],
+                        "status": "error" if failed else "done",
+                        "seconds": float(10 ** rng.uniform(-1, 3)),
+                        "error": {"reason": f"ValueError: {EVIL}"} if failed else None,
+                        "inputs": {},
+                        "outputs": {},
+                        "variant": None,
+                        "metrics": {}
+                        if failed
+                        else {
+                            name: float(rng.uniform(5, 95))
+                            for name in ("purity", "acc", "nmi", "ari")
+                        },
+                        "values": self._values(kind, cell["method"], rng),
+                        "provenance": {
+                            "versions": {"python": "3.11.7", "torch": "2.13.0"},
+                            "device": "cpu",
+                            "threads": 2 if suite == "chosen" else 1,
+                            "cpu": EVIL,
+                            "cores": 2,
+                            "system": "Linux",
+                            "modules": {"nowhere": "0"} if stale else {},
+                            "commit": "c0ffee",
+                            "dirty": False,
+                            "started": f"2026-11-{next(day) % 22 + 1:02d}T12:00:00",
+                        },
+                    }
+                )
         self.picture(self.results / "table1.png")
         (self.results / "attempts.csv").write_text(
-            f'date,suite,what,why\n2026-11-01,table1,"{EVIL.replace(chr(34), "")}",because\n')
+            f'date,suite,what,why\n2026-11-01,table1,"{EVIL.replace(chr(34), "")}",because\n'
+        )
         return self
 
     @staticmethod
@@ -313,29 +387,43 @@ class Shelf:
         if kind == "generative":
             return {"train_seconds": 12.5, "updates": 100, "stopped_by": "budget"}
         if method == "parzen":
-            return {"ll": float(rng.normal(140, 2)), "se": 1.5, "sigma": 0.2,
-                    "protocol": "goodfellow"}
+            return {
+                "ll": float(rng.normal(140, 2)),
+                "se": 1.5,
+                "sigma": 0.2,
+                "protocol": "goodfellow",
+            }
         if method == "measures":
             return {"mmd2": float(rng.uniform(0, 1e-3)), "density": 0.9}
         if kind == "counting":
             k = np.arange(2, 31)
-            return {"k": k.tolist(), "graph": (np.maximum(60 - 9 * k, 10 - k / 4)
-                                               + rng.normal(0, 0.01, len(k))).tolist()}
+            return {
+                "k": k.tolist(),
+                "graph": (
+                    np.maximum(60 - 9 * k, 10 - k / 4) + rng.normal(0, 0.01, len(k))
+                ).tolist(),
+            }
         return {"negative": float(-rng.uniform(1, 200))}
 
     @staticmethod
     def picture(path: Path, width=8, height=4):
         """A white PNG."""
+
         def chunk(kind, data):
-            return (struct.pack(">I", len(data)) + kind + data
-                    + struct.pack(">I", zlib.crc32(kind + data)))
+            return (
+                struct.pack(">I", len(data))
+                + kind
+                + data
+                + struct.pack(">I", zlib.crc32(kind + data))
+            )
 
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(
-            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0,
-                                                               0, 0))
+            b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
             + chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * width) * height))
-            + chunk(b"IEND", b""))
+            + chunk(b"IEND", b"")
+        )
 
 
 @pytest.fixture

@@ -12,10 +12,18 @@ from benchmarks.kinds.base import resolve
 from benchmarks.run.plan import suite_plan
 
 
-@pytest.mark.parametrize("text, seeds", [
-    ("0-9", list(range(10))), ("0,3", [0, 3]), ("0-2,7,1", [0, 1, 2, 7]), ("5", [5]),
-    (4, [4]), ([2, 2, 1], [2, 1]), (" 1 , 2 ", [1, 2]),
-])
+@pytest.mark.parametrize(
+    "text, seeds",
+    [
+        ("0-9", list(range(10))),
+        ("0,3", [0, 3]),
+        ("0-2,7,1", [0, 1, 2, 7]),
+        ("5", [5]),
+        (4, [4]),
+        ([2, 2, 1], [2, 1]),
+        (" 1 , 2 ", [1, 2]),
+    ],
+)
 def test_seeds(text, seeds):
     assert registry.parse_seeds(text) == seeds
 
@@ -93,23 +101,37 @@ def test_a_method_may_be_like_one_that_is_like_a_third(box):
     assert third["label"] == "Third" and third["estimator"] == "a:B"
 
 
-@pytest.mark.parametrize("stanza, message", [
-    ('like = "n"', "like is 'n', needs a method"),
-    ('like = "m"', "not itself like this one"),
-    ('like = "n"\n[n]\nlike = "m"', "not itself like this one"),
-    ('kind = "mixture"\nestimator = "a:B"\nneeds.start = "k"\nown_start = true', "either the cell"),
-    ('kind = "x"\nestimator = "a:B"', "kind is 'x'"),
-    ('kind = "clustering"\nestimator = "a.B"', "package.module:Class"),
-    ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
-    ('kind = "clustering"\nestimator = "a:B"\nparams.k.value = 1', "needs `value` and `source`"),
-    ('kind = "clustering"\nestimator = "a:B"\ndefaults.k.value = 1',
-     r"\[m\].defaults.k: needs `value` and `source`"),
-    ('kind = "clustering"\nestimator = "a:B"\nparams.k = { value = 1, source = "ours" }\n'
-     'defaults.k = { value = 1, source = "ours" }', r"\['k'\] stand in params"),
-    ("kind = ", "methods.toml"),
-    ('kind = "mixture"\nestimator = "a:B"', "needs.start"),
-    ('kind = "selection"\nestimator = "a:B"', "cells to choose from"),
-])
+@pytest.mark.parametrize(
+    "stanza, message",
+    [
+        ('like = "n"', "like is 'n', needs a method"),
+        ('like = "m"', "not itself like this one"),
+        ('like = "n"\n[n]\nlike = "m"', "not itself like this one"),
+        (
+            'kind = "mixture"\nestimator = "a:B"\nneeds.start = "k"\nown_start = true',
+            "either the cell",
+        ),
+        ('kind = "x"\nestimator = "a:B"', "kind is 'x'"),
+        ('kind = "clustering"\nestimator = "a.B"', "package.module:Class"),
+        ('kind = "clustering"\nestimator = "a:B"\nspaces = ["pixels"]', "spaces has"),
+        (
+            'kind = "clustering"\nestimator = "a:B"\nparams.k.value = 1',
+            "needs `value` and `source`",
+        ),
+        (
+            'kind = "clustering"\nestimator = "a:B"\ndefaults.k.value = 1',
+            r"\[m\].defaults.k: needs `value` and `source`",
+        ),
+        (
+            'kind = "clustering"\nestimator = "a:B"\nparams.k = { value = 1, source = "ours" }\n'
+            'defaults.k = { value = 1, source = "ours" }',
+            r"\['k'\] stand in params",
+        ),
+        ("kind = ", "methods.toml"),
+        ('kind = "mixture"\nestimator = "a:B"', "needs.start"),
+        ('kind = "selection"\nestimator = "a:B"', "cells to choose from"),
+    ],
+)
 def test_a_bad_stanza_is_named(box, stanza, message):
     (box.registry / "methods.toml").write_text("[m]\n" + stanza)
     with pytest.raises(registry.RegistryError, match=message):
@@ -131,19 +153,25 @@ def test_own_suites_resolve(suite, tmp_path, monkeypatch):
 
 def suite_file(box, text):
     (box.registry / "suites" / "mine.toml").write_text(
-        'title = "Mine"\ndatasets = ["blobs"]\nmethods = ["kmeans", "mixnet"]\n' + text)
+        'title = "Mine"\ndatasets = ["blobs"]\nmethods = ["kmeans", "mixnet"]\n' + text
+    )
 
 
-@pytest.mark.parametrize("text, message", [
-    ('columns = ["purity"]\npaired = ["purity"]\nagainst = { mixnet = "ncut" }',
-     r"against has \['ncut'"),
-    ('columns = ["purity"]\npaired = ["nmi"]\nagainst = { mixnet = "kmeans" }', r"\['nmi'\]"),
-    ('columns = ["purity"]\nkeeps = "purity"', "keeps is 'purity', needs a dict"),
-    ('columns = ["purity"]\nkeeps = { mixnet = "purity" }', "keeps is {'mixnet': 'purity'}"),
-    ('columns = ["purity"]\nagainst = { mixnet = "kmeans" }', "paired is missing"),
-    ('columns = "purity"', "columns is 'purity', needs a list"),
-    ('raw_up_to = "many"', "raw_up_to is 'many', needs a int"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (
+            'columns = ["purity"]\npaired = ["purity"]\nagainst = { mixnet = "ncut" }',
+            r"against has \['ncut'",
+        ),
+        ('columns = ["purity"]\npaired = ["nmi"]\nagainst = { mixnet = "kmeans" }', r"\['nmi'\]"),
+        ('columns = ["purity"]\nkeeps = "purity"', "keeps is 'purity', needs a dict"),
+        ('columns = ["purity"]\nkeeps = { mixnet = "purity" }', "keeps is {'mixnet': 'purity'}"),
+        ('columns = ["purity"]\nagainst = { mixnet = "kmeans" }', "paired is missing"),
+        ('columns = "purity"', "columns is 'purity', needs a list"),
+        ('raw_up_to = "many"', "raw_up_to is 'many', needs a int"),
+    ],
+)
 def test_a_suite_that_compares_what_it_has_not_is_named(box, text, message):
     suite_file(box, text)
     with pytest.raises(registry.RegistryError, match=message):
@@ -175,7 +203,9 @@ def test_needs_become_inputs_and_toys_have_raw_only(box):
     nodes = {str(node): node for node in box.plan().nodes.values()}
     mixture = nodes["blobs mixnet code seed 0"]
     assert {role: need.cell["method"] for role, need in mixture.needs.items()} == {
-        "codes": "autoencoder", "start": "kmeans10"}
+        "codes": "autoencoder",
+        "start": "kmeans10",
+    }
     assert "flat kmeans raw seed 0" in nodes and "flat kmeans code seed 0" not in nodes
     assert nodes["flat mixnet raw seed 0"].needs["start"].cell["params"]["space"] == "raw"
 
@@ -193,19 +223,23 @@ def test_a_selection_takes_the_labels_of_other_cells(box):
     box.suite(["blobs", "flat"], ["mixnet+"])
     nodes = {str(node): node for node in box.plan().nodes.values()}
     needs = {role: str(need) for role, need in nodes["blobs pick code seed 0"].needs.items()}
-    assert needs == {"codes": "blobs autoencoder raw seed 0", "c0": "blobs kmeans raw seed 0",
-                     "c1": "blobs kmeans code seed 0"}
+    assert needs == {
+        "codes": "blobs autoencoder raw seed 0",
+        "c0": "blobs kmeans raw seed 0",
+        "c1": "blobs kmeans code seed 0",
+    }
     assert nodes["blobs mixnet+ code seed 0"].needs["start"] is nodes["blobs pick code seed 0"]
     flat = nodes["flat pick raw seed 0"].needs  # no embedding: both stand for one cell
     assert flat["c0"] is flat["c1"] and "codes" not in flat
 
 
-def test_the_variant_comes_from_the_data_at_hand_and_for_tables_from_the_records(
-        box, monkeypatch):
+def test_the_variant_comes_from_the_data_at_hand_and_for_tables_from_the_records(box, monkeypatch):
     with open(box.registry / "datasets.toml", "a") as stanzas:
-        stanzas.write('[news]\nn = 4\nd = 2\nn_classes = 2\nn_clusters = 2\ncontent_hash = ""\n'
-                      'loader = "nowhere:load"\nvariants = ["full", "subset"]\n'
-                      '[news.variant.subset]\ncontent_hash = "5b5"\n')
+        stanzas.write(
+            '[news]\nn = 4\nd = 2\nn_classes = 2\nn_clusters = 2\ncontent_hash = ""\n'
+            'loader = "nowhere:load"\nvariants = ["full", "subset"]\n'
+            '[news.variant.subset]\ncontent_hash = "5b5"\n'
+        )
     state = {"variant": "subset", "state": "present"}
     monkeypatch.setattr("benchmarks.datasets.status", lambda name, source=None: [state])
 
@@ -214,8 +248,14 @@ def test_the_variant_comes_from_the_data_at_hand_and_for_tables_from_the_records
         return next(iter(plan.nodes.values())).cell
 
     assert content()["content_hash"] == content(recorded=True)["content_hash"] == "5b5"
-    box.store.write({"cell": content(), "status": "done", "variant": "subset",
-                     "provenance": {"started": "2026-01-01"}})
+    box.store.write(
+        {
+            "cell": content(),
+            "status": "done",
+            "variant": "subset",
+            "provenance": {"started": "2026-01-01"},
+        }
+    )
     for state in ({"variant": "full", "state": "missing"}, {"variant": "full", "state": "present"}):
         here = "5b5" if state["state"] == "missing" else "variant:full"
         assert content()["content_hash"] == here
@@ -229,13 +269,17 @@ def test_a_fast_run_asks_for_other_cells_downstream_too(box):
     assert full["blobs kmeans raw seed 0"] == fast["blobs kmeans raw seed 0"]
 
 
-@pytest.mark.parametrize("words", [["list", "methods"], ["list", "datasets"], ["list", "suites"],
-                                   ["run", "table1", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [["list", "methods"], ["list", "datasets"], ["list", "suites"], ["run", "table1", "--help"]],
+)
 def test_listing_imports_nothing_heavy(words):
-    code = ("import sys\nfrom benchmarks.cli.main import main\n"
-            f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
-            "heavy = {'torch', 'sklearn', 'pandas', 'baselines', 'mixnet_core'} & set(sys.modules)"
-            "\nassert not heavy, heavy\n")
+    code = (
+        "import sys\nfrom benchmarks.cli.main import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'sklearn', 'pandas', 'baselines', 'mixnet_core'} & set(sys.modules)"
+        "\nassert not heavy, heavy\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout

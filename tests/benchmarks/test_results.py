@@ -32,7 +32,11 @@ def test_every_attempt_is_a_row_with_what_its_record_says(rows):
     for row in rows:
         record = found[f"{row['key']}-{row['attempt']}"]
         assert (row["dataset"], row["method"], row["status"], row["kind"]) == (
-            record["cell"]["dataset"], record["cell"]["method"], record["status"], record["kind"])
+            record["cell"]["dataset"],
+            record["cell"]["method"],
+            record["status"],
+            record["kind"],
+        )
         assert row["seed"] == str(record["cell"]["seed"])
         assert json.loads(row["values"]) == record["values"]
         asked = {"space": record["cell"]["params"]["space"], **json.loads(row["parameters"])}
@@ -79,8 +83,9 @@ def test_the_frame_of_a_folder_without_a_record_has_the_same_types(tmp_path):
 
 
 def test_values_of_other_types_are_missing_numbers(tmp_path):
-    shutil.copytree(KEPT / "records" / "coil20" / "mixnet",
-                    tmp_path / "records" / "coil20" / "mixnet")
+    shutil.copytree(
+        KEPT / "records" / "coil20" / "mixnet", tmp_path / "records" / "coil20" / "mixnet"
+    )
     (path,) = (tmp_path / "records").rglob("*-1.json")
     record = json.loads(path.read_text())
     record["values"]["iterations"], record["provenance"]["started"] = [1, 2], "yesterday"
@@ -119,8 +124,11 @@ def checkout(tmp_path, monkeypatch):
     shutil.copytree(KEPT / "records", root / "results" / "records")
 
     def git(*words):
-        subprocess.run(["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b",
-                        *words], check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            check=True,
+            capture_output=True,
+        )
 
     git("init", "-q")
     git("add", ".")
@@ -142,9 +150,14 @@ def test_a_revision_has_the_records_that_it_had(checkout, tmp_path):
     assert len(now) and set(now.dataset) == set(results.load(KEPT).dataset) - {"coil20"}
 
 
-@pytest.mark.parametrize("place, words", [
-    ("nowhere", "nowhere is no folder and no revision of"), ("--all", "no revision"),
-    ("HEAD", "revision HEAD has no results/records")])
+@pytest.mark.parametrize(
+    "place, words",
+    [
+        ("nowhere", "nowhere is no folder and no revision of"),
+        ("--all", "no revision"),
+        ("HEAD", "revision HEAD has no results/records"),
+    ],
+)
 def test_what_is_neither_folder_nor_revision_is_refused(checkout, place, words):
     with pytest.raises(results.NoResults, match=words):
         results.load(place)

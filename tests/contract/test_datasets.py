@@ -23,8 +23,9 @@ def loaded(tmp_path_factory):
             try:
                 found[name] = load(name, source=FOLDER, cache_dir=cache)
             except DatasetMissing as reason:
-                pytest.skip(f"needs {', '.join(reason.files)} in the folder of raw files, "
-                            "MIXNET_DATA")
+                pytest.skip(
+                    f"needs {', '.join(reason.files)} in the folder of raw files, MIXNET_DATA"
+                )
         return found[name]
 
     return get
@@ -32,8 +33,10 @@ def loaded(tmp_path_factory):
 
 def of_size(*names):
     """The others at once; 60,000 images at night."""
-    return [pytest.param(name, marks=[pytest.mark.slow] if DATASETS[name]["n"] > 20_000 else [])
-            for name in names]
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if DATASETS[name]["n"] > 20_000 else [])
+        for name in names
+    ]
 
 
 @pytest.mark.parametrize("name", of_size(*DATASETS))
@@ -52,15 +55,19 @@ def test_a_dataset_is_what_its_stanza_says(loaded, name):
         assert ds.X.min() >= 0 and ds.X.max() <= 1
     again = loaded(name, again=True)  # from the cache, or drawn anew
     assert np.array_equal(again.X, ds.X) and np.array_equal(again.y, ds.y)
-    row, = status(name, source=FOLDER)
+    (row,) = status(name, source=FOLDER)
     assert (row["state"], row["variant"], row["source"]) == ("present", ds.variant, ds.source)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_method_that_is_asked_on_a_dataset_finds_its_parameters(name):
     suites = [suite for suite in registry.suites().values() if name in suite["datasets"]]
-    asked = {method for suite in suites for method in suite["methods"]
-             if name in suite.get("only_datasets", {}).get(method, [name])}
+    asked = {
+        method
+        for suite in suites
+        for method in suite["methods"]
+        if name in suite.get("only_datasets", {}).get(method, [name])
+    }
     for method in asked | {"kmeans", "mixnet", "autoencoder", "start"}:
         registry.resolve_params(method, name)
 
@@ -69,5 +76,5 @@ def test_those_without_files_need_no_folder(tmp_path):
     made = [name for name, stanza in DATASETS.items() if stanza.get("format") in MADE]
     assert {"digits", "two-moon", "wine", "swiss-roll", "blobs-0.01"} <= set(made)
     for name in made:
-        row, = status(name, source=tmp_path)
+        (row,) = status(name, source=tmp_path)
         assert row["state"] == "present" and row["todo"] == ""

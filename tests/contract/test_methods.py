@@ -21,21 +21,45 @@ METHODS, DATASETS = registry.methods(), registry.datasets()
 N, K, SEED = 240, 10, 3
 #: Work and widths, of cells and of estimators by the names of their parameters, made small.
 SMALL = {
-    "hidden": lambda v: [8] * len(v), "code_hidden": lambda v: [8] * len(v),
+    "hidden": lambda v: [8] * len(v),
+    "code_hidden": lambda v: [8] * len(v),
     "generator_hidden": lambda v: [8] * len(v),
     "units": lambda v: v if isinstance(v, str) else [4] * len(v),
-    "epochs": lambda v: 1 if isinstance(v, int) else [1] * len(v), "updates": lambda v: 4,
-    "code_updates": lambda v: 4, "max_updates": lambda v: 4, "min_updates": lambda v: 2,
-    "t1": lambda v: 1, "t2": lambda v: min(v, 2), "n_chains": lambda v: min(v, 20),
-    "burn_in": lambda v: min(v, 2), "thin": lambda v: 1, "n_train": lambda v: 0,
-    "n_samples": lambda v: 60, "n_final_samples": lambda v: 100, "n_centroids": lambda v: 60,
-    "n_test": lambda v: 20, "n_labels": lambda v: 5 * K, "batch_size": lambda v: 20,
-    "code_batch_size": lambda v: 20, "n_folds": lambda v: 2, "max_components": lambda v: 8,
-    "n_permutations": lambda v: 20, "resolution": lambda v: 8, "n_of_network": lambda v: 4,
-    "n_rows": lambda v: 2, "n_columns": lambda v: 4, "n_same": lambda v: 1, "n_steps": lambda v: 4,
-    "n_pairs": lambda v: 4, "n_distances": lambda v: 50, "n_examples": lambda v: 2,
-    "sizes": lambda v: [60, 120], "quick_s": lambda v: 0.0, "validation_size": lambda v: 0.1,
-    "patience": lambda v: min(v, 5), "max_iter": lambda v: min(v, 3),
+    "epochs": lambda v: 1 if isinstance(v, int) else [1] * len(v),
+    "updates": lambda v: 4,
+    "code_updates": lambda v: 4,
+    "max_updates": lambda v: 4,
+    "min_updates": lambda v: 2,
+    "t1": lambda v: 1,
+    "t2": lambda v: min(v, 2),
+    "n_chains": lambda v: min(v, 20),
+    "burn_in": lambda v: min(v, 2),
+    "thin": lambda v: 1,
+    "n_train": lambda v: 0,
+    "n_samples": lambda v: 60,
+    "n_final_samples": lambda v: 100,
+    "n_centroids": lambda v: 60,
+    "n_test": lambda v: 20,
+    "n_labels": lambda v: 5 * K,
+    "batch_size": lambda v: 20,
+    "code_batch_size": lambda v: 20,
+    "n_folds": lambda v: 2,
+    "max_components": lambda v: 8,
+    "n_permutations": lambda v: 20,
+    "resolution": lambda v: 8,
+    "n_of_network": lambda v: 4,
+    "n_rows": lambda v: 2,
+    "n_columns": lambda v: 4,
+    "n_same": lambda v: 1,
+    "n_steps": lambda v: 4,
+    "n_pairs": lambda v: 4,
+    "n_distances": lambda v: 50,
+    "n_examples": lambda v: 2,
+    "sizes": lambda v: [60, 120],
+    "quick_s": lambda v: 0.0,
+    "validation_size": lambda v: 0.1,
+    "patience": lambda v: min(v, 5),
+    "max_iter": lambda v: min(v, 3),
 }
 
 
@@ -49,8 +73,12 @@ class Blind(SimpleNamespace):
 
 def home(method):
     """The dataset that a method is tried on: MNIST, or the first of its suites if all are toys."""
-    used = [name for suite in registry.suites().values() if method in suite["methods"]
-            for name in suite.get("only_datasets", {}).get(method, suite["datasets"])]
+    used = [
+        name
+        for suite in registry.suites().values()
+        if method in suite["methods"]
+        for name in suite.get("only_datasets", {}).get(method, suite["datasets"])
+    ]
     toys = used and all(DATASETS[name]["d"] == 2 for name in used)
     return used[0] if toys else "mnist"
 
@@ -65,9 +93,9 @@ def points(name):
     from sklearn.datasets import load_digits
 
     X, y = load_digits(return_X_y=True)
-    images = X[:2 * N].reshape(-1, 8, 8) / 16
+    images = X[: 2 * N].reshape(-1, 8, 8) / 16
     large = np.pad(images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
-    return large.reshape(len(large), -1).astype(np.float32), y[:2 * N], K
+    return large.reshape(len(large), -1).astype(np.float32), y[: 2 * N], K
 
 
 class Bench:
@@ -83,7 +111,8 @@ class Bench:
         stanza = DATASETS[name]
         labels = {"y": y[:N]} if seen else {}
         return (SimpleNamespace if seen else Blind)(
-            name=name, X=X[:N], n_clusters=k, n_classes=k, image=stanza.get("image"), **labels)
+            name=name, X=X[:N], n_clusters=k, n_classes=k, image=stanza.get("image"), **labels
+        )
 
     def cell(self, method, name, space):
         params = {"space": space, **registry.resolve_params(method, name, fast=True)}
@@ -98,8 +127,13 @@ class Bench:
         for parameter in ("n_samples", "n_train", "n_test", "n_labels"):  # the kind's own
             if parameter in params:
                 params[parameter] = SMALL[parameter](params[parameter])
-        return {"dataset": name, "method": method, "params": params, "seed": SEED,
-                "content_hash": ""}
+        return {
+            "dataset": name,
+            "method": method,
+            "params": params,
+            "seed": SEED,
+            "content_hash": "",
+        }
 
     def run(self, method, name, space, of=None, again=False):
         """(result, fitted model as other cells take it) of a method's cell."""
@@ -117,8 +151,9 @@ class Bench:
         inputs = {}
         for role, (other, where) in wanted.items():
             result, model = self.run(other, name, where)
-            inputs[role] = model if role in FITTED else getattr(
-                result, kinds.of(METHODS[other]).output)
+            inputs[role] = (
+                model if role in FITTED else getattr(result, kinds.of(METHODS[other]).output)
+            )
         if kind.scores:
             inputs["test"] = self.points.setdefault(name, points(name))[0][N:]
         folder = self.folder / f"{len(self.done)}-{again}"
@@ -128,8 +163,15 @@ class Bench:
         result = kind.run(cell, stanza, dataset, inputs, folder, folder / "checkpoint")
         assert np.array_equal(dataset.X, before), "the data were changed"
         saved = next(folder.glob("model.*"), None)
-        made = result, {"path": saved, "estimator": stanza["estimator"], "values": result.values,
-                        "seconds": 1.0}
+        made = (
+            result,
+            {
+                "path": saved,
+                "estimator": stanza["estimator"],
+                "values": result.values,
+                "seconds": 1.0,
+            },
+        )
         if not again:
             self.done[key] = made
         return made
@@ -151,9 +193,16 @@ def spaces(method):
 
 
 #: Those that measure how the cost of whole trainings grows take their time.
-CELLS = [pytest.param(method, space, id=f"{method} {space}",
-                      marks=[pytest.mark.slow] if method == "growth-mixnet" else [])
-         for method in METHODS for space in spaces(method)]
+CELLS = [
+    pytest.param(
+        method,
+        space,
+        id=f"{method} {space}",
+        marks=[pytest.mark.slow] if method == "growth-mixnet" else [],
+    )
+    for method in METHODS
+    for space in spaces(method)
+]
 
 
 def scored(method):
@@ -195,12 +244,18 @@ def test_a_method_keeps_the_contract_of_its_kind(bench, method, space):
 TIMED = ("_seconds", "seconds", "spectral_reused")
 #: One cell of every estimator, on codes where it takes them. Other parameters and spaces go through
 #: the same generators: they are repeated at night. Those that measure time cannot be.
-USUAL = {METHODS[method]["estimator"]: (method, spaces(method)[-1])
-         for method in reversed(METHODS)}
-REPEATED = [pytest.param(method, space, id=f"{method} {space}",
-                         marks=[] if (method, space) in USUAL.values() else [pytest.mark.slow])
-            for method in METHODS for space in spaces(method)
-            if not METHODS[method]["estimator"].endswith("growth:growth")]
+USUAL = {METHODS[method]["estimator"]: (method, spaces(method)[-1]) for method in reversed(METHODS)}
+REPEATED = [
+    pytest.param(
+        method,
+        space,
+        id=f"{method} {space}",
+        marks=[] if (method, space) in USUAL.values() else [pytest.mark.slow],
+    )
+    for method in METHODS
+    for space in spaces(method)
+    if not METHODS[method]["estimator"].endswith("growth:growth")
+]
 
 
 @pytest.mark.parametrize(("method", "space"), REPEATED)
@@ -214,8 +269,10 @@ def test_a_seed_repeats_itself(bench, method, space):
     assert first.arrays.keys() == again.arrays.keys()
     for field, array in first.arrays.items():
         assert np.array_equal(array, again.arrays[field], equal_nan=array.dtype.kind == "f"), field
-    values = [{n: v for n, v in jsonable(result.values).items() if not n.endswith(TIMED)}
-              for result in (first, again)]
+    values = [
+        {n: v for n, v in jsonable(result.values).items() if not n.endswith(TIMED)}
+        for result in (first, again)
+    ]
     assert values[0] == values[1]
 
 

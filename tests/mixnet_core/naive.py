@@ -51,8 +51,24 @@ class NaiveMixture:
         For the order of points, the S samples, and the random inputs of each network.
     """
 
-    def __init__(self, networks, x, clusters, order, draws, inputs, *, lr, widths, sigma,
-                 batch_1, batch_2, n_samples, threshold, n_inputs):
+    def __init__(
+        self,
+        networks,
+        x,
+        clusters,
+        order,
+        draws,
+        inputs,
+        *,
+        lr,
+        widths,
+        sigma,
+        batch_1,
+        batch_2,
+        n_samples,
+        threshold,
+        n_inputs,
+    ):
         self.networks, self.x, self.clusters = networks, x, clusters
         self.order, self.draws, self.inputs = order, draws, inputs
         self.lr, self.widths, self.sigma, self.threshold = lr, widths, sigma, threshold
@@ -66,8 +82,9 @@ class NaiveMixture:
         net = self.networks[j]
         z = torch.rand(batch_size, self.n_inputs, generator=self.inputs[j]) * 2 - 1
         cost = mmd2(batch, net(z), self.widths)
-        for w, slope in zip(net.parameters(), torch.autograd.grad(cost, list(net.parameters())),
-                            strict=True):
+        for w, slope in zip(
+            net.parameters(), torch.autograd.grad(cost, list(net.parameters())), strict=True
+        ):
             w.data -= m * self.lr * slope
 
     def algorithm_1_epoch(self):

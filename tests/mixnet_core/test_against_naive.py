@@ -115,8 +115,10 @@ def test_every_step_is_that_of_the_listings(data, fitted):
         )
         held_out.append(algorithm)
     assert held_out == [1] * 3 + [2] * 4
-    moved = [(a - b).abs().max() for a, b in zip(started, reference.networks[0].parameters(),
-                                                 strict=True)]
+    moved = [
+        (a - b).abs().max()
+        for a, b in zip(started, reference.networks[0].parameters(), strict=True)
+    ]
     assert min(moved) > 1e-3  # the case tells something: weights moved …
     assert any(0.01 < m < 0.99 for m in soft) and any(m < 0.001 for m in soft)  # … and m differ
 

@@ -66,7 +66,11 @@ def test_the_weights_best_on_held_out_points_are_kept(rng, tmp_path):
     """Noise cannot be coded: the held-out error soon rises, and the end is not the best."""
     X = rng.normal(size=(40, 40))
     params = SMALL | {
-        "hidden": (64,), "lr": 0.01, "epochs": 50, "batch_size": 4, "validation_fraction": 0.25
+        "hidden": (64,),
+        "lr": 0.01,
+        "epochs": 50,
+        "batch_size": 4,
+        "validation_fraction": 0.25,
     }
     model = Autoencoder(**params).fit(X)
     curve = model.history_["heldout"]
@@ -188,12 +192,20 @@ def test_constant_data_and_two_points():
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(np.zeros(5), "Expected 2D array"), (np.zeros((1, 5)), "minimum of 2 is required"),
-     (np.full((5, 2), np.nan), "NaN"), (np.full((5, 2), -np.inf), "infinity"),
-     (np.array([["a", "b"]] * 3), "could not convert string"), (np.zeros((5, 0)), "0 feature"),
-     (scipy.sparse.eye(5), "Sparse data was passed"),
-     (np.ma.masked_less(np.arange(10.0).reshape(5, 2), 3), "X must not have masked entries; got 3"),
-     (pd.DataFrame({"a": [1.0, None, 2.0]}).astype("Float64"), "NaN")],
+    [
+        (np.zeros(5), "Expected 2D array"),
+        (np.zeros((1, 5)), "minimum of 2 is required"),
+        (np.full((5, 2), np.nan), "NaN"),
+        (np.full((5, 2), -np.inf), "infinity"),
+        (np.array([["a", "b"]] * 3), "could not convert string"),
+        (np.zeros((5, 0)), "0 feature"),
+        (scipy.sparse.eye(5), "Sparse data was passed"),
+        (
+            np.ma.masked_less(np.arange(10.0).reshape(5, 2), 3),
+            "X must not have masked entries; got 3",
+        ),
+        (pd.DataFrame({"a": [1.0, None, 2.0]}).astype("Float64"), "NaN"),
+    ],
 )
 def test_bad_data(bad, message):
     with pytest.raises((ValueError, TypeError), match=message):

@@ -74,6 +74,7 @@ def test_initial_weights_are_he_normal_and_biases_zero(g):
 
 def test_draws_come_in_a_fixed_order():
     """Weights layer by layer, then inputs: a stored seed names the same model for good."""
+
     def stream():
         return torch.Generator().manual_seed(9)
 

@@ -81,8 +81,12 @@ def test_wine_scaled_or_not():
         {"batches": "drawn"},
         {"draws": "fixed"},
         {"output": "linear", "last_layer": "cluster", "kernel": "covariance"},
-        {"output": "linear", "last_layer": "frame", "kernel": "covariance",
-         "objective": "smoothed_mmd"},
+        {
+            "output": "linear",
+            "last_layer": "frame",
+            "kernel": "covariance",
+            "objective": "smoothed_mmd",
+        },
         {"objective": "likelihood", "local_scale": True, "optimizer": "adam"},
         {"linear_stage": True},
         {"memory": 0.0, "momentum": 0.0, "prior_floor": 0.0},
@@ -92,8 +96,9 @@ def test_wine_scaled_or_not():
 def test_every_step_of_the_ladder_is_a_parameter(changes):
     """From `mixnet` towards `mixnet+`, each alone or with what it needs: all of them run."""
     X, _ = make_blobs(150, 3, centers=3, random_state=0)
-    model = MixtureOfNetworks(3, "2-8-x", "mixnet", t1=3, t2=2, n_samples=50, n_final_samples=60,
-                              **changes).fit(X)
+    model = MixtureOfNetworks(
+        3, "2-8-x", "mixnet", t1=3, t2=2, n_samples=50, n_final_samples=60, **changes
+    ).fit(X)
     assert np.isfinite(model.score(X)) and np.array_equal(model.predict(X), model.labels_)
 
 
@@ -109,9 +114,17 @@ def test_what_a_recipe_cannot_have_it_goes_without_and_what_was_asked_for_is_an_
         ({"structure": "2-x", "kernel": "shared", "last_layer": "frame"}, "needs kernel='cov"),
     ]:
         with pytest.raises(ValueError, match=message):
-            maps.set_params(**{"structure": "2-2x2", "output": None, "objective": None,
-                               "local_scale": None, "last_layer": None, "kernel": None} | changes
-                            ).fit(X)
+            maps.set_params(
+                **{
+                    "structure": "2-2x2",
+                    "output": None,
+                    "objective": None,
+                    "local_scale": None,
+                    "last_layer": None,
+                    "kernel": None,
+                }
+                | changes
+            ).fit(X)
 
 
 def test_a_default_model_comes_back_from_its_file(tmp_path):

@@ -85,8 +85,11 @@ class Separate:
         state = self.optimizer.state
         if not state:
             return None
-        names = ["exp_avg", "exp_avg_sq"] if "exp_avg" in next(iter(state.values())) else [
-            "momentum_buffer"]
+        names = (
+            ["exp_avg", "exp_avg_sq"]
+            if "exp_avg" in next(iter(state.values()))
+            else ["momentum_buffer"]
+        )
         return [
             [state[m.weight][name].T for m in linear] + [state[m.bias][name][None] for m in linear]
             for name in names
@@ -131,8 +134,15 @@ def test_algorithm_1_equals_separate_networks(rule, g):
 
 def naive_batch_memberships(log_lik, priors, batches):
     """Eq. 6 in float64 by the definition, relative to the largest product."""
-    logs = np.array([[sum(float(log_lik[r, j]) for r in b.tolist()) + np.log(float(priors[j]))
-                      for j in range(len(priors))] for b in batches])
+    logs = np.array(
+        [
+            [
+                sum(float(log_lik[r, j]) for r in b.tolist()) + np.log(float(priors[j]))
+                for j in range(len(priors))
+            ]
+            for b in batches
+        ]
+    )
     products = np.exp(logs - logs.max(1, keepdims=True))
     return products / products.sum(1, keepdims=True)
 
@@ -224,9 +234,7 @@ def test_nothing_to_do_is_no_step(g):
     empty = torch.empty(0, 4, dtype=torch.int64)
     trainer.run(torch.rand(8, 2, generator=g), [empty, empty], [torch.ones(0)] * 2)
     after = trainer.state()
-    assert all(
-        torch.equal(a, b) for a, b in zip(before["weights"], after["weights"], strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(before["weights"], after["weights"], strict=True))
     assert not after["counts"].any()
 
 

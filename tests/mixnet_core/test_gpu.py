@@ -22,8 +22,9 @@ def X():
 
 @pytest.mark.parametrize("recipe", ["mixnet", "mixnet+"])
 def test_the_gpu_finds_what_the_cpu_finds(X, recipe, tmp_path):
-    cpu, gpu = (MixtureOfNetworks(3, recipe=recipe, device=d, **QUICK).fit(X)
-                for d in ("cpu", "cuda"))
+    cpu, gpu = (
+        MixtureOfNetworks(3, recipe=recipe, device=d, **QUICK).fit(X) for d in ("cpu", "cuda")
+    )
     assert (cpu.labels_ == gpu.labels_).mean() > 0.98
     assert gpu.history_["heldout"][0] == pytest.approx(cpu.history_["heldout"][0], rel=0.02)
     assert gpu.fitted_.samples.is_cuda

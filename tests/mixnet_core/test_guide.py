@@ -10,8 +10,10 @@ import mixnet_core
 GUIDE = Path(mixnet_core.__file__).parent / "GUIDE.md"
 
 
-@pytest.mark.parametrize("iterations", [
-    pytest.param(1, id="shortened"), pytest.param(5, id="as written", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "iterations",
+    [pytest.param(1, id="shortened"), pytest.param(5, id="as written", marks=pytest.mark.slow)],
+)
 def test_the_guide_runs(tmp_path, monkeypatch, iterations):
     monkeypatch.chdir(tmp_path)
     text = GUIDE.read_text(encoding="utf-8")

@@ -124,8 +124,10 @@ def test_every_component_has_a_kernel_of_its_own(g):
     ours = log_likelihood(x, samples, Noise(roots))
     for j in range(2):
         covariance = (roots[j] @ roots[j].T).double().numpy()
-        logs = [stats.multivariate_normal(y.numpy(), covariance).logpdf(x.numpy())
-                for y in samples[j].double()]
+        logs = [
+            stats.multivariate_normal(y.numpy(), covariance).logpdf(x.numpy())
+            for y in samples[j].double()
+        ]
         np.testing.assert_allclose(ours[:, j], logsumexp(logs, axis=0) - math.log(9), atol=1e-3)
 
 

@@ -66,7 +66,7 @@ def fitted(X, labels=None, checkpoint=None, progress=None, **changes):
 def split_rows(n):
     """Rows that are trained on, drawn as the estimator draws them."""
     order = torch.randperm(n, generator=fitted_state.streams(SMALL["random_state"], 1)[0])
-    return order[round(SMALL["validation_size"] * n):].numpy()
+    return order[round(SMALL["validation_size"] * n) :].numpy()
 
 
 def assert_same_model(a, b):
@@ -119,7 +119,9 @@ def test_a_killed_training_goes_on_to_the_same_result(blobs, optimizer, tmp_path
             fitted(*blobs, checkpoint=path, progress=kill, optimizer=optimizer)
         steps = []
         resumed = fitted(
-            *blobs, checkpoint=path, optimizer=optimizer,
+            *blobs,
+            checkpoint=path,
+            optimizer=optimizer,
             progress=lambda done, total, text, steps=steps: steps.append(done),
         )
         assert steps == list(range(stop, 6))  # it went on from the last save
@@ -156,8 +158,11 @@ def test_a_training_killed_between_the_algorithms(blobs, tmp_path, monkeypatch):
     def dies(*args):
         raise Killed
 
-    for where, name in ((session, "choose_widths"), (session, "log_likelihood"),
-                        (em, "update_priors")):
+    for where, name in (
+        (session, "choose_widths"),
+        (session, "log_likelihood"),
+        (em, "update_priors"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(where, name, dies)
             with pytest.raises(Killed):
@@ -561,8 +566,17 @@ def test_two_moon(tmp_path):
         start = KMeans(2, n_init=10, random_state=seed).fit(data.X).labels_
         assert purity(data.y, start) < 0.9
         model = fitted(
-            data.X, start, n_components=2, structure="2-32-128-32-2", t1=30, t2=100,
-            batch_size=100, n_samples=500, patience=100, random_state=seed, validation_size=0.1,
+            data.X,
+            start,
+            n_components=2,
+            structure="2-32-128-32-2",
+            t1=30,
+            t2=100,
+            batch_size=100,
+            n_samples=500,
+            patience=100,
+            random_state=seed,
+            validation_size=0.1,
             likelihood_widths=(0.4, 1.0),
         )
         purities.append(purity(data.y, model.labels_))

@@ -419,12 +419,20 @@ LARGE = """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read in Linux units")
-@pytest.mark.parametrize(("n", "most"), [
-    (200_000, 900),  # MB: distances of all points to all components by feature are 500 more
-    pytest.param(1_000_000, 4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("n", "most"),
+    [
+        (200_000, 900),  # MB: distances of all points to all components by feature are 500 more
+        pytest.param(1_000_000, 4000, marks=pytest.mark.slow),
+    ],
+)
 def test_a_million_points_fit_into_4_gigabytes(tmp_path, n, most):
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(LARGE), str(n)], cwd=tmp_path,
-                         capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LARGE), str(n)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     megabytes, fitted_points = map(int, run.stdout.split())
     assert fitted_points == n and megabytes < most

@@ -17,6 +17,7 @@ def double_loop(x, y, widths):
     m, n = len(x), len(y)
     total = 0.0
     for width in widths:
+
         def k(a, b, width=width):
             return math.exp(-float(((a - b) ** 2).sum()) / (2 * width**2))
 
@@ -28,8 +29,10 @@ def double_loop(x, y, widths):
 
 
 def batch(g, a=3, m=7, n=5, p=4, dtype=torch.float64):
-    return (torch.rand(a, m, p, generator=g, dtype=dtype),
-            torch.rand(a, n, p, generator=g, dtype=dtype))
+    return (
+        torch.rand(a, m, p, generator=g, dtype=dtype),
+        torch.rand(a, n, p, generator=g, dtype=dtype),
+    )
 
 
 @pytest.mark.parametrize(("m", "n"), [(7, 5), (2, 2), (3, 9)])
@@ -78,12 +81,14 @@ def test_mean_over_draws_is_the_closed_form_for_gaussians(g):
     x = torch.randn(draws, 6, p, generator=g, dtype=torch.float64) * 0.3
     y = torch.randn(draws, 4, p, generator=g, dtype=torch.float64) * 0.5
     y[..., 0] += shift
-    expected = np.mean([
-        gaussian_mean_kernel(0, 0.09, 0.09, width, p)
-        + gaussian_mean_kernel(0, 0.25, 0.25, width, p)
-        - 2 * gaussian_mean_kernel(shift, 0.09, 0.25, width, p)
-        for width in WIDTHS
-    ])
+    expected = np.mean(
+        [
+            gaussian_mean_kernel(0, 0.09, 0.09, width, p)
+            + gaussian_mean_kernel(0, 0.25, 0.25, width, p)
+            - 2 * gaussian_mean_kernel(shift, 0.09, 0.25, width, p)
+            for width in WIDTHS
+        ]
+    )
     values = mmd2(x, y, WIDTHS).numpy()
     error = values.std() / math.sqrt(draws)
     assert error < 0.05 * expected  # sharp enough to tell

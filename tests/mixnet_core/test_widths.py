@@ -30,9 +30,7 @@ def exact_scale(x, labels):
 @pytest.mark.parametrize("sizes", [(30, 30, 30), (5, 60, 20), (2, 1, 40), (100,)])
 def test_cluster_scale_is_the_weighted_median(sizes, g):
     spreads = (0.02, 0.3, 0.1)
-    x = torch.cat(
-        [torch.randn(n, 3, generator=g) * spreads[j] + j for j, n in enumerate(sizes)]
-    )
+    x = torch.cat([torch.randn(n, 3, generator=g) * spreads[j] + j for j, n in enumerate(sizes)])
     labels = torch.cat([torch.full((n,), j) for j, n in enumerate(sizes)])
     ours = cluster_scale(x, labels, g, n_pairs=40000)
     assert ours == pytest.approx(exact_scale(x.numpy(), labels.numpy()), rel=0.03)
@@ -69,11 +67,15 @@ def test_choose_width_is_the_held_out_optimum(true_width, g):
     x = source + true_width * torch.randn(80, 3, generator=g)
     scores = []
     for width in widths:
-        log_lik = np.stack([
-            logsumexp(-cdist(x, y, "sqeuclidean") / (2 * width**2), axis=1)
-            - math.log(60) - 1.5 * math.log(2 * math.pi * width**2)
-            for y in samples.double().numpy()
-        ], 1)
+        log_lik = np.stack(
+            [
+                logsumexp(-cdist(x, y, "sqeuclidean") / (2 * width**2), axis=1)
+                - math.log(60)
+                - 1.5 * math.log(2 * math.pi * width**2)
+                for y in samples.double().numpy()
+            ],
+            1,
+        )
         scores.append(logsumexp(log_lik + np.log(priors.numpy()), axis=1).mean())
     one = Noise(torch.ones(2, dtype=torch.float64))
     width, score = choose_widths(x, samples, priors, one, widths)
@@ -87,8 +89,15 @@ def test_choose_width_is_the_held_out_optimum(true_width, g):
 
 @pytest.mark.parametrize(
     ("n", "k", "largest", "share", "expected"),
-    [(60000, 10, 100, 0.25, 100), (1440, 20, 100, 0.25, 18), (1440, 20, 100, 1.0, 72),
-     (30, 10, 100, 0.25, 2), (3, 3, 100, 1.0, 2), (5, 1, 100, 2.0, 5), (1000, 2, 1, 0.25, 2)],
+    [
+        (60000, 10, 100, 0.25, 100),
+        (1440, 20, 100, 0.25, 18),
+        (1440, 20, 100, 1.0, 72),
+        (30, 10, 100, 0.25, 2),
+        (3, 3, 100, 1.0, 2),
+        (5, 1, 100, 2.0, 5),
+        (1000, 2, 1, 0.25, 2),
+    ],
 )
 def test_batch_size(n, k, largest, share, expected):
     assert choose_batch_size(n, k, largest, share) == expected

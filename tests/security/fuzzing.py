@@ -55,8 +55,12 @@ def _array_of_json(array, rng):
     text = array.tobytes() if array.dtype == np.uint8 else str(array).encode()
     changed = json.dumps(mutate_json(json.loads(text), rng))
     out = io.BytesIO()
-    np.save(out, np.frombuffer(changed.encode(), np.uint8) if array.dtype == np.uint8
-            else np.array(changed.encode("ascii").decode()))
+    np.save(
+        out,
+        np.frombuffer(changed.encode(), np.uint8)
+        if array.dtype == np.uint8
+        else np.array(changed.encode("ascii").decode()),
+    )
     return out.getvalue()
 
 
@@ -90,8 +94,9 @@ def fuzz(target, folder, seed: int, n: int, make=damaged) -> list[str]:
             place = folder / "case"
             place.mkdir()
             (place / target.file).write_bytes(data)
-            if said := watch.trouble(lambda path=place / target.file: target.parse(path),
-                                     target.allowed):
+            if said := watch.trouble(
+                lambda path=place / target.file: target.parse(path), target.allowed
+            ):
                 kept = folder / f"trouble-{seed}-{i}"
                 kept.write_bytes(data)
                 found.setdefault(said[:25], f"{said} ({kept})")

@@ -9,11 +9,52 @@ import struct
 import zipfile
 
 #: Numbers that break sums: ends of the integer types, and what only looks like a size.
-SIZES = (0, 1, 2**7, 2**8 - 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1,
-         2**64 - 1)
-WORDS = (b"nan", b"inf", b"-inf", b"1e999", b"-1", b"1_0", b"0x10", b"", b"\x00", b"\xff\xfe",
-         b"\xef\xbb\xbf", b"\r", b"\n", b"\n\n", b",", b":", b'"', b"'", b"[", b"{", b"99999999999",
-         b"9" * 5000, b" ", b"\t", b"\x1f\x8b", b"BZh9", b"\x1f\x9d\x90", b"PK\x05\x06", b"#", b"%")
+SIZES = (
+    0,
+    1,
+    2**7,
+    2**8 - 1,
+    2**15,
+    2**16 - 1,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**40,
+    2**63 - 1,
+    2**64 - 1,
+)
+WORDS = (
+    b"nan",
+    b"inf",
+    b"-inf",
+    b"1e999",
+    b"-1",
+    b"1_0",
+    b"0x10",
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\r",
+    b"\n",
+    b"\n\n",
+    b",",
+    b":",
+    b'"',
+    b"'",
+    b"[",
+    b"{",
+    b"99999999999",
+    b"9" * 5000,
+    b" ",
+    b"\t",
+    b"\x1f\x8b",
+    b"BZh9",
+    b"\x1f\x9d\x90",
+    b"PK\x05\x06",
+    b"#",
+    b"%",
+)
 
 
 def _flip(data, rng):
@@ -22,7 +63,7 @@ def _flip(data, rng):
 
 
 def _truncate(data, rng):
-    del data[rng.randrange(len(data)):]
+    del data[rng.randrange(len(data)) :]
 
 
 def _insert(data, rng):
@@ -32,19 +73,19 @@ def _insert(data, rng):
 
 def _delete(data, rng):
     at = rng.randrange(len(data))
-    del data[at:at + rng.choice((1, 4, 64))]
+    del data[at : at + rng.choice((1, 4, 64))]
 
 
 def _repeat(data, rng):
     at, size = rng.randrange(len(data)), rng.choice((1, 16, 256))
-    data[at:at] = data[at:at + size] * rng.choice((1, 2, 50))
+    data[at:at] = data[at : at + size] * rng.choice((1, 2, 50))
 
 
 def _swap(data, rng):
     size = rng.randrange(1, max(2, len(data) // 3))
     a, b = sorted(rng.randrange(len(data)) for _ in range(2))
     if a + size <= b:
-        data[a:a + size], data[b:b + size] = data[b:b + size], data[a:a + size]
+        data[a : a + size], data[b : b + size] = data[b : b + size], data[a : a + size]
 
 
 def _size(data, rng):
@@ -52,19 +93,19 @@ def _size(data, rng):
     form = rng.choice("<>") + rng.choice("BHIQ")
     width = struct.calcsize(form)
     at = rng.randrange(min(len(data), rng.choice((16, 256, len(data)))))
-    data[at:at + width] = struct.pack(form, rng.choice(SIZES) % 256**width)
+    data[at : at + width] = struct.pack(form, rng.choice(SIZES) % 256**width)
 
 
 def _number(data, rng):
     """A written number replaced by another."""
     if found := list(re.finditer(rb"\d+", bytes(data))):
         match = rng.choice(found)
-        data[match.start():match.end()] = str(rng.choice((*SIZES, -1, 10**30))).encode()
+        data[match.start() : match.end()] = str(rng.choice((*SIZES, -1, 10**30))).encode()
 
 
 def _word(data, rng):
     at = rng.randrange(len(data) + 1)
-    data[at:at + rng.choice((0, 1, 8))] = rng.choice(WORDS)
+    data[at : at + rng.choice((0, 1, 8))] = rng.choice(WORDS)
 
 
 OPERATIONS = (_flip, _truncate, _insert, _delete, _repeat, _swap, _size, _number, _word)
@@ -105,9 +146,28 @@ def mutate_member(data: bytes, rng: random.Random) -> bytes:
 
 
 #: What stands in a JSON document where something else is expected.
-VALUES = (None, True, -1, 0, 1.5, 1e308, 2**63, 10**40, "", "x", "<script>alert(1)</script>",
-          "../../../x", "\x00", "\ud800", "9" * 2000, [], [[]], [1, "a", None], {},
-          {"a": {"b": []}})
+VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e308,
+    2**63,
+    10**40,
+    "",
+    "x",
+    "<script>alert(1)</script>",
+    "../../../x",
+    "\x00",
+    "\ud800",
+    "9" * 2000,
+    [],
+    [[]],
+    [1, "a", None],
+    {},
+    {"a": {"b": []}},
+)
 
 
 def mutate_json(value, rng: random.Random):
@@ -123,5 +183,5 @@ def mutate_json(value, rng: random.Random):
         return {**value, name: mutate_json(value[name], rng)}
     if isinstance(value, list) and value and rng.random() < 0.8:
         at = rng.randrange(len(value))
-        return [*value[:at], mutate_json(value[at], rng), *value[at + 1:]]
+        return [*value[:at], mutate_json(value[at], rng), *value[at + 1 :]]
     return rng.choice(VALUES)

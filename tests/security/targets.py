@@ -38,8 +38,13 @@ from benchmarks.report.page import facts
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 4, 4), dtype=np.uint8)
 LABELS = np.arange(12) % 3
-CELL = {"dataset": "blobs", "content_hash": "c0ffee", "method": "kmeans",
-        "params": {"space": "raw", "n_clusters": 2, "inputs": {}}, "seed": 0}
+CELL = {
+    "dataset": "blobs",
+    "content_hash": "c0ffee",
+    "method": "kmeans",
+    "params": {"space": "raw", "n_clusters": 2, "inputs": {}},
+    "seed": 0,
+}
 
 
 @dataclass
@@ -83,7 +88,7 @@ PACKINGS = (bytes, gzip.compress, bz2.compress)
 def pack_z(data: bytes) -> bytes:
     """The .Z form of `data` without any compression: 9-bit codes, table emptied before it grows."""
     bits, n, out = 0, 0, bytearray(b"\x1f\x9d\x90")
-    codes = [code for i in range(0, len(data), 240) for code in (256, *data[i:i + 240])][1:]
+    codes = [code for i in range(0, len(data), 240) for code in (256, *data[i : i + 240])][1:]
     group = 0
     for code in codes:
         bits, n, group = bits | code << n, n + 9, group + 1
@@ -101,21 +106,27 @@ def idx_bytes(array):
 
 
 def _libsvm(_=None):
-    rows = (f"{label + 1} " + " ".join(f"{j + 1}:{v / 255:.3f}" for j, v in enumerate(row))
-            for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True))
+    rows = (
+        f"{label + 1} " + " ".join(f"{j + 1}:{v / 255:.3f}" for j, v in enumerate(row))
+        for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True)
+    )
     return ("\n".join(rows) + "\n").encode()
 
 
 def _csv(_=None):
-    rows = (", ".join(f"{v / 255:.4f}" for v in row) + f", {label + 1}."
-            for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True))
+    rows = (
+        ", ".join(f"{v / 255:.4f}" for v in row) + f", {label + 1}."
+        for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True)
+    )
     return ("\n".join(rows) + "\n").encode()
 
 
 def _named_csv(_=None):
     """With a head, row numbers and quoted classes."""
-    rows = (f'"{i}",' + ",".join(map(str, row)) + f',"{"ABC"[label]}"'
-            for i, (label, row) in enumerate(zip(LABELS, IMAGES.reshape(12, 16), strict=True)))
+    rows = (
+        f'"{i}",' + ",".join(map(str, row)) + f',"{"ABC"[label]}"'
+        for i, (label, row) in enumerate(zip(LABELS, IMAGES.reshape(12, 16), strict=True))
+    )
     return ("\n".join(['"","a","class"', *rows]) + "\n").encode()
 
 
@@ -128,9 +139,13 @@ def _mat(compressed):
         from scipy.io import savemat
 
         out = io.BytesIO()
-        savemat(out, {"fea": IMAGES.reshape(12, 16), "gnd": LABELS[:, None] + 1.0},
-                do_compression=compressed)
+        savemat(
+            out,
+            {"fea": IMAGES.reshape(12, 16), "gnd": LABELS[:, None] + 1.0},
+            do_compression=compressed,
+        )
         return out.getvalue()
+
     return good
 
 
@@ -144,8 +159,13 @@ def _csr(_=None):
     from scipy.sparse import csr_matrix
 
     X = csr_matrix(IMAGES.reshape(12, 16).astype(np.float32) / 255)
-    return _npz(data=X.data, indices=X.indices, indptr=X.indptr, shape=np.array(X.shape),
-                labels=LABELS.astype(np.uint8))
+    return _npz(
+        data=X.data,
+        indices=X.indices,
+        indptr=X.indptr,
+        shape=np.array(X.shape),
+        labels=LABELS.astype(np.uint8),
+    )
 
 
 def _tokens(_=None):
@@ -159,19 +179,29 @@ def _topics(_=None):
 
 def _dec(which):
     """The whole recipe, one of its two files damaged."""
+
     def parse(path):
         other = path.with_name("other")
         other.write_bytes(_topics() if which == "tokens" else _tokens())
         tokens, topics = (path, other) if which == "tokens" else (other, path)
         lyrl2004.dec_subset([tokens], topics, n=8, n_features=3, n_kept=12)
+
     return parse
 
 
 def _dataset(form, n=12):
     """From the raw file to checked arrays, as `benchmarks.datasets.load` goes."""
-    entry = {"name": "small", "format": form, "n": n, "d": 16, "n_classes": 3, "first_label": 1,
-             "content_hash": "", "files": [{"name": "raw", "rows": n}],
-             "scaling": "0..255 to 0..1" if form in ("idx", "mat") else "0..1 to 0..1"}
+    entry = {
+        "name": "small",
+        "format": form,
+        "n": n,
+        "d": 16,
+        "n_classes": 3,
+        "first_label": 1,
+        "content_hash": "",
+        "files": [{"name": "raw", "rows": n}],
+        "scaling": "0..255 to 0..1" if form in ("idx", "mat") else "0..1 to 0..1",
+    }
 
     def parse(path):
         paths = [path]
@@ -180,6 +210,7 @@ def _dataset(form, n=12):
             paths[1].write_bytes(idx_bytes(LABELS.astype(np.uint8)))
         entry["first_label"] = 0 if form in ("idx", "csr_npz") else 1
         finished(entry, *prepare.read(entry, paths), paths)
+
     return parse
 
 
@@ -212,14 +243,33 @@ def _array(_=None):
 
 def _record(folder):
     store = Store(folder / "made")
-    written = store.write({
-        "cell": CELL, "status": "done", "error": None, "kind": "clustering",
-        "estimator": "fakepkg.cluster:Cluster", "inputs": {}, "outputs": {"labels": "0" * 32},
-        "variant": None, "metrics": {"purity": 81.5}, "values": {"negative": -1.5},
-        "phases": {"fit": 0.5}, "seconds": 0.5, "timeout_s": 60.0,
-        "provenance": {"versions": {"python": "3.11.7"}, "device": "cpu", "threads": 1,
-                       "modules": {"nowhere": "0"}, "commit": None, "dirty": None,
-                       "started": "2026-11-22T12:00:00+00:00"}}, {"labels": LABELS})
+    written = store.write(
+        {
+            "cell": CELL,
+            "status": "done",
+            "error": None,
+            "kind": "clustering",
+            "estimator": "fakepkg.cluster:Cluster",
+            "inputs": {},
+            "outputs": {"labels": "0" * 32},
+            "variant": None,
+            "metrics": {"purity": 81.5},
+            "values": {"negative": -1.5},
+            "phases": {"fit": 0.5},
+            "seconds": 0.5,
+            "timeout_s": 60.0,
+            "provenance": {
+                "versions": {"python": "3.11.7"},
+                "device": "cpu",
+                "threads": 1,
+                "modules": {"nowhere": "0"},
+                "commit": None,
+                "dirty": None,
+                "started": "2026-11-22T12:00:00+00:00",
+            },
+        },
+        {"labels": LABELS},
+    )
     return (store.folder(CELL) / f"{written['key']}-1.json").read_bytes()
 
 
@@ -263,6 +313,7 @@ def _toml(name):
                 del os.environ["MIXNET_REGISTRY"]
             else:
                 os.environ["MIXNET_REGISTRY"] = before
+
     return parse
 
 
@@ -270,7 +321,7 @@ def _own_toml(name):
     return lambda _: (Path(registry.__file__).parent / name).read_bytes()
 
 
-METHODS = b'''
+METHODS = b"""
 [kmeans]
 label = "k-means"
 kind = "clustering"
@@ -289,17 +340,20 @@ start = "kmeans/code"
 [again]
 like = "kmeans"
 without = ["n_init"]
-'''
+"""
 
-ATTEMPTS = (b'date,suite,what,why\n2026-11-01,table1,"seen, once",because\n'
-            b'2026-11-02,table1,again,"two\nlines"\n')
-
+ATTEMPTS = (
+    b'date,suite,what,why\n2026-11-01,table1,"seen, once",because\n'
+    b'2026-11-02,table1,again,"two\nlines"\n'
+)
 
 
 def _own_csv(_=None):
     """Named columns and classes in words."""
-    rows = (",".join(map(str, row)) + f',"kind {label}"'
-            for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True))
+    rows = (
+        ",".join(map(str, row)) + f',"kind {label}"'
+        for label, row in zip(LABELS, IMAGES.reshape(12, 16), strict=True)
+    )
     return ("\n".join([",".join(f"f{j}" for j in range(16)) + ",class", *rows]) + "\n").encode()
 
 
@@ -321,8 +375,13 @@ FILES = [
     Target("mat", _mat(False), formats.mat, (DatasetError,), forms=PACKINGS),
     Target("mat, compressed", _mat(True), formats.mat, (DatasetError,)),
     Target("csr_npz", _csr, formats.csr_npz, (DatasetError,), members=True),
-    Target("lyrl tokens", _tokens, lambda p: list(lyrl2004.documents(p)), (DatasetError,),
-           forms=PACKINGS),
+    Target(
+        "lyrl tokens",
+        _tokens,
+        lambda p: list(lyrl2004.documents(p)),
+        (DatasetError,),
+        forms=PACKINGS,
+    ),
     Target("lyrl topics", _topics, lyrl2004.single_root, (DatasetError,), forms=PACKINGS),
     Target("dec tokens", _tokens, _dec("tokens"), (DatasetError,)),
     Target("dec topics", _topics, _dec("topics"), (DatasetError,)),
@@ -331,11 +390,23 @@ FILES = [
     Target("dataset csv", _csv, _dataset("csv"), (DatasetError,)),
     Target("dataset mat", _mat(False), _dataset("mat"), (DatasetError,)),
     Target("dataset csr_npz", _csr, _dataset("csr_npz"), (DatasetError,), members=True),
-    Target("raw file", lambda _: b"some text that is longer\n" * 20, rawfile.read, (DatasetError,),
-           forms=(*PACKINGS, pack_z)),
+    Target(
+        "raw file",
+        lambda _: b"some text that is longer\n" * 20,
+        rawfile.read,
+        (DatasetError,),
+        forms=(*PACKINGS, pack_z),
+    ),
     Target("own csv", _own_csv, _own, (DatasetError,), "raw.csv", forms=PACKINGS, n=60),
-    Target("own npz", lambda _: _npz(X=IMAGES, y=LABELS), _own, (DatasetError,), "raw.npz",
-           members=True, n=60),
+    Target(
+        "own npz",
+        lambda _: _npz(X=IMAGES, y=LABELS),
+        _own,
+        (DatasetError,),
+        "raw.npz",
+        members=True,
+        n=60,
+    ),
     Target("own mat", _mat(False), _own, (DatasetError,), "raw.mat", n=60),
     Target("parsed cache", _parsed_cache, cache.load, members=True),
     Target("download", _csv, _download, (fetch._Refused,), forms=(*PACKINGS, pack_z)),
@@ -343,16 +414,39 @@ FILES = [
     Target("array", _array, load_array),
     Target("record", _record, _shelve, fields=("",), n=60),
     Target("arrays of a record", lambda _: _npz(labels=LABELS), _stored_arrays, members=True, n=40),
-    Target("methods.toml", lambda _: METHODS, _toml("methods.toml"), (registry.RegistryError,),
-           "methods.toml"),
-    Target("datasets.toml", _own_toml("datasets.toml"), _toml("datasets.toml"),
-           (registry.RegistryError,), "datasets.toml", n=12),
-    Target("suite", _own_toml("suites/table1.toml"), _toml("suites/small.toml"),
-           (registry.RegistryError,), "small.toml"),
-    Target("paper.toml", _own_toml("paper.toml"), _toml("paper.toml"), (registry.RegistryError,),
-           "paper.toml", n=20),
-    Target("attempts.csv", lambda _: ATTEMPTS, lambda p: facts.attempts(p.parent), (),
-           "attempts.csv"),
+    Target(
+        "methods.toml",
+        lambda _: METHODS,
+        _toml("methods.toml"),
+        (registry.RegistryError,),
+        "methods.toml",
+    ),
+    Target(
+        "datasets.toml",
+        _own_toml("datasets.toml"),
+        _toml("datasets.toml"),
+        (registry.RegistryError,),
+        "datasets.toml",
+        n=12,
+    ),
+    Target(
+        "suite",
+        _own_toml("suites/table1.toml"),
+        _toml("suites/small.toml"),
+        (registry.RegistryError,),
+        "small.toml",
+    ),
+    Target(
+        "paper.toml",
+        _own_toml("paper.toml"),
+        _toml("paper.toml"),
+        (registry.RegistryError,),
+        "paper.toml",
+        n=20,
+    ),
+    Target(
+        "attempts.csv", lambda _: ATTEMPTS, lambda p: facts.attempts(p.parent), (), "attempts.csv"
+    ),
 ]
 
 
@@ -360,8 +454,9 @@ def _checkpoint(_=None):
     import torch
 
     out = io.BytesIO()
-    torch.save({"signature": "s", "phases": {"a": {"w": torch.zeros(3, 4), "n": 3, "l": [1.5]}}},
-               out)
+    torch.save(
+        {"signature": "s", "phases": {"a": {"w": torch.zeros(3, 4), "n": 3, "l": [1.5]}}}, out
+    )
     return out.getvalue()
 
 
@@ -388,6 +483,7 @@ def _saved(make):
             model.save(folder / "saved")
             kept[make] = (folder / "saved").read_bytes()
         return kept[make]
+
     return good
 
 
@@ -398,9 +494,18 @@ def _points(d=4):
 def _mixture():
     from mixnet_core.mixture import MixtureOfNetworks
 
-    return MixtureOfNetworks(n_components=2, structure="2-3-4", recipe="mixnet", t1=1, t2=1,
-                             batch_size=10, n_samples=20, n_final_samples=20, validation_size=0.2,
-                             random_state=0).fit(_points(), init_labels=np.arange(40) % 2)
+    return MixtureOfNetworks(
+        n_components=2,
+        structure="2-3-4",
+        recipe="mixnet",
+        t1=1,
+        t2=1,
+        batch_size=10,
+        n_samples=20,
+        n_final_samples=20,
+        validation_size=0.2,
+        random_state=0,
+    ).fit(_points(), init_labels=np.arange(40) % 2)
 
 
 def _vae():
@@ -420,6 +525,7 @@ def _loads(module, name):
         import importlib
 
         getattr(importlib.import_module(module), name).load(path)
+
     return parse
 
 
@@ -438,12 +544,29 @@ MODELS = [
     Target("storage", _plain_model, _load_plain, (ValueError,), fields=("header",)),
     Target("checkpoint of the library", _checkpoint, _core_checkpoint, members=True, n=60),
     Target("checkpoint of a baseline", _checkpoint, _baseline_checkpoint, members=True, n=60),
-    Target("mixture", _saved(_mixture), _loads("mixnet_core.mixture", "MixtureOfNetworks"),
-           (ValueError,), fields=("header",), n=40),
-    Target("autoencoder", _saved(_autoencoder), _loads("mixnet_core.autoencoder", "Autoencoder"),
-           (ValueError,), n=40),
-    Target("vae", _saved(_vae), _loads("baselines.generative.vae", "VAE"), (ValueError,),
-           fields=("head",), n=40),
+    Target(
+        "mixture",
+        _saved(_mixture),
+        _loads("mixnet_core.mixture", "MixtureOfNetworks"),
+        (ValueError,),
+        fields=("header",),
+        n=40,
+    ),
+    Target(
+        "autoencoder",
+        _saved(_autoencoder),
+        _loads("mixnet_core.autoencoder", "Autoencoder"),
+        (ValueError,),
+        n=40,
+    ),
+    Target(
+        "vae",
+        _saved(_vae),
+        _loads("baselines.generative.vae", "VAE"),
+        (ValueError,),
+        fields=("head",),
+        n=40,
+    ),
 ]
 
 TARGETS = {target.name: target for target in (*FILES, *MODELS)}

@@ -46,8 +46,19 @@ def everything(folder):
     return {path.relative_to(outer) for path in outer.rglob("*")}
 
 
-@pytest.mark.parametrize("name", ["../../escaped", "../escaped", "/tmp/mixnet-escaped", "a/../../b",
-                                  "C:\\escaped", "..\\..\\escaped", ".", "inner/\x00x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../escaped",
+        "../escaped",
+        "/tmp/mixnet-escaped",
+        "a/../../b",
+        "C:\\escaped",
+        "..\\..\\escaped",
+        ".",
+        "inner/\x00x",
+    ],
+)
 def test_names_in_an_archive_reach_no_folder(folder, name):
     path = folder / "a.zip"
     path.write_bytes(packed((name, MARK), ("wanted", b"1, 2\n")))
@@ -74,8 +85,12 @@ def test_a_tar_is_no_dataset(folder):
     """Devices, links and names that lead out are never looked at: no tar is unpacked at all."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        for name, kind in (("../escaped", tarfile.REGTYPE), ("device", tarfile.CHRTYPE),
-                           ("link", tarfile.SYMTYPE), ("fifo", tarfile.FIFOTYPE)):
+        for name, kind in (
+            ("../escaped", tarfile.REGTYPE),
+            ("device", tarfile.CHRTYPE),
+            ("link", tarfile.SYMTYPE),
+            ("fifo", tarfile.FIFOTYPE),
+        ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
@@ -96,7 +111,7 @@ def test_a_bomb_of_an_archive_is_refused(folder, monkeypatch, honest):
     bomb = bytearray(packed(("wanted", bytes(1 << 20))))
     if not honest:  # the directory says that it is small
         at = bomb.index(b"PK\x01\x02") + 24
-        bomb[at:at + 4] = (100).to_bytes(4, "little")
+        bomb[at : at + 4] = (100).to_bytes(4, "little")
     path = folder / "a.zip"
     path.write_bytes(bomb)
     with pytest.raises(fetch._Refused, match="more than 65536" if honest else "wanted"):
@@ -147,14 +162,35 @@ def npy(header: str, data=b"", version=1) -> bytes:
 HEAD = "{{'descr': '{}', 'fortran_order': False, 'shape': {}}}"
 
 
-@pytest.mark.parametrize("content", [
-    npy(HEAD.format("<f8", (10**14,)), bytes(80)), npy(HEAD.format("|u1", (2**31, 2**31))),
-    npy(HEAD.format("<f8", (-1,)), bytes(8)), npy(HEAD.format("<f8", (3,)), bytes(16)),
-    npy(HEAD.format("<f8", (3,)), bytes(32)), npy(HEAD.format("|O", (3,)), bytes(24)),
-    npy(HEAD.format("<f8", (3,)), bytes(24), version=9), npy("{'descr'", bytes(24)),
-    npy("__import__('os').system('false')"), b"", b"\x93NUMPY",
-], ids=["huge", "product", "negative", "short", "long", "objects", "version", "open", "code",
-        "empty", "magic"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy(HEAD.format("<f8", (10**14,)), bytes(80)),
+        npy(HEAD.format("|u1", (2**31, 2**31))),
+        npy(HEAD.format("<f8", (-1,)), bytes(8)),
+        npy(HEAD.format("<f8", (3,)), bytes(16)),
+        npy(HEAD.format("<f8", (3,)), bytes(32)),
+        npy(HEAD.format("|O", (3,)), bytes(24)),
+        npy(HEAD.format("<f8", (3,)), bytes(24), version=9),
+        npy("{'descr'", bytes(24)),
+        npy("__import__('os').system('false')"),
+        b"",
+        b"\x93NUMPY",
+    ],
+    ids=[
+        "huge",
+        "product",
+        "negative",
+        "short",
+        "long",
+        "objects",
+        "version",
+        "open",
+        "code",
+        "empty",
+        "magic",
+    ],
+)
 def test_sizes_are_checked_before_memory_is_asked_for(tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     assert load_array(tmp_path / "a.npy") is None
@@ -165,10 +201,19 @@ def test_sizes_are_checked_before_memory_is_asked_for(tmp_path, content):
         wellformed.load_arrays(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("array", [
-    np.zeros(0), np.zeros((3, 0, 2), np.uint8), np.float32(2), np.arange(6.0).reshape(2, 3).T,
-    np.array(["a", "bcd"]), np.array([1 + 2j]), np.array([(1, 2.5)], dtype="i4,f8"),
-], ids=lambda a: f"{a.dtype} {a.shape}")
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(0),
+        np.zeros((3, 0, 2), np.uint8),
+        np.float32(2),
+        np.arange(6.0).reshape(2, 3).T,
+        np.array(["a", "bcd"]),
+        np.array([1 + 2j]),
+        np.array([(1, 2.5)], dtype="i4,f8"),
+    ],
+    ids=lambda a: f"{a.dtype} {a.shape}",
+)
 def test_any_whole_array_comes_back(tmp_path, array):
     save_array(tmp_path / "a.npy", array)
     found = load_array(tmp_path / "a.npy")

@@ -6,15 +6,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(path for room in ("mixnet_core", "baselines", "benchmarks", "results/notebooks")
-               for path in (ROOT / room).rglob("*.py"))
+FILES = sorted(
+    path
+    for room in ("mixnet_core", "baselines", "benchmarks", "results/notebooks")
+    for path in (ROOT / room).rglob("*.py")
+)
 # what builds objects, and so runs code, from bytes
 LOADERS = {
-    "pickle": {"load", "loads", "Unpickler"}, "cPickle": {"load", "loads"},
-    "cloudpickle": {"load", "loads"}, "dill": {"load", "loads"}, "joblib": {"load"},
-    "marshal": {"load", "loads"}, "shelve": {"open"}, "pandas": {"read_pickle", "eval"},
-    "os": {"system", "popen"}, "torch": {"load"}, "numpy": {"load"}, "yaml": {"load", "load_all"},
-    "shutil": {"unpack_archive"}, "runpy": {"run_path"},
+    "pickle": {"load", "loads", "Unpickler"},
+    "cPickle": {"load", "loads"},
+    "cloudpickle": {"load", "loads"},
+    "dill": {"load", "loads"},
+    "joblib": {"load"},
+    "marshal": {"load", "loads"},
+    "shelve": {"open"},
+    "pandas": {"read_pickle", "eval"},
+    "os": {"system", "popen"},
+    "torch": {"load"},
+    "numpy": {"load"},
+    "yaml": {"load", "load_all"},
+    "shutil": {"unpack_archive"},
+    "runpy": {"run_path"},
 }
 LOADERS["torch.jit"] = LOADERS["torch.hub"] = LOADERS["torch.package"] = {"load", "PackageImporter"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
@@ -86,22 +98,40 @@ def test_all_rooms_are_read():
     assert rooms == {"mixnet_core", "baselines", "benchmarks", "results"} and len(FILES) > 100
 
 
-@pytest.mark.parametrize("source", [
-    "import pickle\npickle.load(f)", "import pickle as p\np.loads(x)", "from pickle import loads",
-    "from pickle import loads as read\nread(x)", "import pickle\nread = pickle.loads\nread(x)",
-    "import torch\ntorch.load(p)", "import torch\ntorch.load(p, weights_only=False)",
-    "import torch\ntorch.load(p, weights_only=safe)", "from torch import load\nload(p)",
-    "import numpy as np\nnp.load(p)", "import numpy as np\nnp.load(p, allow_pickle=True)",
-    "import numpy as np\nnp.load(p, allow_pickle=flag)", "import numpy\nnumpy.load(p)",
-    "from numpy.lib import format\nformat.read_array(f, allow_pickle=True)",
-    "import yaml\nyaml.load(t)", "import yaml\nyaml.load(t, Loader=yaml.Loader)",
-    "eval(text)", "exec(text)", "compile(text, 'x', 'exec')", "__import__(name)",
-    "import subprocess\nsubprocess.run(c, shell=True)", "import os\nos.system(c)",
-    "import subprocess\nsubprocess.run(c, shell=flag)", "import pandas as pd\npd.read_pickle(p)",
-    "import tarfile\ntarfile.open(p).extractall(d)", "archive.extract(m)",
-    "import joblib\njoblib.load(p)", "import shutil\nshutil.unpack_archive(p)",
-    "import torch\ntorch.jit.load(p)",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle\npickle.load(f)",
+        "import pickle as p\np.loads(x)",
+        "from pickle import loads",
+        "from pickle import loads as read\nread(x)",
+        "import pickle\nread = pickle.loads\nread(x)",
+        "import torch\ntorch.load(p)",
+        "import torch\ntorch.load(p, weights_only=False)",
+        "import torch\ntorch.load(p, weights_only=safe)",
+        "from torch import load\nload(p)",
+        "import numpy as np\nnp.load(p)",
+        "import numpy as np\nnp.load(p, allow_pickle=True)",
+        "import numpy as np\nnp.load(p, allow_pickle=flag)",
+        "import numpy\nnumpy.load(p)",
+        "from numpy.lib import format\nformat.read_array(f, allow_pickle=True)",
+        "import yaml\nyaml.load(t)",
+        "import yaml\nyaml.load(t, Loader=yaml.Loader)",
+        "eval(text)",
+        "exec(text)",
+        "compile(text, 'x', 'exec')",
+        "__import__(name)",
+        "import subprocess\nsubprocess.run(c, shell=True)",
+        "import os\nos.system(c)",
+        "import subprocess\nsubprocess.run(c, shell=flag)",
+        "import pandas as pd\npd.read_pickle(p)",
+        "import tarfile\ntarfile.open(p).extractall(d)",
+        "archive.extract(m)",
+        "import joblib\njoblib.load(p)",
+        "import shutil\nshutil.unpack_archive(p)",
+        "import torch\ntorch.jit.load(p)",
+    ],
+)
 def test_each_danger_is_seen(source):
     found = dangers(source)
     if source == "from pickle import loads":  # an import alone runs nothing
@@ -110,13 +140,19 @@ def test_each_danger_is_seen(source):
         assert found
 
 
-@pytest.mark.parametrize("source", [
-    "import torch\ntorch.load(p, map_location='cpu', weights_only=True)",
-    "import numpy as np\nnp.load(p, allow_pickle=False)\nnp.save(p, x, allow_pickle=False)",
-    "import yaml\nyaml.load(t, Loader=yaml.SafeLoader)\nyaml.safe_load(t)",
-    "model.eval()", "import re\nre.compile('x')", "import json\njson.load(f)",
-    "import subprocess\nsubprocess.run(['a'], check=True)", "import pickle\npickle.dumps(x)",
-    "import ast\nast.literal_eval(x)",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\ntorch.load(p, map_location='cpu', weights_only=True)",
+        "import numpy as np\nnp.load(p, allow_pickle=False)\nnp.save(p, x, allow_pickle=False)",
+        "import yaml\nyaml.load(t, Loader=yaml.SafeLoader)\nyaml.safe_load(t)",
+        "model.eval()",
+        "import re\nre.compile('x')",
+        "import json\njson.load(f)",
+        "import subprocess\nsubprocess.run(['a'], check=True)",
+        "import pickle\npickle.dumps(x)",
+        "import ast\nast.literal_eval(x)",
+    ],
+)
 def test_what_is_harmless_passes(source):
     assert dangers(source) == []

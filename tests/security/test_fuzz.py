@@ -33,9 +33,13 @@ class Worker:
     def __call__(self, name, folder, seed, n):
         if self.process is None:
             self.process = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", "-m", "tests.security.fuzzing"], cwd=ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, text=True)
+                [sys.executable, "-X", "faulthandler", "-m", "tests.security.fuzzing"],
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         self.process.stdin.write(json.dumps([name, str(folder), seed, n]) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -79,6 +83,7 @@ def _refuses_damage(action):
     def parse(path):
         if path.read_bytes() != b"0123456789":
             action()
+
     return parse
 
 
@@ -87,9 +92,15 @@ def _spin():
         pass
 
 
-@pytest.mark.parametrize("action, words", [
-    (lambda: {}["x"], "KeyError"), (_spin, "more than"), (lambda: bytearray(2 * BYTES), "MiB"),
-], ids=["other error", "hang", "memory"])
+@pytest.mark.parametrize(
+    "action, words",
+    [
+        (lambda: {}["x"], "KeyError"),
+        (_spin, "more than"),
+        (lambda: bytearray(2 * BYTES), "MiB"),
+    ],
+    ids=["other error", "hang", "memory"],
+)
 def test_what_is_wrong_is_found(action, words, tmp_path, monkeypatch):
     monkeypatch.setattr("tests.security.guard.SECONDS", 0.2)
     found = fuzz(_bad(_refuses_damage(action)), tmp_path, 0, 3)
@@ -120,8 +131,12 @@ def _raise(error):
 
 def test_a_crash_is_told(tmp_path):
     worker = Worker()
-    worker.process = subprocess.Popen([sys.executable, "-c", "import os; input(); os.abort()"],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    worker.process = subprocess.Popen(
+        [sys.executable, "-c", "import os; input(); os.abort()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with pytest.raises(pytest.fail.Exception, match=r"ended its process \(-6\)"):
         worker("idx", tmp_path, 0, 1)
 
@@ -145,9 +160,12 @@ def test_the_packed_form_of_tests_is_the_real_one():
 
 # Hypothesis shrinks what it finds, so these are the ones to look at first.
 
+
 @REPEATABLE
-@given(operations=st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=6),
-       seed=st.integers(0, 2**32))
+@given(
+    operations=st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=6),
+    seed=st.integers(0, 2**32),
+)
 def test_idx_of_any_damage(tmp_path_factory, operations, seed):
     path = tmp_path_factory.mktemp("idx") / "raw"
     path.write_bytes(mutate(idx_bytes(IMAGES), random.Random(seed), operations))
@@ -159,11 +177,30 @@ def test_idx_of_any_damage(tmp_path_factory, operations, seed):
         assert path.read_bytes().endswith(found.tobytes()) and found.dtype == "uint8"
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-                    lambda inner: st.lists(inner, max_size=3)
-                    | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8)
-FIELDS = st.sampled_from(("cell", "provenance", "arrays", "error", "metrics", "values", "inputs",
-                          "outputs", "phases", "seconds", "key", "attempt", "kind"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    (
+        "cell",
+        "provenance",
+        "arrays",
+        "error",
+        "metrics",
+        "values",
+        "inputs",
+        "outputs",
+        "phases",
+        "seconds",
+        "key",
+        "attempt",
+        "kind",
+    )
+)
 
 
 @REPEATABLE

@@ -90,10 +90,17 @@ def _curves(axis, frame):
     first, last = frame[frame.stage == "k-means"], frame[frame.stage == "end"]
     if len(first):
         points = {"markersize": 3.5, "linestyle": "", "clip_on": False}
-        axis.plot(first.iteration * 0 - _gap(frame), first.value, marker="s", color=ORANGE,
-                  label="k-means start", **points)
-        axis.plot(last.iteration, last.value, marker="^", color=GREEN, label="final labels",
-                  **points)
+        axis.plot(
+            first.iteration * 0 - _gap(frame),
+            first.value,
+            marker="s",
+            color=ORANGE,
+            label="k-means start",
+            **points,
+        )
+        axis.plot(
+            last.iteration, last.value, marker="^", color=GREEN, label="final labels", **points
+        )
     axis.axvline(0, color="0.4", linewidth=0.8, linestyle=":", label="end of Algorithm 1")
     axis.spines[["top", "right"]].set_visible(False)
 

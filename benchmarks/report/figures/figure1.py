@@ -19,8 +19,12 @@ from benchmarks.report.figures import growth
 from benchmarks.report.plot import COLOURS
 
 MEMBERSHIPS = "benchmarks.exhibits.toys:memberships"  # the exhibit that is drawn here
-PANELS = {"start": "k-means start", "mixture": "mixture of networks", "gmm": "Gaussian mixture",
-          "spectral": "spectral clustering"}
+PANELS = {
+    "start": "k-means start",
+    "mixture": "mixture of networks",
+    "gmm": "Gaussian mixture",
+    "spectral": "spectral clustering",
+}
 ISOLINES = (0.1, 0.3, 0.5, 0.7, 0.9)
 SEEN = 99.0  # purity in percent that seeds are counted at
 CLAIMS = (
@@ -57,12 +61,23 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         paths |= _files(grown, growth.draw(grown, labels), out / f"{stem}-growth")
     found = steps(done, own, datasets)
     costs = growth.sentences(grown, methods)
-    said = [*compared(rows, methods, datasets), *costs, *notes.machines(
-        record for record in done if record["estimator"] == growth.GROWTH)]
+    said = [
+        *compared(rows, methods, datasets),
+        *costs,
+        *notes.machines(record for record in done if record["estimator"] == growth.GROWTH),
+    ]
     lines += [*found, *said]
-    markdown = [measures.to_markdown(rows, own, methods, datasets), "## From the start to the end",
-                "", *(f"* {line}" for line in found), "", "## Two claims of the paper, measured",
-                "", *(f"> {claim}\n" for claim in CLAIMS), *(f"* {line}" for line in said)]
+    markdown = [
+        measures.to_markdown(rows, own, methods, datasets),
+        "## From the start to the end",
+        "",
+        *(f"* {line}" for line in found),
+        "",
+        "## Two claims of the paper, measured",
+        "",
+        *(f"> {claim}\n" for claim in CLAIMS),
+        *(f"* {line}" for line in said),
+    ]
     for kind, content in (("csv", measures.to_csv(rows)), ("md", "\n".join(markdown) + "\n")):
         paths[f"purity {kind}"] = words.replace(out / f"{stem}-purity.{kind}", content)
     return "\n".join(lines), paths
@@ -87,22 +102,33 @@ def toy_frame(shown, scores) -> pd.DataFrame:
     """
     frames = []
     for name, arrays in shown.items():
-        points = {"dataset": name, "series": "points", "x": arrays["points"][:, 0],
-                  "y": arrays["points"][:, 1]}
+        points = {
+            "dataset": name,
+            "series": "points",
+            "x": arrays["points"][:, 0],
+            "y": arrays["points"][:, 1],
+        }
         for role in (role for role in PANELS if role in arrays):
             points[role] = renumbered(arrays[role], arrays["mixture"])
         x, y = np.meshgrid(arrays["grid_x"], arrays["grid_y"])
-        grid = {"dataset": name, "series": "grid", "x": x.ravel(), "y": y.ravel(),
-                "membership": arrays["membership"].ravel()}
-        purity = [{"dataset": name, "series": f"purity of {role}", "purity": scores[name, role]}
-                  for role in PANELS if (name, role) in scores]
+        grid = {
+            "dataset": name,
+            "series": "grid",
+            "x": x.ravel(),
+            "y": y.ravel(),
+            "membership": arrays["membership"].ravel(),
+        }
+        purity = [
+            {"dataset": name, "series": f"purity of {role}", "purity": scores[name, role]}
+            for role in PANELS
+            if (name, role) in scores
+        ]
         frames += [pd.DataFrame(points), pd.DataFrame(grid), pd.DataFrame(purity)]
     frame = pd.concat(frames, ignore_index=True)
     roles = [role for role in PANELS if role in frame]
     frame = frame.reindex(columns=["dataset", "series", "x", "y", *roles, "membership", "purity"])
     numbers = ("x", "y", "membership", "purity")
-    return frame.astype(
-        dict.fromkeys(roles, "Int64") | dict.fromkeys(numbers, "float64")).round(5)
+    return frame.astype(dict.fromkeys(roles, "Int64") | dict.fromkeys(numbers, "float64")).round(5)
 
 
 def thinned(frame) -> pd.DataFrame:
@@ -134,8 +160,7 @@ def draw(frame, titles):
     grids = {name: frame[(frame.dataset == name) & (frame.series == "grid")] for name in names}
     heights = [np.ptp(grid.y) / np.ptp(grid.x) for grid in grids.values()]
     panel = 1.72  # inches; labels and colour bar beside
-    figure = plot.canvas(panel * len(roles) + 0.3,
-                         panel * sum(heights) + 0.24 * len(names) + 0.75)
+    figure = plot.canvas(panel * len(roles) + 0.3, panel * sum(heights) + 0.24 * len(names) + 0.75)
     axes = figure.subplots(len(names), len(roles), squeeze=False, height_ratios=heights)
     colours = np.array(COLOURS)
     for i, name in enumerate(names):
@@ -143,33 +168,54 @@ def draw(frame, titles):
         for axis, role in zip(axes[i], roles, strict=True):
             if role == "mixture":
                 filled = _contour(axis, grids[name])
-            axis.scatter(points.x, points.y, s=0.7, linewidths=0, rasterized=True, zorder=3,
-                         c=colours[points[role].to_numpy(dtype=int)])
-            axis.set(aspect="equal", xticks=[], yticks=[], xlim=_ends(grids[name].x),
-                     ylim=_ends(grids[name].y))
+            axis.scatter(
+                points.x,
+                points.y,
+                s=0.7,
+                linewidths=0,
+                rasterized=True,
+                zorder=3,
+                c=colours[points[role].to_numpy(dtype=int)],
+            )
+            axis.set(
+                aspect="equal",
+                xticks=[],
+                yticks=[],
+                xlim=_ends(grids[name].x),
+                ylim=_ends(grids[name].y),
+            )
             of_it = (frame.dataset == name) & (frame.series == f"purity of {role}")
             for purity in frame.purity[of_it]:
                 axis.set_xlabel(f"purity {purity:.1f}%", fontsize=8, labelpad=2)
             if i == 0:
                 axis.set_title(PANELS[role], fontsize=9)
         axes[i, 0].set_ylabel(titles[name], fontsize=9)
-    bar = figure.colorbar(filled, ax=axes, location="bottom", shrink=0.5, aspect=45, pad=0.02,
-                          ticks=[0, *ISOLINES, 1])
-    bar.set_label("membership probability of the orange cluster; isolines at "
-                  + ", ".join(f"{level:g}" for level in ISOLINES), fontsize=8)
+    bar = figure.colorbar(
+        filled, ax=axes, location="bottom", shrink=0.5, aspect=45, pad=0.02, ticks=[0, *ISOLINES, 1]
+    )
+    bar.set_label(
+        "membership probability of the orange cluster; isolines at "
+        + ", ".join(f"{level:g}" for level in ISOLINES),
+        fontsize=8,
+    )
     bar.ax.tick_params(labelsize=8)
     return figure
 
 
 def steps(done, suite, datasets) -> list[str]:
     """A line for each dataset: purity of the start and of the mixture, seed by seed."""
-    purity = {(r["cell"]["dataset"], r["cell"]["method"], r["cell"]["seed"]):
-              r["metrics"]["purity"] for r in done if "purity" in r["metrics"]}
+    purity = {
+        (r["cell"]["dataset"], r["cell"]["method"], r["cell"]["seed"]): r["metrics"]["purity"]
+        for r in done
+        if "purity" in r["metrics"]
+    }
     lines = []
     for name in suite["datasets"]:
-        pairs = [(purity[name, "kmeans10", seed], purity[name, "mixnet", seed])
-                 for seed in suite["seeds"]
-                 if {(name, "kmeans10", seed), (name, "mixnet", seed)} <= set(purity)]
+        pairs = [
+            (purity[name, "kmeans10", seed], purity[name, "mixnet", seed])
+            for seed in suite["seeds"]
+            if {(name, "kmeans10", seed), (name, "mixnet", seed)} <= set(purity)
+        ]
         if pairs:
             start, end = zip(*pairs, strict=True)
             gain = [b - a for a, b in pairs]
@@ -178,7 +224,8 @@ def steps(done, suite, datasets) -> list[str]:
                 f"{datasets[name]['title']}: k-means {stats.mean(start):.2f}, mixture "
                 f"{stats.mean(end):.2f}, difference {stats.mean(gain):+.2f}{spread}, smallest "
                 f"{min(end):.2f}; {sum(p >= SEEN for p in end)} of {len(end)} seeds at "
-                f"{SEEN:g}% or more")
+                f"{SEEN:g}% or more"
+            )
     return lines
 
 
@@ -186,9 +233,12 @@ def compared(rows, methods, datasets) -> list[str]:
     """A line for each method of the rows: its mean purity on every dataset, in one order."""
     lines = []
     for method in dict.fromkeys(row["method"] for row in rows if row["n"]):
-        found = [f"{datasets[row['dataset']]['title']} "
-                 + words.pm(row["purity_mean"], row["purity_std"])
-                 for row in rows if row["method"] == method and row["n"]]
+        found = [
+            f"{datasets[row['dataset']]['title']} "
+            + words.pm(row["purity_mean"], row["purity_std"])
+            for row in rows
+            if row["method"] == method and row["n"]
+        ]
         lines.append(f"{methods[method]['label']}, purity in percent: {', '.join(found)}")
     return lines
 
@@ -196,8 +246,12 @@ def compared(rows, methods, datasets) -> list[str]:
 def _scores(done, shown):
     """Purity of every panel: that of the very cell whose labels it shows."""
     by_key = {r["key"]: r["metrics"].get("purity") for r in done}
-    return {(name, role): by_key[used["key"]] for name, record in shown.items()
-            for role, used in record["inputs"].items() if by_key.get(used["key"]) is not None}
+    return {
+        (name, role): by_key[used["key"]]
+        for name, record in shown.items()
+        for role, used in record["inputs"].items()
+        if by_key.get(used["key"]) is not None
+    }
 
 
 def _contour(axis, grid):
@@ -207,8 +261,12 @@ def _contour(axis, grid):
     tints = LinearSegmentedColormap.from_list("tints", ["#A9CFE8", "#FFFFFF", "#F8D899"])
     at = table.columns.to_numpy(), table.index.to_numpy(), table.to_numpy()
     filled = axis.contourf(*at, levels=np.linspace(0, 1, 11), cmap=tints)
-    axis.contour(*at, levels=ISOLINES, colors="black",
-                 linewidths=[1.0 if level == 0.5 else 0.4 for level in ISOLINES])
+    axis.contour(
+        *at,
+        levels=ISOLINES,
+        colors="black",
+        linewidths=[1.0 if level == 0.5 else 0.4 for level in ISOLINES],
+    )
     return filled
 
 

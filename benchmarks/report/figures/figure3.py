@@ -29,9 +29,11 @@ SIDED = 0.5  # of a standard deviation over images: by so much a side is the bri
 KINDS = ("lit from the front", "dark", "bright on the left", "bright on the right")
 PARTITIONS = {"mixture": "", "k-means start": "start_"}
 MEASURES = {  # arrays of a partition, as the CSV calls them
-    "spread": "spread over clusters", "random_mean": "spread over random partitions, mean",
+    "spread": "spread over clusters",
+    "random_mean": "spread over random partitions, mean",
     "random_q95": "spread over random partitions, 95% quantile",
-    "share": "share of variance between clusters", "p": "permutation p-value",
+    "share": "share of variance between clusters",
+    "p": "permutation p-value",
 }
 
 
@@ -47,22 +49,31 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         shown = record_of(records, "lighting", suite, seed)
     except Missing as missing:
         return str(missing), {}
-    lit = sorted((r for r in records
-                  if r["cell"]["method"] == "lighting" and r["status"] == "done"),
-                 key=lambda r: r["cell"]["seed"])
+    lit = sorted(
+        (r for r in records if r["cell"]["method"] == "lighting" and r["status"] == "done"),
+        key=lambda r: r["cell"]["seed"],
+    )
     measured = {r["cell"]["seed"]: r["load"]() for r in lit}
     arrays, values = made["load"](), shown["values"]
     names = values["quantities"]
-    caption = [f"Seed {seed}. {memorisation(arrays)}",
-               brightness_line(measured, values, len(suite["seeds"])), *stale_note(made, *lit)]
+    caption = [
+        f"Seed {seed}. {memorisation(arrays)}",
+        brightness_line(measured, values, len(suite["seeds"])),
+        *stale_note(made, *lit),
+    ]
     base = Path(out_dir) / stem
     sheet = draw(arrays, measured[seed], names, suite["title"], ends(made), caption)
     paths = sheet.save(base)
-    tables = {"csv": (f"{stem}.csv", to_csv(generated_rows(arrays))),
-              "brightness": (f"{stem}-brightness.csv",
-                             to_csv(brightness_rows(measured, names),
-                                    ("seed", "partition", "measure", "cluster", "lighting", "n",
-                              *names)))}
+    tables = {
+        "csv": (f"{stem}.csv", to_csv(generated_rows(arrays))),
+        "brightness": (
+            f"{stem}-brightness.csv",
+            to_csv(
+                brightness_rows(measured, names),
+                ("seed", "partition", "measure", "cluster", "lighting", "n", *names),
+            ),
+        ),
+    }
     for name, (file, content) in tables.items():
         paths[name] = words.replace(Path(out_dir) / file, content)
     return "\n".join([suite["title"], *caption]), paths
@@ -84,21 +95,46 @@ def brightness_rows(measured, names) -> list[dict]:
             own = {"seed": seed, "partition": partition}
             sizes = arrays[f"{prefix}sizes"]
             said = lighting_words(arrays, names, prefix)
-            for kind, array in (("mean of cluster", "means"),
-                                ("standard deviation in cluster", "deviations")):
-                rows += [{**own, "measure": kind, "cluster": j, "lighting": said[j],
-                          "n": sizes[j], **dict(zip(names, line, strict=True))}
-                         for j, line in enumerate(arrays[f"{prefix}{array}"])]
-            rows += [{**own, "measure": label, "n": sizes.sum(),
-                      **dict(zip(names, arrays[f"{prefix}{array}"], strict=True))}
-                     for array, label in MEASURES.items()]
+            for kind, array in (
+                ("mean of cluster", "means"),
+                ("standard deviation in cluster", "deviations"),
+            ):
+                rows += [
+                    {
+                        **own,
+                        "measure": kind,
+                        "cluster": j,
+                        "lighting": said[j],
+                        "n": sizes[j],
+                        **dict(zip(names, line, strict=True)),
+                    }
+                    for j, line in enumerate(arrays[f"{prefix}{array}"])
+                ]
+            rows += [
+                {
+                    **own,
+                    "measure": label,
+                    "n": sizes.sum(),
+                    **dict(zip(names, arrays[f"{prefix}{array}"], strict=True)),
+                }
+                for array, label in MEASURES.items()
+            ]
     for partition, prefix in PARTITIONS.items():
         for array, label in MEASURES.items():
             over = np.stack([arrays[f"{prefix}{array}"] for arrays in measured.values()])
-            for what, line in (("mean over seeds", over.mean(0)),
-                               ("standard deviation over seeds", _deviation(over))):
-                rows.append({"seed": what, "partition": partition, "measure": label,
-                             "n": len(over), **dict(zip(names, line, strict=True))})
+            for what, line in (
+                ("mean over seeds", over.mean(0)),
+                ("standard deviation over seeds", _deviation(over)),
+            ):
+                rows.append(
+                    {
+                        "seed": what,
+                        "partition": partition,
+                        "measure": label,
+                        "n": len(over),
+                        **dict(zip(names, line, strict=True)),
+                    }
+                )
     return rows
 
 
@@ -109,20 +145,29 @@ def brightness_line(measured, values, n_asked: int) -> str:
         i = names.index(name)
         own, start, random = (
             [float(arrays[array][i]) for arrays in measured.values()]
-            for array in ("spread", "start_spread", "random_mean"))
+            for array in ("spread", "start_spread", "random_mean")
+        )
         what = "left − right" if name == "left - right" else "the whole image"
-        words_of.append(f"{what} {_pm(own)} (k-means start {_pm(start)}, random partitions of the "
-                        f"same sizes {_pm(random)})")
+        words_of.append(
+            f"{what} {_pm(own)} (k-means start {_pm(start)}, random partitions of the "
+            f"same sizes {_pm(random)})"
+        )
     p = max(float(arrays["p"].max()) for arrays in measured.values())
-    every = [sum(set(KINDS) <= set(lighting_words(arrays, names, prefix))
-                 for arrays in measured.values()) for prefix in PARTITIONS.values()]
-    return (f"Clusters differ in lighting. Spread over clusters of mean brightness (0 to 1), mean "
-            f"± standard deviation over n = {len(measured)}/{n_asked} seeds: "
-            f"{'; '.join(words_of)}; largest permutation p of all sides and seeds {p:.4f} "
-            f"({values['n_permutations']} random partitions each). A cluster is called bright on "
-            f"one side where left − right is beyond half a standard deviation over images, else "
-            f"lit from the front or dark as the whole is above the mean or below; all four are "
-            f"there at {every[0]} seeds (k-means start {every[1]}).")
+    every = [
+        sum(
+            set(KINDS) <= set(lighting_words(arrays, names, prefix)) for arrays in measured.values()
+        )
+        for prefix in PARTITIONS.values()
+    ]
+    return (
+        f"Clusters differ in lighting. Spread over clusters of mean brightness (0 to 1), mean "
+        f"± standard deviation over n = {len(measured)}/{n_asked} seeds: "
+        f"{'; '.join(words_of)}; largest permutation p of all sides and seeds {p:.4f} "
+        f"({values['n_permutations']} random partitions each). A cluster is called bright on "
+        f"one side where left − right is beyond half a standard deviation over images, else "
+        f"lit from the front or dark as the whole is above the mean or below; all four are "
+        f"there at {every[0]} seeds (k-means start {every[1]})."
+    )
 
 
 def lighting_words(arrays, names, prefix: str = "") -> list[str]:
@@ -149,22 +194,35 @@ def draw(arrays, lit, names, title, chosen, caption) -> Sheet:
     said = lighting_words(lit, names)
     sheet = Sheet(7.2, 9.2)
     sheet.text(0.1, 0.06, title, size=9, weight="bold")
-    sheet.text(0.1, 0.30, "(a) Samples drawn by the priors; last column: the training image "
-                          "nearest to the sample at its left, in code space")
+    sheet.text(
+        0.1,
+        0.30,
+        "(a) Samples drawn by the priors; last column: the training image "
+        "nearest to the sample at its left, in code space",
+    )
     place = sheet.grid(with_neighbours(arrays), 0.1, 0.5, GREY, zoom=5, apart=1, frame=NEIGHBOUR)
     top = place.bottom + 0.14
-    sheet.text(0.1, top, "(b) One network a row, named by the lighting of its cluster, see (d); "
-                         "the last two columns have identical inputs")
+    sheet.text(
+        0.1,
+        top,
+        "(b) One network a row, named by the lighting of its cluster, see (d); "
+        "the last two columns have identical inputs",
+    )
     place = sheet.grid(arrays["networks"], 1.0, top + 0.2, GREY, zoom=5, apart=2, frame=SAME)
     _label(sheet, place, said)
     top = place.bottom + 0.14
-    sheet.text(0.1, top, "(c) One network a row, along a straight line in its latent space; "
-                         f"{chosen}")
+    sheet.text(
+        0.1, top, f"(c) One network a row, along a straight line in its latent space; {chosen}"
+    )
     place = sheet.grid(arrays["lines"], 1.0, top + 0.2, GREY, zoom=5)
     _label(sheet, place, said)
     top = place.bottom + 0.14
-    sheet.text(0.1, top, "(d) The clusters: mean image, number of images, and mean brightness of "
-                         "the sides ± one standard deviation over images")
+    sheet.text(
+        0.1,
+        top,
+        "(d) The clusters: mean image, number of images, and mean brightness of "
+        "the sides ± one standard deviation over images",
+    )
     bottom = _clusters(sheet, lit, names, said, top + 0.22)
     sheet.lines(0.1, bottom, caption, 135)
     return sheet
@@ -179,19 +237,40 @@ def _clusters(sheet, lit, names, said, top) -> float:
     sides = [names.index(side) for side in SIDES]
     faces = sheet.grid(lit["faces"][None], 0.1, top + 0.1, GREY, zoom=7)
     for j, x in enumerate(faces.lefts):
-        sheet.text(x + faces.width / 2, faces.bottom + 0.04,
-                   f"cluster {j}\n" + said[j].replace(" on ", "\non ").replace(" from ", "\nfrom ")
-                   + f"\nn = {lit['sizes'][j]}", size=6.5, ha="center")
+        sheet.text(
+            x + faces.width / 2,
+            faces.bottom + 0.04,
+            f"cluster {j}\n"
+            + said[j].replace(" on ", "\non ").replace(" from ", "\nfrom ")
+            + f"\nn = {lit['sizes'][j]}",
+            size=6.5,
+            ha="center",
+        )
     left = faces.right + 0.55
     axis = sheet.axes(left, top + 0.05, 7.0 - LEGEND - left, 1.2)
     places = np.arange(len(sides))
     for j, (mean, deviation) in enumerate(zip(lit["means"], lit["deviations"], strict=True)):
-        axis.errorbar(places + 0.12 * (j - (len(said) - 1) / 2), mean[sides], deviation[sides],
-                      fmt=MARKERS[j % len(MARKERS)], color=COLOURS[j % len(COLOURS)], markersize=4,
-                      linewidth=1, capsize=1.5, label=f"cluster {j}")
+        axis.errorbar(
+            places + 0.12 * (j - (len(said) - 1) / 2),
+            mean[sides],
+            deviation[sides],
+            fmt=MARKERS[j % len(MARKERS)],
+            color=COLOURS[j % len(COLOURS)],
+            markersize=4,
+            linewidth=1,
+            capsize=1.5,
+            label=f"cluster {j}",
+        )
     centre, reach = lit["image_means"][sides], lit["random_q95"][sides]
-    axis.bar(places, 2 * reach, 0.7, centre - reach, color="#999999", zorder=0,
-             label="random partitions:\nmean ± 95% quantile\nof the spread")
+    axis.bar(
+        places,
+        2 * reach,
+        0.7,
+        centre - reach,
+        color="#999999",
+        zorder=0,
+        label="random partitions:\nmean ± 95% quantile\nof the spread",
+    )
     axis.set_xticks(places, SIDES, fontsize=7)
     axis.set_xlim(-0.5, len(sides) - 0.5)
     axis.set_ylim(0, None)

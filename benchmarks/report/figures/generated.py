@@ -7,12 +7,30 @@ import numpy as np
 from benchmarks.report.table import Table
 
 #: Columns of the CSV of pictures; empty where a row has nothing to say.
-COLUMNS = ("part", "row", "column", "network", "position", "nearest_training_row", "distance",
-           "step", "n", "q05", "q95", "training_row", "class", "kmeans_class", "ncut_class",
-           "mixture_class", "note")
-KINDS = {"samples": "samples by the priors",
-         "held_out": "real points held out of the mixture's training",
-         "training": "training points, to the nearest other one"}
+COLUMNS = (
+    "part",
+    "row",
+    "column",
+    "network",
+    "position",
+    "nearest_training_row",
+    "distance",
+    "step",
+    "n",
+    "q05",
+    "q95",
+    "training_row",
+    "class",
+    "kmeans_class",
+    "ncut_class",
+    "mixture_class",
+    "note",
+)
+KINDS = {
+    "samples": "samples by the priors",
+    "held_out": "real points held out of the mixture's training",
+    "training": "training points, to the nearest other one",
+}
 
 
 class Missing(LookupError):
@@ -27,15 +45,18 @@ def record_of(records, method: str, suite: dict, seed: int | None = None) -> dic
     Missing
         With the status of the cell and the command that runs it.
     """
-    own = [r for r in records if r["cell"]["method"] == method
-           and seed in (None, r["cell"]["seed"])]
+    own = [
+        r for r in records if r["cell"]["method"] == method and seed in (None, r["cell"]["seed"])
+    ]
     done = [r for r in own if r["status"] == "done"]
     if not done:
         which = method if seed is None else f"{method} of seed {seed}"
         state = own[0]["status"] if own else "missing"
         reason = (own[0].get("error") or {}).get("reason", "") if own else ""
-        raise Missing(f"nothing is drawn: {which} is {state}{f' ({reason})' if reason else ''}; "
-                      f"run `mixnet run {suite['name']}`")
+        raise Missing(
+            f"nothing is drawn: {which} is {state}{f' ({reason})' if reason else ''}; "
+            f"run `mixnet run {suite['name']}`"
+        )
     return min(done, key=lambda r: r["cell"]["seed"])
 
 
@@ -52,28 +73,57 @@ def generated_rows(arrays) -> list[dict]:
     point, in code space; ``step`` that to the picture before.
     """
     shape = grid_shape(arrays)
-    rows = [{"part": "sample", "row": i // shape[1], "column": i % shape[1], "network": network,
-             "nearest_training_row": arrays["samples_rows"][i],
-             "distance": arrays["samples_distances"][i]}
-            for i, network in enumerate(arrays["samples_networks"])]
-    rows += [{"part": "nearest", "row": i, "column": shape[1], "training_row": row,
-              "note": "training image nearest to the sample at its left, in code space"}
-             for i, row in enumerate(arrays["samples_rows"].reshape(shape)[:, -1])]
+    rows = [
+        {
+            "part": "sample",
+            "row": i // shape[1],
+            "column": i % shape[1],
+            "network": network,
+            "nearest_training_row": arrays["samples_rows"][i],
+            "distance": arrays["samples_distances"][i],
+        }
+        for i, network in enumerate(arrays["samples_networks"])
+    ]
+    rows += [
+        {
+            "part": "nearest",
+            "row": i,
+            "column": shape[1],
+            "training_row": row,
+            "note": "training image nearest to the sample at its left, in code space",
+        }
+        for i, row in enumerate(arrays["samples_rows"].reshape(shape)[:, -1])
+    ]
     for part in ("line", "network"):
         found, distances = arrays[f"{part}s_rows"], arrays[f"{part}s_distances"]
         for (j, i), row in np.ndenumerate(found):
-            rows.append({"part": part, "row": j, "column": i, "network": j,
-                         "nearest_training_row": row, "distance": distances[j, i]})
+            rows.append(
+                {
+                    "part": part,
+                    "row": j,
+                    "column": i,
+                    "network": j,
+                    "nearest_training_row": row,
+                    "distance": distances[j, i],
+                }
+            )
             if part == "line":
                 rows[-1]["position"] = i / (found.shape[1] - 1)
                 rows[-1]["step"] = arrays["lines_steps"][j, i - 1] if i else None
     for kind, words_of_it in KINDS.items():
         distances = arrays[f"nearest_{kind}"]
         low, median, high = np.quantile(distances, [0.05, 0.5, 0.95])
-        rows.append({"part": f"distances of {kind.replace('_', '-')}", "n": len(distances),
-                     "distance": median, "q05": low, "q95": high,
-                     "note": "median and quantiles of the distance to the nearest training point "
-                             f"in code space: {words_of_it}"})
+        rows.append(
+            {
+                "part": f"distances of {kind.replace('_', '-')}",
+                "n": len(distances),
+                "distance": median,
+                "q05": low,
+                "q95": high,
+                "note": "median and quantiles of the distance to the nearest training point "
+                f"in code space: {words_of_it}",
+            }
+        )
     return rows
 
 
@@ -100,10 +150,13 @@ def memorisation(arrays) -> str:
     """The line of a caption on how near samples come to training points."""
     found = {kind: arrays[f"nearest_{kind}"] for kind in KINDS}
     samples, held_out, training = (
-        f"{np.median(found[kind]):.2f} (n = {len(found[kind])})" for kind in KINDS)
-    return (f"Median distance to the nearest training point, in code space: samples {samples}, "
-            f"held-out points {held_out}, training points to the next one "
-            f"{training}.")
+        f"{np.median(found[kind]):.2f} (n = {len(found[kind])})" for kind in KINDS
+    )
+    return (
+        f"Median distance to the nearest training point, in code space: samples {samples}, "
+        f"held-out points {held_out}, training points to the next one "
+        f"{training}."
+    )
 
 
 def to_csv(rows, columns=COLUMNS) -> str:

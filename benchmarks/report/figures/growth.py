@@ -63,8 +63,12 @@ def draw(frame, labels):
     cost, purity = figure.subplots(1, 2, width_ratios=(3, 2))
     for i, (method, rows) in enumerate(frame.groupby("method", sort=False)):
         run = rows[rows.status == "done"]
-        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)],
-                 "linestyle": LINES[i % len(LINES)], "markersize": 4.5}
+        style = {
+            "color": COLOURS[i % len(COLOURS)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "linestyle": LINES[i % len(LINES)],
+            "markersize": 4.5,
+        }
         cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), linewidth=1.4, **style)
         # Each size is one fit: thin, since a fit that fails is no trend.
         purity.plot(run.n, run.purity, linewidth=0.5, markerfacecolor="none", **style)
@@ -90,8 +94,10 @@ def sentences(frame, methods) -> list[str]:
         if not len(run):
             continue
         last = run.iloc[-1]
-        line = (f"{_plain(methods[method]['label'])}: {last.seconds:.3g} processor seconds at n = "
-                f"{last.n:,}")
+        line = (
+            f"{_plain(methods[method]['label'])}: {last.seconds:.3g} processor seconds at n = "
+            f"{last.n:,}"
+        )
         if np.isfinite(last.graph_seconds):
             line += f" (its graph alone {last.graph_seconds:.3g})"
         line += f", purity {last.purity:.1f}%"

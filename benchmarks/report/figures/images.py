@@ -45,23 +45,45 @@ class Sheet:
 
     def axes(self, left: float, top: float, width: float, height: float):
         """Axes of that place and size."""
-        return self.figure.add_axes((left / self.width, 1 - (top + height) / self.height,
-                                     width / self.width, height / self.height))
+        return self.figure.add_axes(
+            (
+                left / self.width,
+                1 - (top + height) / self.height,
+                width / self.width,
+                height / self.height,
+            )
+        )
 
     def text(self, left: float, top: float, text: str, size: float = 7.5, **style) -> None:
         """Words whose upper left corner is there, unless the style says otherwise."""
-        self.figure.text(left / self.width, 1 - top / self.height, text, fontsize=size,
-                         **{"va": "top", "ha": "left", **style})
+        self.figure.text(
+            left / self.width,
+            1 - top / self.height,
+            text,
+            fontsize=size,
+            **{"va": "top", "ha": "left", **style},
+        )
 
     def lines(self, left: float, top: float, lines, columns: int) -> None:
         """Lines of small print, broken at so many letters, never at a sign as in "n = 5"."""
-        words = [part for line in lines
-                 for part in textwrap.wrap(re.sub(" ([=±−]) ", "\u00a0\\1\u00a0", line), columns)]
+        words = [
+            part
+            for line in lines
+            for part in textwrap.wrap(re.sub(" ([=±−]) ", "\u00a0\\1\u00a0", line), columns)
+        ]
         for i, part in enumerate(words):
             self.text(left, top + LINE * i, part, size=7)
 
-    def grid(self, pictures, left: float, top: float, cmap: str, zoom: int = 3, apart: int = 0,
-             frame=None) -> Grid:
+    def grid(
+        self,
+        pictures,
+        left: float,
+        top: float,
+        cmap: str,
+        zoom: int = 3,
+        apart: int = 0,
+        frame=None,
+    ) -> Grid:
         """Pictures in rows and columns, every pixel a square of whole dots.
 
         Parameters
@@ -83,8 +105,9 @@ class Sheet:
         columns, (height, width) = pictures.shape[1], pictures.shape[2:]
         x, y = (round(place * DPI) / DPI for place in (left, top))
         dot, inside = zoom / DPI, columns - apart
-        lefts = [x + dot * (width + GAP) * j + (APART if j >= inside else 0)
-                 for j in range(columns)]
+        lefts = [
+            x + dot * (width + GAP) * j + (APART if j >= inside else 0) for j in range(columns)
+        ]
         for first, part in ((0, pictures[:, :inside]), (inside, pictures[:, inside:])):
             if not part.shape[1]:
                 continue
@@ -94,8 +117,17 @@ class Sheet:
             axis.imshow(pixels, cmap=cmap, vmin=0, vmax=255, aspect="auto", interpolation="none")
             axis.set_axis_off()
             if frame and first:
-                axis.add_patch(Rectangle((-2.5, -2.5), wide + 4, tall + 4, fill=False,
-                                         edgecolor=frame, linewidth=1.2, clip_on=False))
+                axis.add_patch(
+                    Rectangle(
+                        (-2.5, -2.5),
+                        wide + 4,
+                        tall + 4,
+                        fill=False,
+                        edgecolor=frame,
+                        linewidth=1.2,
+                        clip_on=False,
+                    )
+                )
         tops = [y + dot * (height + GAP) * i for i in range(len(pictures))]
         return Grid(lefts, tops, dot * width, dot * height)
 

@@ -42,8 +42,16 @@ def width_frame(records, datasets) -> pd.DataFrame:
         p = datasets[cell["dataset"]]["code_dim"]
         # The ratio went through a division: one width differs in its last bits between seeds.
         width = round(values["width_ratio"] * math.sqrt(2 * p), 9)
-        rows.append((cell["dataset"], cell["seed"], cell["method"] == CHOSEN, width,
-                     record["metrics"]["purity"], values["heldout_log_likelihood"]))
+        rows.append(
+            (
+                cell["dataset"],
+                cell["seed"],
+                cell["method"] == CHOSEN,
+                width,
+                record["metrics"]["purity"],
+                values["heldout_log_likelihood"],
+            )
+        )
     return pd.DataFrame(rows, columns=["dataset", "seed", "chosen", "width", "purity", "heldout"])
 
 
@@ -56,10 +64,26 @@ def draw(frame, datasets, titles):
         fixed, chosen = mine[~mine.chosen], mine[mine.chosen]
         for axis, measure in zip(axes[:, column], ("purity", "heldout"), strict=True):
             by = fixed.groupby("width")[measure]
-            axis.errorbar(by.mean().index, by.mean(), by.std().fillna(0), color=BLUE, marker="o",
-                          markersize=4, capsize=2, linewidth=1.5, label="fixed width, mean ± std")
-            axis.plot(chosen.width, chosen[measure], "D", color=ORANGE, markersize=5, zorder=3,
-                      label="chosen by held-out likelihood")
+            axis.errorbar(
+                by.mean().index,
+                by.mean(),
+                by.std().fillna(0),
+                color=BLUE,
+                marker="o",
+                markersize=4,
+                capsize=2,
+                linewidth=1.5,
+                label="fixed width, mean ± std",
+            )
+            axis.plot(
+                chosen.width,
+                chosen[measure],
+                "D",
+                color=ORANGE,
+                markersize=5,
+                zorder=3,
+                label="chosen by held-out likelihood",
+            )
             axis.spines[["top", "right"]].set_visible(False)
         axes[0, column].set_title(titles[name])
         axes[1, column].set_xscale("log")
@@ -82,6 +106,8 @@ def _sentence(name, frame) -> str:
     if seeds.empty:
         return f"{name}: no seed has every width yet"
     means = fixed.loc[seeds].mean()
-    return (f"{name}: chosen {chosen[seeds].mean():.1f}; best fixed width {means.idxmax():.2g} "
-            f"with {means.max():.1f}, worst {means.idxmin():.2g} with {means.min():.1f}; "
-            f"n {len(seeds)}")
+    return (
+        f"{name}: chosen {chosen[seeds].mean():.1f}; best fixed width {means.idxmax():.2g} "
+        f"with {means.max():.1f}, worst {means.idxmin():.2g} with {means.min():.1f}; "
+        f"n {len(seeds)}"
+    )

@@ -45,21 +45,39 @@ def page(store: Store, linked: bool = True) -> str:
     for section in sections:
         section.figures = figures.get(section.name, [])
     records, tally = store.all(), cells.tally()
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in
-                     ("style.css", "script.js"))
-    return _environment().get_template("template.html").render(
-        style=style, script=script, policy=_policy(style, script), linked=linked,
-        sections=sections, grids=[(section, suites.grid(section.name, cells))
-                                  for section in sections],
-        states=STATES, tally=tally, n_cells=sum(tally.values()), n_records=len(records),
-        newest=max((r["provenance"].get("started") or "" for r in records), default=""),
-        verdicts=[(section, Counter(section.verdicts)) for section in sections
-                  if section.verdicts],
-        loose=figures.get("", []), absent=absent, attempts=facts.attempts(store.results),
-        data=facts.data(cells), choices=facts.choices(cells), unsaid=facts.open_points(),
-        commits=facts.commits(records), environments=facts.environments(records),
-        problems=sorted(store.problems.items()),
-        digest={**cells.embedded(), "names": suites.NAMES, "linked": linked})
+    style, script = (
+        (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
+    )
+    return (
+        _environment()
+        .get_template("template.html")
+        .render(
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+            linked=linked,
+            sections=sections,
+            grids=[(section, suites.grid(section.name, cells)) for section in sections],
+            states=STATES,
+            tally=tally,
+            n_cells=sum(tally.values()),
+            n_records=len(records),
+            newest=max((r["provenance"].get("started") or "" for r in records), default=""),
+            verdicts=[
+                (section, Counter(section.verdicts)) for section in sections if section.verdicts
+            ],
+            loose=figures.get("", []),
+            absent=absent,
+            attempts=facts.attempts(store.results),
+            data=facts.data(cells),
+            choices=facts.choices(cells),
+            unsaid=facts.open_points(),
+            commits=facts.commits(records),
+            environments=facts.environments(records),
+            problems=sorted(store.problems.items()),
+            digest={**cells.embedded(), "names": suites.NAMES, "linked": linked},
+        )
+    )
 
 
 def _environment():
@@ -71,16 +89,24 @@ def _environment():
         return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        loader=jinja2.FileSystemLoader(HERE), keep_trailing_newline=True)
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(HERE),
+        keep_trailing_newline=True,
+    )
     environment.filters.update(code=code, path=quote)
     return environment
 
 
 def _policy(style: str, script: str) -> str:
     """Content security policy: this style, this script and embedded pictures, nothing else."""
+
     def source(text):
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-    return ("default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"style-src {source(style)}; script-src {source(script)}")
+    return (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {source(style)}; script-src {source(script)}"
+    )

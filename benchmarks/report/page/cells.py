@@ -79,8 +79,11 @@ class Cells:
             index = self._index[node.key]
             if node.requested and (record := self.digests[index]["record"]):
                 self.records[name].append(record)
-            stage = {"dataset": node.cell["dataset"], "method": node.cell["method"],
-                     "space": node.cell["params"]["space"]}
+            stage = {
+                "dataset": node.cell["dataset"],
+                "method": node.cell["method"],
+                "space": node.cell["params"]["space"],
+            }
             if stage not in self.stages:
                 self.stages.append(stage)
             where = place(node)
@@ -89,72 +92,117 @@ class Cells:
             group.cells.append(index)
             group.states.append(self.digests[index]["state"])
             group.command = command(
-                name, node, span(self.digests[i]["seed"] for i in group.cells),
-                "done" if set(group.states) == {"done"} else "")
+                name,
+                node,
+                span(self.digests[i]["seed"] for i in group.cells),
+                "done" if set(group.states) == {"done"} else "",
+            )
 
     def called(self, dataset: str) -> str:
         """Title of a dataset, without what it has in brackets."""
         return self.datasets[dataset].get("title", dataset).partition(" (")[0]
 
     def _title(self, dataset, method, space, evaluation) -> str:
-        parts = [self.called(dataset), self.methods[method]["label"],
-                 SPACES.get(space, space)]
+        parts = [self.called(dataset), self.methods[method]["label"], SPACES.get(space, space)]
         return " · ".join(parts + ([self.methods[evaluation]["label"]] if evaluation else []))
 
     def _digest(self, suite, node, state) -> dict:
         """What the page shows of a cell; ``record`` itself stays behind."""
         record, failed = standing(state), state.name == "failed"
-        found = {"seed": node.cell["seed"], "state": state.name, "why": state.why,
-                 "command": command(suite, node, str(node.cell["seed"]), state.name,
-                                    state.last["status"] if failed else "", record),
-                 "record": record}
+        found = {
+            "seed": node.cell["seed"],
+            "state": state.name,
+            "why": state.why,
+            "command": command(
+                suite,
+                node,
+                str(node.cell["seed"]),
+                state.name,
+                state.last["status"] if failed else "",
+                record,
+            ),
+            "record": record,
+        }
         if record is None:
             return found
         made = record["provenance"]
-        machine = {name: made.get(name) for name in
-                   ("versions", "device", "threads", "cpu", "gpu", "cores", "system")}
+        machine = {
+            name: made.get(name)
+            for name in ("versions", "device", "threads", "cpu", "gpu", "cores", "system")
+        }
         if machine not in self.environments:
             self.environments.append(machine)
         cell = record["cell"]
         verified = self.store.ledger.verified(record["key"], made.get("modules") or {})
         return found | {
-            "status": record["status"], "key": record["key"], "attempt": record["attempt"],
+            "status": record["status"],
+            "key": record["key"],
+            "attempt": record["attempt"],
             "path": f"{cell['dataset']}/{cell['method']}/{record['key']}-{record['attempt']}.json",
-            "commit": made.get("commit"), "dirty": made.get("dirty"), "verified": verified,
-            "started": made.get("started"), "seconds": _short(record.get("seconds")),
+            "commit": made.get("commit"),
+            "dirty": made.get("dirty"),
+            "verified": verified,
+            "started": made.get("started"),
+            "seconds": _short(record.get("seconds")),
             "environment": self.environments.index(machine),
-            "values": {name: _short(value)
-                       for kind in ("values", "metrics") for name, value in record[kind].items()
-                       if isinstance(value, (int, float, str))}}
+            "values": {
+                name: _short(value)
+                for kind in ("values", "metrics")
+                for name, value in record[kind].items()
+                if isinstance(value, (int, float, str))
+            },
+        }
 
     def tally(self, suite=None) -> Counter:
         """How many cells of a suite, or of all, are in which state; every cell counts once."""
-        chosen = {index for name, groups in self.groups.items() if suite in (None, name)
-                  for group in groups.values() for index in group.cells}
+        chosen = {
+            index
+            for name, groups in self.groups.items()
+            if suite in (None, name)
+            for group in groups.values()
+            for index in group.cells
+        }
         return Counter(self.digests[index]["state"] for index in chosen)
 
     def embedded(self) -> dict:
         """What the page's script reads: digests without their records, groups, environments."""
-        return {"cells": [{name: value for name, value in digest.items()
-                           if name != "record" and value not in (None, "")}
-                          for digest in self.digests],
-                "groups": {id: {"suite": self.suites[name].get("title", name),
-                                "title": group.title, "command": group.command,
-                                "cells": group.cells}
-                           for name, groups in self.groups.items()
-                           for id, group in groups.items()},
-                "environments": self.environments}
+        return {
+            "cells": [
+                {
+                    name: value
+                    for name, value in digest.items()
+                    if name != "record" and value not in (None, "")
+                }
+                for digest in self.digests
+            ],
+            "groups": {
+                id: {
+                    "suite": self.suites[name].get("title", name),
+                    "title": group.title,
+                    "command": group.command,
+                    "cells": group.cells,
+                }
+                for name, groups in self.groups.items()
+                for id, group in groups.items()
+            },
+            "environments": self.environments,
+        }
 
 
 def place(node) -> tuple[str, str, str, str]:
     """(dataset, method, space, evaluation) of a cell; an evaluation is its samples', or ""."""
     cell, of = node.cell, node.needs.get("samples", node).cell
-    return (cell["dataset"], of["method"], cell["params"]["space"],
-            "" if of is cell else cell["method"])
+    return (
+        cell["dataset"],
+        of["method"],
+        cell["params"]["space"],
+        "" if of is cell else cell["method"],
+    )
 
 
-def command(suite: str, node, seeds: str, state: str = "", status: str = "",
-            record: dict | None = None) -> str:
+def command(
+    suite: str, node, seeds: str, state: str = "", status: str = "", record: dict | None = None
+) -> str:
     """Command that computes a cell again, on the device and threads of its record.
 
     What is done and fresh would be skipped, so it goes to another results folder; a failure that

@@ -15,25 +15,45 @@ from benchmarks.report.page.parts import Column, Entry, Table
 def data(cells: Cells) -> Table:
     """The datasets of all suites, as their stanzas have them."""
     names = dict.fromkeys(d for suite in cells.suites.values() for d in suite["datasets"])
-    used = {(r["cell"]["dataset"], r["variant"]) for records in cells.records.values()
-            for r in records if r.get("variant")}
+    used = {
+        (r["cell"]["dataset"], r["variant"])
+        for records in cells.records.values()
+        for r in records
+        if r.get("variant")
+    }
     rows = []
     for name in names:
         stanza = cells.datasets[name]
         variants = sorted(variant for dataset, variant in used if dataset == name)
-        rows.append([
-            Entry(stanza.get("title", name)),
-            *(Entry("" if stanza.get(key) is None else str(stanza[key]), stanza.get(key))
-              for key in ("n", "d", "n_classes", "n_clusters", "code_dim")),
-            Entry(stanza.get("structure", "")), Entry(", ".join(variants)),
-            Entry(stanza.get("scaling", "")), Entry(stanza.get("licence", "")),
-            Entry(stanza.get("citation", ""))])
+        rows.append(
+            [
+                Entry(stanza.get("title", name)),
+                *(
+                    Entry("" if stanza.get(key) is None else str(stanza[key]), stanza.get(key))
+                    for key in ("n", "d", "n_classes", "n_clusters", "code_dim")
+                ),
+                Entry(stanza.get("structure", "")),
+                Entry(", ".join(variants)),
+                Entry(stanza.get("scaling", "")),
+                Entry(stanza.get("licence", "")),
+                Entry(stanza.get("citation", "")),
+            ]
+        )
     heads = ("n", "d", "Classes", "Components", "p")
-    return Table("data-table", "n points of d features, codes of p; structure: the widths of a "
-                 "network as the paper prints them; variant: the one that the records used.",
-                 [Column("Dataset", "head"), *(Column(head) for head in heads),
-                  *(Column(head, "text") for head in
-                    ("Structure", "Variant", "Scaling", "Licence", "Citation"))], rows)
+    return Table(
+        "data-table",
+        "n points of d features, codes of p; structure: the widths of a "
+        "network as the paper prints them; variant: the one that the records used.",
+        [
+            Column("Dataset", "head"),
+            *(Column(head) for head in heads),
+            *(
+                Column(head, "text")
+                for head in ("Structure", "Variant", "Scaling", "Licence", "Citation")
+            ),
+        ],
+        rows,
+    )
 
 
 def choices(cells: Cells) -> Table:
@@ -48,12 +68,24 @@ def choices(cells: Cells) -> Table:
     rows = []
     for (parameter, _, source, why), (users, datasets, value) in shared.items():
         first, *others = users
-        rows.append([Entry(parameter), Entry(notes.resolved(value, datasets, cells.datasets)),
-                     Entry(source), Entry(why), Entry(first, folded=tuple(others))])
-    return Table("choices-table", "Every parameter with its source. `ours`: the paper leaves it "
-                 "open. No rule reads a label.",
-                 [Column("Parameter", "head"),
-                  *(Column(head, "text") for head in ("Value", "Source", "Why", "Methods"))], rows)
+        rows.append(
+            [
+                Entry(parameter),
+                Entry(notes.resolved(value, datasets, cells.datasets)),
+                Entry(source),
+                Entry(why),
+                Entry(first, folded=tuple(others)),
+            ]
+        )
+    return Table(
+        "choices-table",
+        "Every parameter with its source. `ours`: the paper leaves it open. No rule reads a label.",
+        [
+            Column("Parameter", "head"),
+            *(Column(head, "text") for head in ("Value", "Source", "Why", "Methods")),
+        ],
+        rows,
+    )
 
 
 def open_points() -> list[str]:
@@ -63,9 +95,10 @@ def open_points() -> list[str]:
     if "pm" in table1:
         unsaid.append(f"The ± of Table 1: {table1['pm']}.")
     if "space" in table1:
-        unsaid.append("Which features the baselines saw is not said; its figures stand beside ours "
-                      "on " + ", ".join(f"{name}: {space}" for name, space in
-                                        table1["space"].items()) + ".")
+        unsaid.append(
+            "Which features the baselines saw is not said; its figures stand beside ours "
+            "on " + ", ".join(f"{name}: {space}" for name, space in table1["space"].items()) + "."
+        )
     return unsaid + paper.get("table2", {}).get("notes", [])[:1]
 
 
@@ -92,33 +125,64 @@ def attempts(results: Path) -> list[dict[str, str]]:
 
 def commits(records) -> Table:
     """Commits whose code made the records, newest last."""
-    made = [(record["provenance"].get("commit") or "not in git",
-             record["provenance"].get("started") or "") for record in records]
+    made = [
+        (
+            record["provenance"].get("commit") or "not in git",
+            record["provenance"].get("started") or "",
+        )
+        for record in records
+    ]
     first, last = {}, {}
     for commit, started in sorted(made, key=lambda pair: pair[1]):
         first.setdefault(commit, started[:10])
         last[commit] = started[:10]
     counts = Counter(commit for commit, _ in made)
-    return Table("commits-table", "Commits that records were made at; an attempt each.",
-                 [Column("Commit", "head"), Column("Records"), Column("First", "text"),
-                  Column("Last", "text")],
-                 [[Entry(commit), Entry(str(counts[commit]), counts[commit]), Entry(first[commit]),
-                   Entry(last[commit])] for commit in first])
+    return Table(
+        "commits-table",
+        "Commits that records were made at; an attempt each.",
+        [
+            Column("Commit", "head"),
+            Column("Records"),
+            Column("First", "text"),
+            Column("Last", "text"),
+        ],
+        [
+            [
+                Entry(commit),
+                Entry(str(counts[commit]), counts[commit]),
+                Entry(first[commit]),
+                Entry(last[commit]),
+            ]
+            for commit in first
+        ],
+    )
 
 
 def environments(records) -> Table:
     """Versions and machines of the records."""
+
     def words(made):
-        versions = ", ".join(f"{name} {version}" for name, version in
-                             (made.get("versions") or {}).items())
+        versions = ", ".join(
+            f"{name} {version}" for name, version in (made.get("versions") or {}).items()
+        )
         cores = f"{made.get('cores')} cores" if made.get("cores") else ""
-        machine = ", ".join(filter(None, [made.get("cpu"), cores, made.get("system"),
-                                         made.get("gpu")]))
+        machine = ", ".join(
+            filter(None, [made.get("cpu"), cores, made.get("system"), made.get("gpu")])
+        )
         return versions, machine, f"{made.get('device')}, {made.get('threads')}"
 
     counts = Counter(words(record["provenance"]) for record in records)
-    return Table("environments-table", "Software and machines that records were made with.",
-                 [Column("Versions", "head"), Column("Machine", "text"),
-                  Column("Device, threads", "text"), Column("Records")],
-                 [[*(Entry(part) for part in parts), Entry(str(n), n)]
-                  for parts, n in sorted(counts.items())])
+    return Table(
+        "environments-table",
+        "Software and machines that records were made with.",
+        [
+            Column("Versions", "head"),
+            Column("Machine", "text"),
+            Column("Device, threads", "text"),
+            Column("Records"),
+        ],
+        [
+            [*(Entry(part) for part in parts), Entry(str(n), n)]
+            for parts, n in sorted(counts.items())
+        ],
+    )

@@ -31,14 +31,21 @@ def collect(results: Path, suites: dict, datasets: dict):
     missing : list of (str, str)
         A file that a suite draws and that is not there, or damaged, and the suite.
     """
-    folders = {name: results / ("figures" if _draws(suite) else "") for name, suite in
-               suites.items()}
+    folders = {
+        name: results / ("figures" if _draws(suite) else "") for name, suite in suites.items()
+    }
     stems = {name: suite.get("table", name) for name, suite in suites.items()}
     found, missing, damaged = {}, [], []
     for path in sorted([*results.glob("*.png"), *(results / "figures").glob("*.png")]):
-        owner = max((name for name in suites if path.parent == folders[name]
-                     and (path.stem + "-").startswith(stems[name] + "-")),
-                    key=lambda name: len(stems[name]), default="")
+        owner = max(
+            (
+                name
+                for name in suites
+                if path.parent == folders[name] and (path.stem + "-").startswith(stems[name] + "-")
+            ),
+            key=lambda name: len(stems[name]),
+            default="",
+        )
         figure = _figure(path, results, suites.get(owner, {}), stems.get(owner, ""), datasets)
         if figure is None:
             damaged.append((path.relative_to(results).as_posix() + " (damaged)", owner))
@@ -81,6 +88,8 @@ def _figure(path, results, suite, stem, datasets) -> Figure | None:
     beside = [path.with_suffix(f".{kind}") for kind in ("png", "pdf", "csv")]
     return Figure(
         "figure-" + path.relative_to(results).with_suffix("").as_posix().replace("/", "-"),
-        caption, "data:image/webp;base64," + base64.b64encode(smaller.getvalue()).decode(),
+        caption,
+        "data:image/webp;base64," + base64.b64encode(smaller.getvalue()).decode(),
         *picture.size,
-        [file.relative_to(results).as_posix() for file in beside if file.is_file()])
+        [file.relative_to(results).as_posix() for file in beside if file.is_file()],
+    )

@@ -81,8 +81,12 @@ def number(mean, std=None, form="{:.1f}", spread=None, **more) -> Entry:
     """A mean with its deviation; empty where nothing was measured."""
     if mean is None:
         return Entry()
-    return Entry(form.format(mean).replace("-", "−"), float(mean),
-                 "" if std is None else (spread or form).format(std), **more)
+    return Entry(
+        form.format(mean).replace("-", "−"),
+        float(mean),
+        "" if std is None else (spread or form).format(std),
+        **more,
+    )
 
 
 def count(row, **more) -> Entry:
@@ -117,24 +121,42 @@ def beside(id, caption, heads, rows, unit) -> Table:
     unit : str
         Of all figures, for the heads.
     """
-    intervals = [difference(*(row[name] for name in (
-        "mean", "std", "n", "paper_mean", "paper_std", "paper_n"))) for row in rows]
+    intervals = [
+        difference(
+            *(row[name] for name in ("mean", "std", "n", "paper_mean", "paper_std", "paper_n"))
+        )
+        for row in rows
+    ]
     widest = max((abs(end) for found in intervals if found for end in found), default=1.0) or 1.0
     lines = []
     for row, found in zip(rows, intervals, strict=True):
         ours = row["ours"]
         again = {"group": ours.group, "measure": ours.measure, "label": "Ours minus the paper's"}
-        line = [*row["lead"], ours,
-                number(row["paper_mean"], row["paper_std"], marks=row["marks"])]
+        line = [*row["lead"], ours, number(row["paper_mean"], row["paper_std"], marks=row["marks"])]
         if found:
             middle = row["mean"] - row["paper_mean"]
-            line += [number(middle, form="{:+.1f}", **again),
-                     Entry(f"{found.low:+.1f} to {found.high:+.1f}".replace("-", "−"), found.low),
-                     Entry(interval=tuple(v / widest for v in (found.low, middle, found.high)),
-                           verdict=row["verdict"])]
+            line += [
+                number(middle, form="{:+.1f}", **again),
+                Entry(f"{found.low:+.1f} to {found.high:+.1f}".replace("-", "−"), found.low),
+                Entry(
+                    interval=tuple(v / widest for v in (found.low, middle, found.high)),
+                    verdict=row["verdict"],
+                ),
+            ]
         else:
             line += [Entry(), Entry(), Entry()]
         lines.append([*line, Entry(verdict=row["verdict"], text=row["verdict"])])
-    return Table(id, caption, [
-        *heads, Column(f"Ours, {unit}"), Column(f"Paper, {unit}"), Column("Difference"),
-        Column("95% interval"), Column("below ┊ above", "line"), Column("Verdict", "text")], lines)
+    return Table(
+        id,
+        caption,
+        [
+            *heads,
+            Column(f"Ours, {unit}"),
+            Column(f"Paper, {unit}"),
+            Column("Difference"),
+            Column("95% interval"),
+            Column("below ┊ above", "line"),
+            Column("Verdict", "text"),
+        ],
+        lines,
+    )

@@ -19,12 +19,21 @@ from benchmarks.report.summary import METRICS
 
 #: How the page calls what is measured; any other name is shown with its underscores as spaces.
 NAMES = {
-    "purity": "Purity", "acc": "ACC", "nmi": "NMI", "ari": "ARI", "seconds": "Seconds",
-    "ll": "Log-likelihood", "se": "SE", "sigma": "σ",
+    "purity": "Purity",
+    "acc": "ACC",
+    "nmi": "NMI",
+    "ari": "ARI",
+    "seconds": "Seconds",
+    "ll": "Log-likelihood",
+    "se": "SE",
+    "sigma": "σ",
     "train_seconds+autoencoder_seconds": "Seconds of training, autoencoder included",
-    "accuracy_unlabelled": "Accuracy, unlabelled", "mmd2": "MMD²",
-    "heldout_log_likelihood": "Held-out log-likelihood", "nn_accuracy": "NN accuracy",
-    "nn_accuracy_samples": "NN accuracy, samples", "nn_accuracy_test": "NN accuracy, test",
+    "accuracy_unlabelled": "Accuracy, unlabelled",
+    "mmd2": "MMD²",
+    "heldout_log_likelihood": "Held-out log-likelihood",
+    "nn_accuracy": "NN accuracy",
+    "nn_accuracy_samples": "NN accuracy, samples",
+    "nn_accuracy_test": "NN accuracy, test",
 }
 BY_METHOD = [Column("Dataset", "aside"), Column("Method", "head"), Column("Features", "aside")]
 BY_MODEL = [Column("Model", "head"), Column("Features", "aside")]
@@ -39,8 +48,14 @@ def called(measure: str) -> str:
 def section(name: str, cells: Cells) -> Section:
     """Tables and notes of one suite, or why there are none."""
     suite, records = cells.suites[name], cells.records[name]
-    made = Section(name, suite.get("title", name), suite.get("text", "").strip(),
-                   f"mixnet run {name}", empty=not records, groups=cells.groups[name])
+    made = Section(
+        name,
+        suite.get("title", name),
+        suite.get("text", "").strip(),
+        f"mixnet run {name}",
+        empty=not records,
+        groups=cells.groups[name],
+    )
     if records:
         try:
             _builder(suite)(made, suite, records, cells)
@@ -63,11 +78,16 @@ def grid(name: str, cells: Cells) -> dict:
     for group in groups:
         rows.setdefault((group.method, group.space), {})[group.dataset, group.evaluation] = group
     return {
-        "columns": [cells.methods[evaluation]["label"] if evaluation else cells.called(dataset)
-                    for dataset, evaluation in columns],
-        "rows": [(cells.methods[method]["label"], space, [row.get(column) for column in columns])
-                 for (method, space), row in rows.items()],
-        "tally": [(state, tally[state]) for state in STATES if tally[state]]}
+        "columns": [
+            cells.methods[evaluation]["label"] if evaluation else cells.called(dataset)
+            for dataset, evaluation in columns
+        ],
+        "rows": [
+            (cells.methods[method]["label"], space, [row.get(column) for column in columns])
+            for (method, space), row in rows.items()
+        ],
+        "tally": [(state, tally[state]) for state in STATES if tally[state]],
+    }
 
 
 def _builder(suite):
@@ -82,8 +102,11 @@ def _builder(suite):
 def _lead(row, cells):
     """Dataset, method and features of a row, as entries."""
     dataset = cells.called(row["dataset"])
-    return [Entry(dataset), Entry(cells.methods[row["method"]]["label"],
-                                  where=f"{dataset}, {row['space']}"), Entry(row["space"])]
+    return [
+        Entry(dataset),
+        Entry(cells.methods[row["method"]]["label"], where=f"{dataset}, {row['space']}"),
+        Entry(row["space"]),
+    ]
 
 
 def _model(row, cells):
@@ -100,26 +123,41 @@ def _table1(made, suite, records, cells):
     rows = summary.summarise(records, suite, cells.methods, cells.datasets, paper)
     made.verdicts = [row["verdict"] for row in rows if row["verdict"]]
     made.tables = [_purities(made, rows, cells, paper)]
-    printed = [{
-        "lead": _lead(row, cells), "ours": _purity(made, row), "mean": row["purity_mean"],
-        "std": row["purity_std"], "n": row["n"], "paper_mean": row["paper_mean"],
-        "paper_std": row["paper_std"], "verdict": row["verdict"],
-        "paper_n": summary.paper_figure(paper, row["dataset"], row["method"], row["space"])[2],
-        "marks": _marks(notes.marks_of_figure(row, paper))}
-        for row in rows if row["paper_mean"] is not None]
+    printed = [
+        {
+            "lead": _lead(row, cells),
+            "ours": _purity(made, row),
+            "mean": row["purity_mean"],
+            "std": row["purity_std"],
+            "n": row["n"],
+            "paper_mean": row["paper_mean"],
+            "paper_std": row["paper_std"],
+            "verdict": row["verdict"],
+            "paper_n": summary.paper_figure(paper, row["dataset"], row["method"], row["space"])[2],
+            "marks": _marks(notes.marks_of_figure(row, paper)),
+        }
+        for row in rows
+        if row["paper_mean"] is not None
+    ]
     if printed:
-        made.tables.append(beside(
-            f"{made.name}-beside", "Ours beside the paper: purity, the difference of the means "
-            "and its 95% Welch interval. Above or below: the interval leaves out 0.",
-            BY_METHOD, printed, "%"))
+        made.tables.append(
+            beside(
+                f"{made.name}-beside",
+                "Ours beside the paper: purity, the difference of the means "
+                "and its 95% Welch interval. Above or below: the interval leaves out 0.",
+                BY_METHOD,
+                printed,
+                "%",
+            )
+        )
     made.tables.append(_all_measures(made, rows, cells))
-    made.notes = [*notes.footnotes(rows, cells.methods, cells.datasets, paper),
-                  *_machines(records)]
+    made.notes = [*notes.footnotes(rows, cells.methods, cells.datasets, paper), *_machines(records)]
 
 
 def _purity(made, row, **more):
-    return number(row["purity_mean"], row["purity_std"], group=_group(made, row),
-                  measure="purity", **more)
+    return number(
+        row["purity_mean"], row["purity_std"], group=_group(made, row), measure="purity", **more
+    )
 
 
 def _purities(made, rows, cells, paper):
@@ -132,9 +170,15 @@ def _purities(made, rows, cells, paper):
         entry = _purity(made, row, best=best)
         if not row["n"]:
             entry = Entry(row["missing"], group=_group(made, row), label="Missing")
-        entry.aside = ", ".join(filter(None, [
-            f"n {row['n']}/{row['n_asked']}" if row["n"] not in (0, row["n_asked"]) else "",
-            f"{row['stale']} stale" if row["stale"] else ""]))
+        entry.aside = ", ".join(
+            filter(
+                None,
+                [
+                    f"n {row['n']}/{row['n_asked']}" if row["n"] not in (0, row["n_asked"]) else "",
+                    f"{row['stale']} stale" if row["stale"] else "",
+                ],
+            )
+        )
         if row["paper_mean"] is not None:
             entry.paper, entry.verdict = f"{row['paper_mean']} ± {row['paper_std']}", row["verdict"]
             entry.marks = _marks(notes.marks_of_figure(row, paper))
@@ -142,30 +186,55 @@ def _purities(made, rows, cells, paper):
     table = []
     for (dataset, space), line in lines.items():
         mine = [row for row in rows if row["dataset"] == dataset]
-        table.append([Entry(cells.called(dataset), where=SPACES.get(space, space),
-                            marks=_marks(notes.marks_of_dataset(mine, paper))), Entry(space),
-                      *(line.get(method, Entry()) for method in methods)])
-    return Table(f"{made.name}-purity", "Clustering purity (eq. 10) in percent: mean ± standard "
-                 "deviation over seeds (ddof = 1), bold where it is the best of a dataset among "
-                 "rows with all runs. In brackets the paper's figure; ▲ ours above, ◆ level with, "
-                 "▼ below it.",
-                 [Column("Dataset", "head"), Column("Features", "aside"),
-                  *(Column(cells.methods[m]["label"]) for m in methods)], table)
+        table.append(
+            [
+                Entry(
+                    cells.called(dataset),
+                    where=SPACES.get(space, space),
+                    marks=_marks(notes.marks_of_dataset(mine, paper)),
+                ),
+                Entry(space),
+                *(line.get(method, Entry()) for method in methods),
+            ]
+        )
+    return Table(
+        f"{made.name}-purity",
+        "Clustering purity (eq. 10) in percent: mean ± standard "
+        "deviation over seeds (ddof = 1), bold where it is the best of a dataset among "
+        "rows with all runs. In brackets the paper's figure; ▲ ours above, ◆ level with, "
+        "▼ below it.",
+        [
+            Column("Dataset", "head"),
+            Column("Features", "aside"),
+            *(Column(cells.methods[m]["label"]) for m in methods),
+        ],
+        table,
+    )
 
 
 def _all_measures(made, rows, cells):
     lines = []
     for row in rows:
         group = _group(made, row)
-        lines.append([*_lead(row, cells), count(row, group=group),
-                      *(number(row[f"{m}_mean"], row.get(f"{m}_std"), group=group, measure=m)
-                        for m in METRICS),
-                      number(row["seconds_mean"], form="{:.2f}", group=group, measure="seconds"),
-                      state(row)])
-    return Table(f"{made.name}-measures", "All measures, in percent. Seconds: wall time of the "
-                 "method alone, without the codes and labels that it takes from other cells.",
-                 [*BY_METHOD, Column("n"), *(Column(called(m)) for m in (*METRICS, "seconds")),
-                  LEFT], lines)
+        lines.append(
+            [
+                *_lead(row, cells),
+                count(row, group=group),
+                *(
+                    number(row[f"{m}_mean"], row.get(f"{m}_std"), group=group, measure=m)
+                    for m in METRICS
+                ),
+                number(row["seconds_mean"], form="{:.2f}", group=group, measure="seconds"),
+                state(row),
+            ]
+        )
+    return Table(
+        f"{made.name}-measures",
+        "All measures, in percent. Seconds: wall time of the "
+        "method alone, without the codes and labels that it takes from other cells.",
+        [*BY_METHOD, Column("n"), *(Column(called(m)) for m in (*METRICS, "seconds")), LEFT],
+        lines,
+    )
 
 
 def _measured(made, suite, records, cells):
@@ -173,13 +242,26 @@ def _measured(made, suite, records, cells):
     lines = []
     for row in rows:
         group = _group(made, row)
-        lines.append([*_lead(row, cells), count(row, group=group),
-                      *(number(row[f"{c}_mean"], row[f"{c}_std"], "{:.2f}", group=group, measure=c)
-                        for c in suite["columns"]), state(row)])
-    made.tables = [Table(
-        f"{made.name}-measures", "Mean ± standard deviation over seeds (ddof = 1). Purity and "
-        "accuracies in percent, likelihoods in nats a point.",
-        [*BY_METHOD, Column("n"), *(Column(called(c)) for c in suite["columns"]), LEFT], lines)]
+        lines.append(
+            [
+                *_lead(row, cells),
+                count(row, group=group),
+                *(
+                    number(row[f"{c}_mean"], row[f"{c}_std"], "{:.2f}", group=group, measure=c)
+                    for c in suite["columns"]
+                ),
+                state(row),
+            ]
+        )
+    made.tables = [
+        Table(
+            f"{made.name}-measures",
+            "Mean ± standard deviation over seeds (ddof = 1). Purity and "
+            "accuracies in percent, likelihoods in nats a point.",
+            [*BY_METHOD, Column("n"), *(Column(called(c)) for c in suite["columns"]), LEFT],
+            lines,
+        )
+    ]
     if "seconds" in suite["columns"]:
         made.notes = _machines(records)
 
@@ -194,17 +276,44 @@ def _knee(made, suite, records, cells):
     lines = []
     for dataset in suite["datasets"]:
         _, row = knee.judge(records, suite, dataset)
-        where = {"group": next((group.id for group in made.groups.values()
-                                if group.dataset == dataset and group.requested), "")}
-        lines.append([Entry(cells.called(dataset)), count(row, **where),
-                      number(row["suggested"], form="{}", label="Components", **where),
-                      number(row["stability"], form="{:.2f}", label="Stability", **where),
-                      Entry(row["found"]), number(row["paper"], form="{}"), state(row)])
-    made.tables = [Table(
-        f"{made.name}-knees", "The number of components at the knee of the k-means curve, and how "
-        "often each was found over restarts and cutoffs.",
-        [Column("Dataset", "head"), Column("n"), Column("Components"), Column("Stability"),
-         Column("Knees found (k: times)", "text"), Column("Paper"), LEFT], lines)]
+        where = {
+            "group": next(
+                (
+                    group.id
+                    for group in made.groups.values()
+                    if group.dataset == dataset and group.requested
+                ),
+                "",
+            )
+        }
+        lines.append(
+            [
+                Entry(cells.called(dataset)),
+                count(row, **where),
+                number(row["suggested"], form="{}", label="Components", **where),
+                number(row["stability"], form="{:.2f}", label="Stability", **where),
+                Entry(row["found"]),
+                number(row["paper"], form="{}"),
+                state(row),
+            ]
+        )
+    made.tables = [
+        Table(
+            f"{made.name}-knees",
+            "The number of components at the knee of the k-means curve, and how "
+            "often each was found over restarts and cutoffs.",
+            [
+                Column("Dataset", "head"),
+                Column("n"),
+                Column("Components"),
+                Column("Stability"),
+                Column("Knees found (k: times)", "text"),
+                Column("Paper"),
+                LEFT,
+            ],
+            lines,
+        )
+    ]
 
 
 def _table2(made, suite, records, cells):
@@ -214,21 +323,39 @@ def _table2(made, suite, records, cells):
     for row in (*scores, *measured):
         row["dataset"] = suite["datasets"][0]
     made.tables = [_scores(made, scores, cells)]
-    printed = [{
-        "lead": _model(row, cells),
-        "ours": _likelihood(made, row), "mean": row["ll_mean"], "std": row["ll_std"],
-        "n": row["n"], "paper_mean": row["paper_mean"], "paper_std": row["paper_pm"],
-        "paper_n": stats.PAPER_RUNS, "verdict": row["verdict"], "marks": ()}
-        for row in scores if row["paper_mean"] is not None]
+    printed = [
+        {
+            "lead": _model(row, cells),
+            "ours": _likelihood(made, row),
+            "mean": row["ll_mean"],
+            "std": row["ll_std"],
+            "n": row["n"],
+            "paper_mean": row["paper_mean"],
+            "paper_std": row["paper_pm"],
+            "paper_n": stats.PAPER_RUNS,
+            "verdict": row["verdict"],
+            "marks": (),
+        }
+        for row in scores
+        if row["paper_mean"] is not None
+    ]
     if printed:
-        made.tables.append(beside(
-            f"{made.name}-beside", "Ours beside the paper: log-likelihood, the difference of the "
-            "means and its 95% Welch interval, the printed ± read as a deviation over ten runs.",
-            BY_MODEL, printed, "nats"))
+        made.tables.append(
+            beside(
+                f"{made.name}-beside",
+                "Ours beside the paper: log-likelihood, the difference of the "
+                "means and its 95% Welch interval, the printed ± read as a deviation over ten "
+                "runs.",
+                BY_MODEL,
+                printed,
+                "nats",
+            )
+        )
     if any(row["n"] for row in measured):
         made.tables.append(_sample_measures(made, measured, cells))
-    made.notes = [("", note) for note in
-                  (*paper["table2"]["notes"], *paper["table2"].get("measures", ()))]
+    made.notes = [
+        ("", note) for note in (*paper["table2"]["notes"], *paper["table2"].get("measures", ()))
+    ]
     made.notes += _machines(r for r in records if kinds.of(r).output == "samples")
 
 
@@ -241,38 +368,75 @@ def _scores(made, rows, cells):
     for row in rows:
         scored = {"group": _group(made, row, "parzen")}
         trained = {"group": _group(made, row)}
-        lines.append([
-            *_model(row, cells), count(row, **scored), _likelihood(made, row),
-            number(row["ll_se"], measure="se", **scored),
-            number(row["sigma"], form="{:.3f}", measure="sigma", **scored),
-            Entry(row["protocol"]),
-            number(row["seconds_mean"], **trained, measure="train_seconds+autoencoder_seconds"),
-            number(row["updates"], form="{:.0f}", measure="updates", **trained),
-            Entry(row["stopped_by"]), state(row)])
+        lines.append(
+            [
+                *_model(row, cells),
+                count(row, **scored),
+                _likelihood(made, row),
+                number(row["ll_se"], measure="se", **scored),
+                number(row["sigma"], form="{:.3f}", measure="sigma", **scored),
+                Entry(row["protocol"]),
+                number(row["seconds_mean"], **trained, measure="train_seconds+autoencoder_seconds"),
+                number(row["updates"], form="{:.0f}", measure="updates", **trained),
+                Entry(row["stopped_by"]),
+                state(row),
+            ]
+        )
     return Table(
-        f"{made.name}-scores", "Mean log-likelihood of the MNIST test images in nats under a "
+        f"{made.name}-scores",
+        "Mean log-likelihood of the MNIST test images in nats under a "
         "Gaussian Parzen window on a model's samples: mean ± standard deviation over runs "
         "(ddof = 1). SE: standard error over test images. σ: width chosen on validation images. "
         "Seconds: training of one run, that of the autoencoder included.",
-        [*BY_MODEL, Column("n"), Column("Log-likelihood"), Column("SE"), Column("σ"),
-         Column("Protocol", "text"), Column("Seconds"), Column("Updates"),
-         Column("Stopped by", "text"), LEFT], lines)
+        [
+            *BY_MODEL,
+            Column("n"),
+            Column("Log-likelihood"),
+            Column("SE"),
+            Column("σ"),
+            Column("Protocol", "text"),
+            Column("Seconds"),
+            Column("Updates"),
+            Column("Stopped by", "text"),
+            LEFT,
+        ],
+        lines,
+    )
 
 
 def _sample_measures(made, rows, cells):
-    names = list(dict.fromkeys(key.removesuffix("_mean") for row in rows for key in row
-                               if key.endswith("_mean")))
+    names = list(
+        dict.fromkeys(
+            key.removesuffix("_mean") for row in rows for key in row if key.endswith("_mean")
+        )
+    )
     lines = []
     for row in rows:
         group = _group(made, row, "measures")
         group = group if group in made.groups else _group(made, row)  # real images score themselves
-        lines.append([
-            *_model(row, cells),
-            Entry(str(row["n"]), row["n"], group=group, label="Runs"),
-            *(number(row.get(f"{name}_mean"), row.get(f"{name}_std"), "{:.4g}", "{:.2g}",
-                     group=group, measure=name) for name in names)])
-    return Table(f"{made.name}-measures", "Other measures of the same samples.",
-                 [*BY_MODEL, Column("n"), *(Column(called(name)) for name in names)], lines)
+        lines.append(
+            [
+                *_model(row, cells),
+                Entry(str(row["n"]), row["n"], group=group, label="Runs"),
+                *(
+                    number(
+                        row.get(f"{name}_mean"),
+                        row.get(f"{name}_std"),
+                        "{:.4g}",
+                        "{:.2g}",
+                        group=group,
+                        measure=name,
+                    )
+                    for name in names
+                ),
+            ]
+        )
+    return Table(
+        f"{made.name}-measures",
+        "Other measures of the same samples.",
+        [*BY_MODEL, Column("n"), *(Column(called(name)) for name in names)],
+        lines,
+    )
 
 
 def _marks(words: str) -> tuple[str, ...]:

@@ -15,25 +15,37 @@ def run(box, *words):
     return main(["run", "small", "--jobs", "2", *words])
 
 
-@pytest.mark.parametrize("words, message", [
-    (["run", "smal"], "unknown suite 'smal'; did you mean small"),
-    (["run", "small", "--methods", "kmens"], "did you mean kmeans"),
-    (["run", "small", "--datasets", "blob"], "unknown dataset 'blob'; did you mean blobs"),
-    (["status", "--datasets", "blob"], "unknown dataset 'blob'; did you mean blobs"),
-    (["table", "smal"], "did you mean small"), (["data", "usp"], "unknown dataset"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["run", "smal"], "unknown suite 'smal'; did you mean small"),
+        (["run", "small", "--methods", "kmens"], "did you mean kmeans"),
+        (["run", "small", "--datasets", "blob"], "unknown dataset 'blob'; did you mean blobs"),
+        (["status", "--datasets", "blob"], "unknown dataset 'blob'; did you mean blobs"),
+        (["table", "smal"], "did you mean small"),
+        (["data", "usp"], "unknown dataset"),
+    ],
+)
 def test_did_you_mean(box, capsys, words, message):
     assert main(words) == 2
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["run"], ["run", "small", "--seeds", "9-1"], ["list", "x"],
-                                   ["run", "small", "--jobs", "0"], [],
-                                   ["run", "small", "--memory-limit", "nan"],
-                                   ["run", "small", "--datasets", ""],
-                                   ["run", "small", "--methods", ","],
-                                   ["run", "small", "--device", "gpu"],
-                                   ["verify", "--device", "cuda:99"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["run", "small", "--seeds", "9-1"],
+        ["list", "x"],
+        ["run", "small", "--jobs", "0"],
+        [],
+        ["run", "small", "--memory-limit", "nan"],
+        ["run", "small", "--datasets", ""],
+        ["run", "small", "--methods", ","],
+        ["run", "small", "--device", "gpu"],
+        ["verify", "--device", "cuda:99"],
+    ],
+)
 def test_a_wrong_request_exits_with_2(box, capsys, words):
     with pytest.raises(SystemExit) as stop:
         main(words)
@@ -49,8 +61,9 @@ def test_a_whole_run_with_the_real_table(box, capsys):
     assert not (box.results / "runs.csv").exists()  # no table, a command of its own
 
 
-@pytest.mark.parametrize("words", [["--methods", "kmeans"], ["--fast"], ["--seeds", "0"],
-                                   ["--datasets", "flat"]])
+@pytest.mark.parametrize(
+    "words", [["--methods", "kmeans"], ["--fast"], ["--seeds", "0"], ["--datasets", "flat"]]
+)
 def test_a_partial_run_leaves_the_full_tables_alone(quick, words):
     quick.suite(["flat"], ["kmeans"], "0-1")
     (quick.results).mkdir()
@@ -80,8 +93,10 @@ def test_a_shortened_run_says_so_in_its_table(box):
     words = (box.results / "partial" / "small.md").read_text()
     assert words.startswith("# small (shortened schedules: no results)\n")
     assert "| autoencoder | power | 2 | --fast |" in words
-    assert "Pick (`pick`) is ours, not a row of the paper's table: one of the partitions of " \
+    assert (
+        "Pick (`pick`) is ours, not a row of the paper's table: one of the partitions of "
         "k-means on codes; k-means on raw features, chosen without labels." in words
+    )
     assert "Pick on Blobs is k-means on codes ×2." in words
     assert "start = Pick on codes instead of k-means 10 on codes. All else" in words
 
@@ -97,12 +112,16 @@ def test_runs_is_a_row_for_every_attempt(quick, capsys):
     assert "wrote" in (said := capsys.readouterr().out) and "(6 attempts)" in said
     with open(quick.results / "runs.csv", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert [(r["method"], r["seed"], r["attempt"], r["status"], r["stale"], r["purity"])
-            for r in rows] == [
-        ("fail", "0", "1", "error", "True", ""), ("fail", "0", "2", "error", "False", ""),
-        ("fail", "1", "1", "error", "True", ""), ("kmeans", "0", "1", "done", "True", "100.0"),
-        ("kmeans", "0", "2", "done", "False", "100.0"), ("kmeans", "1", "1", "done", "True",
-                                                         "100.0")]
+    assert [
+        (r["method"], r["seed"], r["attempt"], r["status"], r["stale"], r["purity"]) for r in rows
+    ] == [
+        ("fail", "0", "1", "error", "True", ""),
+        ("fail", "0", "2", "error", "False", ""),
+        ("fail", "1", "1", "error", "True", ""),
+        ("kmeans", "0", "1", "done", "True", "100.0"),
+        ("kmeans", "0", "2", "done", "False", "100.0"),
+        ("kmeans", "1", "1", "done", "True", "100.0"),
+    ]
     other = quick.root / "other.csv"
     assert main(["runs", "--output", str(other)]) == 0
     assert other.read_bytes() == (quick.results / "runs.csv").read_bytes()
@@ -180,22 +199,33 @@ def test_tables_take_the_newest_done_attempt(quick):
     run(quick)
     (node,) = quick.plan().nodes.values()
     (record,) = quick.store.attempts(node.cell)
-    quick.store.write({**record, "status": "killed", "arrays": None,
-                       "error": {"reason": "SIGKILL", "traceback": ""}})
+    quick.store.write(
+        {
+            **record,
+            "status": "killed",
+            "arrays": None,
+            "error": {"reason": "SIGKILL", "traceback": ""},
+        }
+    )
     (chosen,) = tables.current(quick.plan(), quick.store)
     assert (chosen["status"], chosen["attempt"], chosen["stale"]) == ("done", 1, False)
 
 
-@pytest.mark.parametrize("seconds, words", [(0.04, "0.0 s"), (9.94, "9.9 s"), (41.2, "41 s"),
-                                            (200, "3 min 20 s"), (4340, "1 h 12 min")])
+@pytest.mark.parametrize(
+    "seconds, words",
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (41.2, "41 s"), (200, "3 min 20 s"), (4340, "1 h 12 min")],
+)
 def test_durations(seconds, words):
     assert duration(seconds) == words
 
 
 def test_time_left_comes_from_history():
     def record(method, wall, dataset="usps"):
-        return {"status": "done", "provenance": {"wall_s": wall},
-                "cell": {"dataset": dataset, "method": method, "params": {"space": "raw"}}}
+        return {
+            "status": "done",
+            "provenance": {"wall_s": wall},
+            "cell": {"dataset": dataset, "method": method, "params": {"space": "raw"}},
+        }
 
     history = History([record("llc", 10.0), record("llc", 30.0), record("llc", 20.0)])
     cell, other = record("llc", 0)["cell"], record("ncut", 0)["cell"]
@@ -208,8 +238,7 @@ def test_time_left_comes_from_history():
     assert history.left([], [(other, 30.0, 0.25)], jobs=1) == pytest.approx(90)  # as it says itself
     assert history.left([], [(other, 30.0, 0.0)], jobs=1) is None
     assert history.words([cell], [], jobs=1) == "20 s"
-    assert history.words([cell, record("llc", 0, "isolet")["cell"]], [], jobs=1) == \
-        "roughly 40 s"
+    assert history.words([cell, record("llc", 0, "isolet")["cell"]], [], jobs=1) == "roughly 40 s"
     short = {**cell, "params": {"space": "raw", "epochs": 1}}  # another schedule tells little
     assert history.expect(short) == 20 and not history.certain([short])
     assert history.left([], [(cell, 100.0, 0.0)], jobs=1) == pytest.approx(10)  # overdue, not over
@@ -251,8 +280,9 @@ def test_status_counts_the_cells_of_no_suite(quick, capsys):
 
 
 @pytest.mark.parametrize("command", ["run", "verify"])
-def test_folders_that_cannot_be_written_are_refused_before_any_work(quick, capsys, monkeypatch,
-                                                                    tmp_path, command):
+def test_folders_that_cannot_be_written_are_refused_before_any_work(
+    quick, capsys, monkeypatch, tmp_path, command
+):
     (tmp_path / "file").touch()
     assert main([command, "small", "--results", str(tmp_path / "file")]) == 2
     text = capsys.readouterr()

@@ -81,8 +81,9 @@ def test_words_that_a_terminal_cannot_show_are_escaped(box, monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     datasets = box.registry / "datasets.toml"
-    datasets.write_text(datasets.read_text().replace('"Blobs"', '"Bl\u00f6bs \u00b1"'),
-                        encoding="utf-8")
+    datasets.write_text(
+        datasets.read_text().replace('"Blobs"', '"Bl\u00f6bs \u00b1"'), encoding="utf-8"
+    )
     assert main(["list", "datasets"]) == 0
     assert b"Bl\\xf6bs \\xb1" in raw.getvalue()
     raw = io.BytesIO()
@@ -137,11 +138,13 @@ from benchmarks.cli.main import main
 assert main(["data", "digits"]) == 0
 print(os.environ["MIXNET_CACHE"])
 """
-    env = {name: value for name, value in os.environ.items() if name not in ("HOME",
-                                                                             "MIXNET_CACHE")}
+    env = {
+        name: value for name, value in os.environ.items() if name not in ("HOME", "MIXNET_CACHE")
+    }
     env |= {"MIXNET_ARTIFACTS": str(tmp_path / "artifacts"), "PYTHONPATH": str(folders.ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
-                          cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "artifacts" / "datasets")
 
@@ -160,9 +163,12 @@ def test_a_method_of_ones_own_is_shown_beside_the_rows_of_the_suite(two):
 def test_a_changed_parameter_is_named_where_its_cells_are_missing(two, capsys):
     assert main(["run", "small"]) == 0
     methods = two.registry / "methods.toml"
-    methods.write_text(methods.read_text().replace(
-        "timeout_s = 60\n[kmeans10]",
-        'timeout_s = 60\n[kmeans.params.threshold]\nvalue = 0.5\nsource = "ours"\n[kmeans10]'))
+    methods.write_text(
+        methods.read_text().replace(
+            "timeout_s = 60\n[kmeans10]",
+            'timeout_s = 60\n[kmeans.params.threshold]\nvalue = 0.5\nsource = "ours"\n[kmeans10]',
+        )
+    )
     capsys.readouterr()
     assert main(["status", "small"]) == 1
     text = capsys.readouterr().out
@@ -179,9 +185,11 @@ def test_a_results_folder_that_is_not_there_is_refused_not_made(box, capsys, tmp
 
 def test_full_schedules_say_nothing_of_the_time_of_shortened_ones():
     def record(wall, **params):
-        return {"status": "done", "provenance": {"wall_s": wall},
-                "cell": {"dataset": "usps", "method": "mixnet",
-                         "params": {"space": "code", **params}}}
+        return {
+            "status": "done",
+            "provenance": {"wall_s": wall},
+            "cell": {"dataset": "usps", "method": "mixnet", "params": {"space": "code", **params}},
+        }
 
     full, short = record(3600.0, steps=1000), record(9.0, steps=10)
     assert History([full], fast=True).expect(short["cell"]) is None

@@ -37,14 +37,20 @@ def started(box, request):
 
 
 def files(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*")
-            if path.is_file() and "partial" not in path.parts}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "partial" not in path.parts
+    }
 
 
 def rows(text):
     """(dataset, method, space) -> what a line says of when it was run."""
-    return {tuple(line.split()[:3]): line for line in text.splitlines()
-            if line.startswith(("blobs", "flat"))}
+    return {
+        tuple(line.split()[:3]): line
+        for line in text.splitlines()
+        if line.startswith(("blobs", "flat"))
+    }
 
 
 @pytest.mark.parametrize("started", [["blobs", "flat"]], ids=["with codes"], indirect=True)
@@ -123,10 +129,15 @@ def test_in_a_fresh_checkout_all_is_run_and_nothing_is_left_to_commit(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     for name in ("MIXNET_RESULTS", "MIXNET_ARTIFACTS", "MIXNET_REGISTRY"):
         environment.pop(name, None)
-    done = subprocess.run([sys.executable, "-m", "benchmarks", "quickstart", "--jobs", "2"],
-                          cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "quickstart", "--jobs", "2"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    (n, total), = re.findall(r"^(\d+) of (\d+) rows were run now", done.stdout, re.MULTILINE)
+    ((n, total),) = re.findall(r"^(\d+) of (\d+) rows were run now", done.stdout, re.MULTILINE)
     assert n == total and int(n) > 20
     assert "wrote results/partial/quickstart/quickstart.png" in done.stdout
     assert "wrote results/partial/quickstart/quickstart.csv" in done.stdout

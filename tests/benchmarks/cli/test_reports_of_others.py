@@ -24,15 +24,28 @@ def ran(box):
     return box
 
 
-@pytest.mark.parametrize("change", [
-    lambda record: record["provenance"].update(started=None, wall_s=None, commit=None, cpu=None),
-    lambda record: record.update(provenance={}),
-    lambda record: record.update(seconds=None, metrics=dict.fromkeys(record["metrics"])),
-    lambda record: record.update(seconds=None, metrics={}),
-    lambda record: record.update(seconds=0.0, metrics=dict.fromkeys(record["metrics"], 0.0)),
-    lambda record: record.update(status="error", metrics={}, values={}, outputs={}, arrays=None,
-                                 seconds=None, error={"reason": "boom", "traceback": ""}),
-], ids=["null provenance", "no provenance", "null metrics", "no metrics", "zeros", "all failed"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["provenance"].update(
+            started=None, wall_s=None, commit=None, cpu=None
+        ),
+        lambda record: record.update(provenance={}),
+        lambda record: record.update(seconds=None, metrics=dict.fromkeys(record["metrics"])),
+        lambda record: record.update(seconds=None, metrics={}),
+        lambda record: record.update(seconds=0.0, metrics=dict.fromkeys(record["metrics"], 0.0)),
+        lambda record: record.update(
+            status="error",
+            metrics={},
+            values={},
+            outputs={},
+            arrays=None,
+            seconds=None,
+            error={"reason": "boom", "traceback": ""},
+        ),
+    ],
+    ids=["null provenance", "no provenance", "null metrics", "no metrics", "zeros", "all failed"],
+)
 def test_records_with_little_in_them_are_shown_and_stop_nothing(ran, capsys, change):
     """Fields that older or other records lack, nulls and zeros (mteb 3916, benchopt 565, 582)."""
     rewrite(ran.store, change)
@@ -45,11 +58,18 @@ def test_records_with_little_in_them_are_shown_and_stop_nothing(ran, capsys, cha
 
 
 def test_a_zero_is_a_number_and_null_is_none(ran, capsys):
-    rewrite(ran.store, lambda record: record["metrics"].update(
-        purity=0.0 if record["cell"]["method"] == "kmeans" else None))
+    rewrite(
+        ran.store,
+        lambda record: record["metrics"].update(
+            purity=0.0 if record["cell"]["method"] == "kmeans" else None
+        ),
+    )
     assert main(["table", "small"]) == 0
-    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()
-             if line.startswith("flat")}
+    lines = {
+        line.split()[1]: line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("flat")
+    }
     assert "  0.0 ± 0.0 *  " in lines["kmeans"]
     accuracy = ran.store.all()[-1]["metrics"]["acc"]
     assert lines["spectral"].split()[4] == f"{accuracy:.1f}"  # the next column: no purity
@@ -60,7 +80,8 @@ def test_one_table_that_cannot_be_made_does_not_stop_the_others(ran, capsys):
     """mteb 1197: reading all results failed for one of them."""
     (ran.registry / "suites" / "bad.toml").write_text(
         'title = "bad"\ntable = "bad"\nreport = "knee"\ndatasets = ["flat"]\n'
-        'methods = ["kmeans"]\nseeds = "0-1"\n')
+        'methods = ["kmeans"]\nseeds = "0-1"\n'
+    )
     assert main(["table"]) == 1
     said = capsys.readouterr()
     assert "mixnet: no tables of bad: one of its records has no 'k'" in said.err
@@ -109,9 +130,11 @@ def test_a_time_limit_that_is_none_is_refused_before_any_work(box, capsys, limit
 @pytest.mark.parametrize("value", ["nan", "-inf", "2026-01-01", "[1, [inf]]"])
 def test_a_parameter_that_no_record_can_hold_is_refused_before_any_work(box, capsys, value):
     path = box.registry / "methods.toml"
-    path.write_text(path.read_text() + f'\n[mine]\nkind = "clustering"\nspaces = ["raw"]\n'
-                    f'estimator = "fakepkg.cluster:Cluster"\n[mine.params.mode]\nvalue = {value}\n'
-                    'source = "ours"\n')
+    path.write_text(
+        path.read_text() + f'\n[mine]\nkind = "clustering"\nspaces = ["raw"]\n'
+        f'estimator = "fakepkg.cluster:Cluster"\n[mine.params.mode]\nvalue = {value}\n'
+        'source = "ours"\n'
+    )
     box.suite(["flat"], ["mine"])
     assert main(["run", "small"]) == 2
     assert "[mine].params.mode is " in capsys.readouterr().err and box.ran() == []
@@ -119,6 +142,7 @@ def test_a_parameter_that_no_record_can_hold_is_refused_before_any_work(box, cap
 
 def test_what_is_done_reads_no_data(ran, capsys, monkeypatch):
     """mteb 3123, scikit-learn 12227: results in the cache, and the data loaded all the same."""
+
     def refuse(*_, **__):
         raise AssertionError("data were read")
 
@@ -134,5 +158,6 @@ def test_tables_written_again_are_the_same_files(ran):
     assert main(["table", "small"]) == 0
     before = {path.name: path.read_bytes() for path in ran.results.iterdir() if path.is_file()}
     assert main(["table", "small"]) == 0
-    assert before == {path.name: path.read_bytes() for path in ran.results.iterdir()
-                      if path.is_file()}
+    assert before == {
+        path.name: path.read_bytes() for path in ran.results.iterdir() if path.is_file()
+    }

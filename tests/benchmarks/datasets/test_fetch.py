@@ -83,8 +83,9 @@ def get(tmp_path):
     waits = []
 
     def call(*urls, name="data.gz", **entry):
-        return fetch({"name": name, "urls": urls, **entry}, tmp_path / "raw", timeout=5,
-                     sleep=waits.append)
+        return fetch(
+            {"name": name, "urls": urls, **entry}, tmp_path / "raw", timeout=5, sleep=waits.append
+        )
 
     call.waits, call.folder = waits, tmp_path / "raw"
     return call
@@ -102,10 +103,19 @@ def test_good_file_arrives_and_is_not_asked_for_again(server, get):
     assert server.asked == ["/a"] and only(get.folder) == ["data.gz"]
 
 
-@pytest.mark.parametrize("broken", [
-    (BODY[:2000], len(BODY), "plain"), (BODY[:2000], len(BODY), "reset"),
-    (BODY[:2000], len(BODY), "chunked"), 500, 503, 429, b"",
-], ids=["truncated", "reset", "chunked cut", "500", "503", "429", "empty"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        (BODY[:2000], len(BODY), "plain"),
+        (BODY[:2000], len(BODY), "reset"),
+        (BODY[:2000], len(BODY), "chunked"),
+        500,
+        503,
+        429,
+        b"",
+    ],
+    ids=["truncated", "reset", "chunked cut", "500", "503", "429", "empty"],
+)
 def test_interruptions_are_tried_again_with_growing_wait(server, get, broken):
     url = server.script("/a", broken, broken, BODY)
     assert get(url, sha256=SHA).read_bytes() == BODY
@@ -133,8 +143,12 @@ def test_dead_mirror_then_good_one(server, get):
 
 
 def test_final_error_names_every_mirror_and_leaves_nothing(server, get):
-    urls = [server.script("/wrong", b"something else"), server.script("/gone", 404),
-            server.script("/cut", (BODY[:9], len(BODY), "plain")), "file:///etc/hostname"]
+    urls = [
+        server.script("/wrong", b"something else"),
+        server.script("/gone", 404),
+        server.script("/cut", (BODY[:9], len(BODY), "plain")),
+        "file:///etc/hostname",
+    ]
     with pytest.raises(DownloadError) as caught:
         get(*urls, md5="0" * 32)
     text = str(caught.value)
@@ -155,8 +169,11 @@ def test_stalled_server_times_out(server, tmp_path):
 
 def test_recompressed_file_is_accepted_by_its_content(server, get):
     content = gzip.decompress(BODY)
-    path = get(server.script("/a", bz2.compress(content)), md5="0" * 32,
-               content_md5=hashlib.md5(content).hexdigest())
+    path = get(
+        server.script("/a", bz2.compress(content)),
+        md5="0" * 32,
+        content_md5=hashlib.md5(content).hexdigest(),
+    )
     assert path.name == "data.bz2" and bz2.decompress(path.read_bytes()) == content
 
 

@@ -43,13 +43,20 @@ def test_csv(tmp_path):
     assert np.array_equal(X, [[-0.5, 1, 0], [0.25, 0, -1]]) and np.array_equal(y, [1, 26])
 
 
-@pytest.mark.parametrize("text, how, y", [
-    (b"0\t16\t3\n1\t2\t4\n", {"delimiter": ""}, [3, 4]),
-    (b"3 0 16 \n4 1 2 \n", {"delimiter": "", "label_first": True}, [3, 4]),
-    (b'"","d1","d2","class"\n"1",0,16,"T"\n"2",1,2,"I"\n',
-     {"skip_rows": 1, "skip_columns": 1, "classes": ["I", "T"]}, [1, 0]),
-    (b"T,0,16\nI,1,2\n", {"label_first": True, "classes": ["I", "T"]}, [1, 0]),
-], ids=["tabs", "label first", "a table with names", "names first"])
+@pytest.mark.parametrize(
+    "text, how, y",
+    [
+        (b"0\t16\t3\n1\t2\t4\n", {"delimiter": ""}, [3, 4]),
+        (b"3 0 16 \n4 1 2 \n", {"delimiter": "", "label_first": True}, [3, 4]),
+        (
+            b'"","d1","d2","class"\n"1",0,16,"T"\n"2",1,2,"I"\n',
+            {"skip_rows": 1, "skip_columns": 1, "classes": ["I", "T"]},
+            [1, 0],
+        ),
+        (b"T,0,16\nI,1,2\n", {"label_first": True, "classes": ["I", "T"]}, [1, 0]),
+    ],
+    ids=["tabs", "label first", "a table with names", "names first"],
+)
 def test_text_in_the_forms_that_publishers_chose(tmp_path, text, how, y):
     X, found = formats.csv(write(tmp_path / "a", text), **how)
     assert np.array_equal(X, [[0, 16], [1, 2]]) and np.array_equal(found, y)
@@ -78,8 +85,13 @@ def test_mat(tmp_path):
 
 def sparse_parts():
     X = csr_matrix(np.array([[0, 0.5, 0], [1, 0, 0.25]], dtype=np.float32))
-    return dict(data=X.data, indices=X.indices, indptr=X.indptr, shape=np.array(X.shape),
-                labels=np.array([0, 1], np.uint8))
+    return dict(
+        data=X.data,
+        indices=X.indices,
+        indptr=X.indptr,
+        shape=np.array(X.shape),
+        labels=np.array([0, 1], np.uint8),
+    )
 
 
 def test_csr_npz(tmp_path):
@@ -95,10 +107,18 @@ def test_pickles_are_never_read(tmp_path):
         formats.csr_npz(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("change", [
-    {"indices": np.array([1, 0, 7])}, {"indptr": np.array([0, 1])}, {"labels": np.zeros(3)},
-    {"shape": np.array([2])}, {"labels": None}, {"indptr": np.array([0, 1 << 28, 0])},
-], ids=["column", "indptr", "labels", "shape", "absent", "ends at none"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"indices": np.array([1, 0, 7])},
+        {"indptr": np.array([0, 1])},
+        {"labels": np.zeros(3)},
+        {"shape": np.array([2])},
+        {"labels": None},
+        {"indptr": np.array([0, 1 << 28, 0])},
+    ],
+    ids=["column", "indptr", "labels", "shape", "absent", "ends at none"],
+)
 def test_inconsistent_csr(tmp_path, change):
     parts = {k: v for k, v in (sparse_parts() | change).items() if v is not None}
     np.savez(tmp_path / "a.npz", **parts)
@@ -120,12 +140,20 @@ PARSERS = {
 
 
 @pytest.mark.parametrize("kind", PARSERS)
-@pytest.mark.parametrize("damage", [
-    lambda b: b"", lambda b: b"<html>not found</html>", lambda b: b"\x00" * 40,
-    lambda b: gzip.compress(b)[:-3], lambda b: bz2.compress(b)[:-3],
-    lambda b: b"\x1f\x9d\x90" + b"\xff" * 30,
-    lambda b: b"\x1f\x8b" + b, lambda b: b[:len(b) * 2 // 3].rstrip(b"\n. ,"),
-], ids=["empty", "page", "zeros", "short gz", "short bz2", "bad Z", "false gz", "cut"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: b"",
+        lambda b: b"<html>not found</html>",
+        lambda b: b"\x00" * 40,
+        lambda b: gzip.compress(b)[:-3],
+        lambda b: bz2.compress(b)[:-3],
+        lambda b: b"\x1f\x9d\x90" + b"\xff" * 30,
+        lambda b: b"\x1f\x8b" + b,
+        lambda b: b[: len(b) * 2 // 3].rstrip(b"\n. ,"),
+    ],
+    ids=["empty", "page", "zeros", "short gz", "short bz2", "bad Z", "false gz", "cut"],
+)
 def test_damaged_files_give_one_clear_error(tmp_path, kind, damage):
     parse, good = PARSERS[kind]
     path = write(tmp_path / "raw", damage(good(tmp_path)))
@@ -152,6 +180,7 @@ def test_mat_without_its_variables(tmp_path):
 
 # --- the .Z format, by an encoder written from its description -----------------------------------
 
+
 def compress_z(data, widest=12):
     table = {bytes([i]): i for i in range(256)}
     out = bytearray([0x1F, 0x9D, 0x80 | widest])
@@ -170,7 +199,7 @@ def compress_z(data, widest=12):
 
     word = b""
     for i in range(len(data)):
-        longer = word + data[i:i + 1]
+        longer = word + data[i : i + 1]
         if longer in table:
             word = longer
             continue
@@ -182,7 +211,7 @@ def compress_z(data, widest=12):
                 while in_group:  # pad to a whole group of eight codes
                     put(0)
                 width += 1
-        word = data[i:i + 1]
+        word = data[i : i + 1]
     if word:
         put(table[word])
     if filled:
@@ -191,8 +220,15 @@ def compress_z(data, widest=12):
 
 
 @pytest.mark.parametrize("widest", [10, 12, 16])
-@pytest.mark.parametrize("text", [b"a", b"abababababab" * 90, b"aaaaaaaaaaaaaa",
-                                  bytes(RNG.integers(0, 20, 30000, dtype=np.uint8))])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a",
+        b"abababababab" * 90,
+        b"aaaaaaaaaaaaaa",
+        bytes(RNG.integers(0, 20, 30000, dtype=np.uint8)),
+    ],
+)
 def test_unlzw(tmp_path, text, widest):
     packed = compress_z(text, widest)
     if shutil.which("gzip"):  # an independent decoder agrees that the encoder above is right
@@ -202,8 +238,11 @@ def test_unlzw(tmp_path, text, widest):
 
 
 def test_find_under_any_suffix(tmp_path):
-    for present, asked in (("usps", "usps.bz2"), ("isolet5.data.Z", "isolet5.data"),
-                           ("t.gz", "t.gz")):
+    for present, asked in (
+        ("usps", "usps.bz2"),
+        ("isolet5.data.Z", "isolet5.data"),
+        ("t.gz", "t.gz"),
+    ):
         write(tmp_path / present, b"x")
         assert rawfile.find(tmp_path, asked) == tmp_path / present
     assert rawfile.find(tmp_path, "usps.t.bz2") is None
@@ -226,8 +265,10 @@ def corpus(folder, n=60, seed=3):
         parts[i * 3 // n].append(f".I {100 + i}\n.W\n{lines[0]}\n{lines[1]}\n")
         if len(roots) == 1:
             kept.append((words, lyrl2004.ROOTS.index(roots[0])))
-    paths = [write(folder / f"tokens{k}.dat.gz", gzip.compress("\n".join(part).encode()))
-             for k, part in enumerate(parts)]
+    paths = [
+        write(folder / f"tokens{k}.dat.gz", gzip.compress("\n".join(part).encode()))
+        for k, part in enumerate(parts)
+    ]
     topics = write(folder / "topics.qrels", ("\n".join(qrels) + "\n").encode())
     return paths, topics, kept
 
@@ -236,8 +277,10 @@ def slow_tfidf(kept, n_features):
     """Sublinear tf, smoothed idf and L2 norm written out, over the most frequent stems."""
     total = Counter(w for words, _ in kept for w in words)
     vocabulary = sorted(sorted(total, key=lambda w: -total[w])[:n_features])
-    idf = {w: np.log((1 + len(kept)) / (1 + sum(w in words for words, _ in kept))) + 1
-           for w in vocabulary}
+    idf = {
+        w: np.log((1 + len(kept)) / (1 + sum(w in words for words, _ in kept))) + 1
+        for w in vocabulary
+    }
     rows = []
     for words, _ in kept:
         count = Counter(words)
@@ -267,10 +310,18 @@ def test_dec_needs_whole_files(tmp_path):
         lyrl2004.dec_subset([*paths, paths[0]], topics, n=20, n_features=8)
 
 
-@pytest.mark.parametrize("text", [
-    "words first\n.I 1\n.W\na b\n", ".I one\n.W\na\n", ".I 1\n.W\n", ".I 1\n.W\na\n\n.I 2\n",
-    ".W\na\n", "", "caf\xe9",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "words first\n.I 1\n.W\na b\n",
+        ".I one\n.W\na\n",
+        ".I 1\n.W\n",
+        ".I 1\n.W\na\n\n.I 2\n",
+        ".W\na\n",
+        "",
+        "caf\xe9",
+    ],
+)
 def test_malformed_tokens(tmp_path, text):
     path = write(tmp_path / "tokens", text.encode("latin-1"))
     with pytest.raises(DatasetError, match="tokens"):
@@ -285,8 +336,13 @@ def test_malformed_topics(tmp_path):
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
 def test_mat_as_scipy_reads_it(tmp_path, compressed, dtype):
-    arrays = {"fea": np.arange(12).reshape(4, 3).astype(dtype), "gnd": np.ones((4, 1)),
-              "words": "other", "cell": np.array([[1, "a"]], dtype=object), "z": np.ones(2) * 1j}
+    arrays = {
+        "fea": np.arange(12).reshape(4, 3).astype(dtype),
+        "gnd": np.ones((4, 1)),
+        "words": "other",
+        "cell": np.array([[1, "a"]], dtype=object),
+        "z": np.ones(2) * 1j,
+    }
     savemat(tmp_path / "a.mat", arrays, do_compression=compressed)
     found = mat5.matrices((tmp_path / "a.mat").read_bytes(), ("fea", "gnd", "words", "cell", "z"))
     wanted = loadmat(tmp_path / "a.mat")
@@ -298,8 +354,9 @@ def test_mat_as_scipy_reads_it(tmp_path, compressed, dtype):
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["COIL20.mat", "YaleB_32x32.mat"])
 def test_published_mat_as_scipy_reads_it(name):
-    data_folder = Path(os.environ.get("MIXNET_DATA")
-                       or Path(__file__).resolve().parents[4] / "shared/data")
+    data_folder = Path(
+        os.environ.get("MIXNET_DATA") or Path(__file__).resolve().parents[4] / "shared/data"
+    )
     if not (data_folder / name).is_file():
         pytest.skip(f"needs {name} in the folder of raw files, MIXNET_DATA")
     found = mat5.matrices((data_folder / name).read_bytes(), ("fea", "gnd"))
@@ -314,7 +371,7 @@ def test_mat_dimensions_that_overflow(tmp_path):
     data = bytearray(_mat_bytes(tmp_path, fea=np.ones((4, 3)), gnd=np.ones((4, 1))))
     at = data.index(struct.pack("<ii", 4, 3))
     for shape in ((2**31 - 1, 2**31 - 1), (-1, -12), (0, 0), (2**30, 4)):
-        data[at:at + 8] = struct.pack("<ii", *shape)
+        data[at : at + 8] = struct.pack("<ii", *shape)
         with pytest.raises(DatasetError, match="fea"):
             formats.mat(write(tmp_path / "a.mat", bytes(data)))
 

@@ -39,20 +39,35 @@ def digest():
 
 def write_stanza(path, **change):
     fields = {
-        "name": "small", "title": "Small", "n": 3, "d": 2, "n_classes": 2, "n_clusters": 2,
-        "content_hash": digest(), "first_label": 1, "scaling": "-1..1 to 0..1",
-        "format": "libsvm", "row_order": "sorted", "decimals": 3, "variants": ["v"], **change,
+        "name": "small",
+        "title": "Small",
+        "n": 3,
+        "d": 2,
+        "n_classes": 2,
+        "n_clusters": 2,
+        "content_hash": digest(),
+        "first_label": 1,
+        "scaling": "-1..1 to 0..1",
+        "format": "libsvm",
+        "row_order": "sorted",
+        "decimals": 3,
+        "variants": ["v"],
+        **change,
     }
-    text = "[small]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in fields.items()
-                                 if v is not None)
+    text = "[small]\n" + "".join(
+        f"{k} = {json.dumps(v)}\n" for k, v in fields.items() if v is not None
+    )
     for name, rows in (("small.bz2", 2), ("small.t.bz2", 1)):
-        text += f'[[small.files]]\nname = "{name}"\nrows = {rows}\nurls = ["http://a.invalid/{name}"]\n'
+        text += (
+            f'[[small.files]]\nname = "{name}"\nrows = {rows}\nurls = ["http://a.invalid/{name}"]\n'
+        )
     path.write_text(text)
 
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A registered dataset with its files in an offline folder; returns a way to change it."""
+
     def register(**change):
         write_stanza(tmp_path / "datasets.toml", **change)
 
@@ -87,17 +102,26 @@ def test_content_does_not_depend_on_the_order_of_rows(small):
 def test_content_hash_tells_shape_order_and_labels():
     base = content_hash(X, Y)
     assert base == content_hash(np.asfortranarray(X.astype(np.float32)), Y.astype(np.uint8))
-    others = [content_hash(X.reshape(2, 3), Y), content_hash(X[::-1], Y), content_hash(X, 1 - Y),
-              content_hash(X + np.float32(1e-6), Y)]
+    others = [
+        content_hash(X.reshape(2, 3), Y),
+        content_hash(X[::-1], Y),
+        content_hash(X, 1 - Y),
+        content_hash(X + np.float32(1e-6), Y),
+    ]
     assert len({base, *others}) == 5
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"content_hash": "0" * 64}, "content is not that of small"),
-    ({"n": 4}, r"\(4, 2\)"), ({"n_classes": 3}, "3 consecutive classes"),
-    ({"first_label": 0}, "consecutive classes"), ({"format": "csv"}, "truncated|numbers"),
-    ({"scaling": "0..1 to 0..1"}, r"values from -1 to 1, must lie in \[0, 1\]"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"content_hash": "0" * 64}, "content is not that of small"),
+        ({"n": 4}, r"\(4, 2\)"),
+        ({"n_classes": 3}, "3 consecutive classes"),
+        ({"first_label": 0}, "consecutive classes"),
+        ({"format": "csv"}, "truncated|numbers"),
+        ({"scaling": "0..1 to 0..1"}, r"values from -1 to 1, must lie in \[0, 1\]"),
+    ],
+)
 def test_assertions(small, change, message):
     small(**change)
     with pytest.raises(DatasetError, match=message):
@@ -113,18 +137,24 @@ def test_row_counts_name_the_file(small):
 
 def test_cache_serves_the_second_load(small, monkeypatch):
     first = load("small")
-    path, = cached(small)
+    (path,) = cached(small)
     monkeypatch.setattr(prepare, "PARSERS", {})  # parsing again would fail
     assert np.array_equal(load("small").X, first.X) and cached(small) == [path]
 
 
-@pytest.mark.parametrize("damage", [
-    lambda data: data[:50], lambda data: b"", lambda data: b"rubbish",
-    lambda data: data.replace(np.float32(0.75).tobytes(), np.float32(0.5).tobytes()),
-], ids=["cut", "empty", "rubbish", "changed"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:50],
+        lambda data: b"",
+        lambda data: b"rubbish",
+        lambda data: data.replace(np.float32(0.75).tobytes(), np.float32(0.5).tobytes()),
+    ],
+    ids=["cut", "empty", "rubbish", "changed"],
+)
 def test_corrupt_cache_is_rebuilt(small, damage):
     good = load("small")
-    path, = cached(small)
+    (path,) = cached(small)
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     again = load("small")
@@ -134,7 +164,7 @@ def test_corrupt_cache_is_rebuilt(small, damage):
 
 def test_cache_with_other_valid_content_is_not_believed(small):
     load("small")
-    path, = cached(small)
+    (path,) = cached(small)
     other = X.astype(np.float32)
     np.savez(path, X=other, y=Y, content_hash=np.array(content_hash(other, Y)))
     assert np.allclose(load("small").X, (X + 1) / 2)
@@ -168,14 +198,14 @@ def test_missing_says_what_and_how_and_offline_never_downloads(small, monkeypatc
     assert caught.value.files == ["small.t.bz2"] and caught.value.name == "small"
     for part in ("small.t.bz2", "--data-source", "MIXNET_DATA", "a.invalid", str(small.folder)):
         assert part in text
-    row, = status("small")
+    (row,) = status("small")
     assert row["state"] == "missing" and row["todo"] == text and row["n"] == 3
     with pytest.raises(DatasetMissing, match="no such folder"):
         load("small", source=small.folder / "nowhere")
 
 
 def test_status_when_present(small):
-    row, = status()
+    (row,) = status()
     assert (row["state"], row["source"], row["variant"]) == ("present", "offline folder", "v")
     assert row["folder"] == str(small.folder) and row["content_hash"] == digest()
 
@@ -217,12 +247,25 @@ def test_variant_unknown(small):
 
 # --- the registered stanzas ----------------------------------------------------------------------
 
+
 def test_stanzas_are_complete():
     for name in names():
         for variant in stanza(name)["variants"]:
             entry = stanza(name, variant)
-            for key in ("title", "n", "d", "n_classes", "n_clusters", "scaling", "code_dim",
-                        "structure", "embedding", "format", "licence", "citation"):
+            for key in (
+                "title",
+                "n",
+                "d",
+                "n_classes",
+                "n_clusters",
+                "scaling",
+                "code_dim",
+                "structure",
+                "embedding",
+                "format",
+                "licence",
+                "citation",
+            ):
                 assert key in entry, (name, key)
             assert entry["name"] == name
             assert len(entry["content_hash"]) == (0 if variant == "dec" else 64)
@@ -237,10 +280,10 @@ def test_stanzas_are_complete():
 def test_reuters_variants(tmp_path):
     for entry in (stanza("reuters10k", v) for v in ("dec", "lyrl2004-subset")):
         assert (entry["n"], entry["d"], entry["n_classes"]) == (10000, 2000, 4)
-    row, = status("reuters10k", source=tmp_path)
+    (row,) = status("reuters10k", source=tmp_path)
     assert "'dec'" in row["todo"] and "'lyrl2004-subset'" in row["todo"]
     (tmp_path / "reuters10k-lyrl2004-subset.npz").write_bytes(b"x")
-    row, = status("reuters10k", source=tmp_path)
+    (row,) = status("reuters10k", source=tmp_path)
     assert row["variant"] == "lyrl2004-subset"
     with pytest.raises(DatasetMissing, match="lyrl2004_tokens_train"):
         load("reuters10k", source=tmp_path, variant="dec")
@@ -250,8 +293,10 @@ def test_reuters_variants(tmp_path):
 
 
 def test_importing_and_listing_needs_no_torch():
-    code = ("import sys, benchmarks.datasets as d; d.status(source='.');"
-            "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'scipy')))")
+    code = (
+        "import sys, benchmarks.datasets as d; d.status(source='.');"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'scipy')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -259,25 +304,34 @@ def test_importing_and_listing_needs_no_torch():
 def test_points_without_files_load_without_readers(name):
     """So that no reader of files is in the fingerprint of a cell on them."""
     readers = ("prepare", "formats", "lyrl2004", "mat5", "rawfile", "fetch", "verify")
-    code = (f"import sys; from benchmarks.datasets import load; load({name!r});"
-            f"print([m for m in {readers} if f'benchmarks.datasets.{{m}}' in sys.modules])")
+    code = (
+        f"import sys; from benchmarks.datasets import load; load({name!r});"
+        f"print([m for m in {readers} if f'benchmarks.datasets.{{m}}' in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert found.stdout.strip() == "[]", found.stderr
 
 
 # --- what the stanza says is done, and nothing else ----------------------------------------------
 
-@pytest.mark.parametrize("form, texts", [
-    ("libsvm", (b"1 1:0.0 2:0.5\n2 1:1 2:0.123456\n", b"2 1:0.25 2:1\n")),
-    ("csv", (b"0.0,0.5,1\n1,0.123456,2\n", b"0.25,1,2\n")),
-])
-@pytest.mark.parametrize("scaling, expected", [
-    ("0..1 to 0..1", [[0, 0.5], [1, 0.123456], [0.25, 1]]),
-    ("none", [[0, 0.5], [1, 0.123456], [0.25, 1]]),
-    ("0..4 to 0..1", [[0, 0.125], [0.25, 0.030864], [0.0625, 0.25]]),
-    ("-1..1 to 0..1", [[0.5, 0.75], [1, 0.561728], [0.625, 1]]),
-    ("min-max", [[0, (0.5 - 0.123456) / 0.876544], [1, 0], [0.25, 1]]),
-])
+
+@pytest.mark.parametrize(
+    "form, texts",
+    [
+        ("libsvm", (b"1 1:0.0 2:0.5\n2 1:1 2:0.123456\n", b"2 1:0.25 2:1\n")),
+        ("csv", (b"0.0,0.5,1\n1,0.123456,2\n", b"0.25,1,2\n")),
+    ],
+)
+@pytest.mark.parametrize(
+    "scaling, expected",
+    [
+        ("0..1 to 0..1", [[0, 0.5], [1, 0.123456], [0.25, 1]]),
+        ("none", [[0, 0.5], [1, 0.123456], [0.25, 1]]),
+        ("0..4 to 0..1", [[0, 0.125], [0.25, 0.030864], [0.0625, 0.25]]),
+        ("-1..1 to 0..1", [[0.5, 0.75], [1, 0.561728], [0.625, 1]]),
+        ("min-max", [[0, (0.5 - 0.123456) / 0.876544], [1, 0], [0.25, 1]]),
+    ],
+)
 def test_scaling_is_what_the_stanza_says_in_every_format(small, form, texts, scaling, expected):
     """Features in [0, 1] came as [0.5, 1] from these formats, rounded to 3 decimals and sorted."""
     for name, text in zip(("small.bz2", "small.t.bz2"), texts, strict=True):
@@ -297,6 +351,7 @@ def test_another_scaling_is_not_served_from_the_cache(small):
 
 # --- files that are not what they should be ------------------------------------------------------
 
+
 def alter(small):
     (small.folder / "small.t.bz2").write_bytes(bz2.compress(b"2 1:0.25 2:0.99\n"))
 
@@ -305,7 +360,7 @@ def test_an_altered_file_is_found_with_and_without_a_hash_of_it(small):
     assert status("small", verify=True)[0]["state"] == "present"
     alter(small)
     assert status("small")[0]["state"] == "present"  # a plan looks, and does not verify
-    row, = status("small", verify=True)
+    (row,) = status("small", verify=True)
     assert row["state"] == "altered" and "small.t.bz2" in row["files"]
     assert "Replace" in row["todo"] and "http://a.invalid/small.t.bz2" in row["todo"]
     with pytest.raises(DatasetError, match="`mixnet data small` says which file"):
@@ -326,7 +381,7 @@ def test_a_hash_of_the_file_names_it_alone(small, tmp_path, key):
     path.write_text(path.read_text() + f'{key} = "{hashlib.new(kind, data).hexdigest()}"\n')
     assert status("small", verify=True)[0]["state"] == "present"
     alter(small)
-    row, = status("small", verify=True)
+    (row,) = status("small", verify=True)
     assert row["state"] == "altered" and row["files"] == ["small.t.bz2"]
     assert f"{key} is" in row["todo"]
 
@@ -372,8 +427,12 @@ def test_a_folder_whose_name_is_not_utf8(small, tmp_path):
     environment = {**os.environb, b"MIXNET_DATA": folder, b"PYTHONPATH": os.fsencode(ROOT)}
 
     def command(*words):
-        return subprocess.run([sys.executable, "-m", "benchmarks", *words], env=environment,
-                              cwd=tmp_path, capture_output=True)
+        return subprocess.run(
+            [sys.executable, "-m", "benchmarks", *words],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+        )
 
     done = command("data", "small")
     assert done.returncode == 0 and b"present" in done.stdout, done.stderr

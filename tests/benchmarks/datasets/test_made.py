@@ -29,8 +29,16 @@ def test_the_swiss_roll_is_cut_across_at_equal_steps_of_its_parameter():
 
 def test_classification_and_wine_are_scikit_learns():
     ds = load("classification")
-    X, y = make_classification(5000, 20, n_informative=8, n_redundant=4, n_classes=5,
-                               n_clusters_per_class=1, class_sep=1.5, random_state=2)
+    X, y = make_classification(
+        5000,
+        20,
+        n_informative=8,
+        n_redundant=4,
+        n_classes=5,
+        n_clusters_per_class=1,
+        class_sep=1.5,
+        random_state=2,
+    )
     assert np.abs(ds.X - X).max() < 2e-6 and np.array_equal(ds.y, y)
     wine = load("wine")
     X, y = load_wine(return_X_y=True)

@@ -34,8 +34,9 @@ def table(path, head, *columns):
     return str(path)
 
 
-def iris_csv(path="iris.csv", head=("a", "b", "c", "d", "species"), columns=IRIS.data.T,
-             labels=SPECIES):
+def iris_csv(
+    path="iris.csv", head=("a", "b", "c", "d", "species"), columns=IRIS.data.T, labels=SPECIES
+):
     return table(path, head, *columns, labels)
 
 
@@ -66,13 +67,25 @@ def files():
     np.savetxt("labels.txt", IRIS.target, fmt="%d")
 
 
-@pytest.mark.parametrize("file, options", [
-    ("iris.csv", []), ("bare.csv", []), ("bare.csv", ["--labels", "-1"]), ("semicolon.csv", []),
-    ("numbered.csv", ["--drop", "0"]), ("spaces.txt", ["--labels", "0"]), ("iris.npz", []),
-    ("odd.npz", []), ("odd.npz", ["--labels", "y.npy"]), ("iris.mat", []),
-    ("iris.mat", ["--features", "measurements", "--labels", "kind"]),
-    ("iris.npy", ["--labels", "y.npy"]), ("iris.npy", ["--labels", "labels.txt"]),
-    ("iris.npy", ["--labels", "iris.npz"])])
+@pytest.mark.parametrize(
+    "file, options",
+    [
+        ("iris.csv", []),
+        ("bare.csv", []),
+        ("bare.csv", ["--labels", "-1"]),
+        ("semicolon.csv", []),
+        ("numbered.csv", ["--drop", "0"]),
+        ("spaces.txt", ["--labels", "0"]),
+        ("iris.npz", []),
+        ("odd.npz", []),
+        ("odd.npz", ["--labels", "y.npy"]),
+        ("iris.mat", []),
+        ("iris.mat", ["--features", "measurements", "--labels", "kind"]),
+        ("iris.npy", ["--labels", "y.npy"]),
+        ("iris.npy", ["--labels", "labels.txt"]),
+        ("iris.npy", ["--labels", "iris.npz"]),
+    ],
+)
 def test_every_form_of_a_file_gives_the_same_points(file, options, capsys):
     files()
     assert main(["data", "add", "flowers", file, *options]) == 0, capsys.readouterr().err
@@ -115,17 +128,23 @@ def test_nothing_is_scaled_unless_asked_and_what_was_done_is_said(capsys):
 def test_what_the_documentation_shows_is_what_is_said(capsys, monkeypatch):
     """docs/tour.md, from the file to the command: its code, its commands, what it prints."""
     page = (Path(own.__file__).parents[2] / "docs" / "tour.md").read_text(encoding="utf-8")
-    (code,) = [block for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
-               if "to_csv" in block]
+    (code,) = [
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+        if "to_csv" in block
+    ]
     exec(code, {})
     first, second = re.findall(r"^mixnet (data add wines .*)$", page, re.M)
     (shown,) = re.findall(r"^```text\n(wines: .*?)^```", page, re.M | re.S)
     assert main(first.split()) == 0 and capsys.readouterr().out.startswith(shown)
     assert main(second.split()) == 0
     X, y = own.load("wines").X, own.load("wines").y
-    purity = [np.mean([np.bincount(y[labels == k]).max() for k in range(3)]) * 3 / len(y)
-              for labels in (KMeans(3, n_init=10, random_state=0).fit_predict(data)
-                             for data in (WINE.data, X))]
+    purity = [
+        np.mean([np.bincount(y[labels == k]).max() for k in range(3)]) * 3 / len(y)
+        for labels in (
+            KMeans(3, n_init=10, random_state=0).fit_predict(data) for data in (WINE.data, X)
+        )
+    ]
     assert "from a purity of about 70% to about 95%" in page
     assert purity == pytest.approx([0.70, 0.95], abs=0.015)
 
@@ -135,8 +154,10 @@ def test_images_in_bytes_are_told_of_their_range(capsys):
     np.savez("images.npz", images=images, label=np.arange(40) % 4)
     assert main(["data", "add", "pictures", "images.npz"]) == 0
     assert "'0..255 to 0..1'" in capsys.readouterr().out
-    assert main(["data", "add", "pictures", "images.npz", "--scaling", "0..255 to 0..1",
-                 "--replace"]) == 0
+    assert (
+        main(["data", "add", "pictures", "images.npz", "--scaling", "0..255 to 0..1", "--replace"])
+        == 0
+    )
     found = own.load("pictures")
     assert np.allclose(found.X, images.reshape(40, 15) / 255, atol=1e-7)
     assert found.image == {"height": 3, "width": 5, "order": "C"}
@@ -148,8 +169,23 @@ def test_the_table_is_run_on_it(place, monkeypatch, capsys):
     monkeypatch.setenv("MIXNET_ARTIFACTS", str(place / "artifacts"))
     assert main(["data", "add", "flowers", iris_csv(), "--title", "Fisher's irises"]) == 0
     assert main(["data", "flowers"]) == 0
-    assert main(["run", "table1", "--datasets", "flowers", "--methods", "kmeans10,ncut",
-                 "--seeds", "0", "--jobs", "1"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "table1",
+                "--datasets",
+                "flowers",
+                "--methods",
+                "kmeans10,ncut",
+                "--seeds",
+                "0",
+                "--jobs",
+                "1",
+            ]
+        )
+        == 0
+    )
     assert "flowers" in capsys.readouterr().out
     (record,) = [r for r in Store().all() if r["cell"]["method"] == "kmeans10"]
     labels = KMeans(3, n_init=10, random_state=1).fit_predict(IRIS.data.astype(np.float32))
@@ -168,11 +204,25 @@ def test_more_features_get_codes_and_everything_of_the_stanza_can_be_left_out():
     whole, text = registry.datasets()["wide"], path.read_text()
     assert (whole["embedding"], whole["code_dim"]) == ("autoencoder", 32)
     assert whole["structure"].endswith("-32") and not registry.datasets().keys() - whole.keys() <= {
-        "wide"}
-    computed = ("n_clusters", "embedding", "code_dim", "structure", "validation_size",
-                "min_updates", "t1", "t2", "batch_size", "title")
-    path.write_text("".join(line + "\n" for line in text.splitlines()
-                            if line.partition(" =")[0] not in computed))
+        "wide"
+    }
+    computed = (
+        "n_clusters",
+        "embedding",
+        "code_dim",
+        "structure",
+        "validation_size",
+        "min_updates",
+        "t1",
+        "t2",
+        "batch_size",
+        "title",
+    )
+    path.write_text(
+        "".join(
+            line + "\n" for line in text.splitlines() if line.partition(" =")[0] not in computed
+        )
+    )
     short = registry.datasets()["wide"]
     assert {key: short[key] for key in computed} == {key: whole[key] for key in computed}
     for method in ("kmeans", "autoencoder", "mixnet", "mixnet+", "start"):
@@ -183,43 +233,50 @@ def test_more_features_get_codes_and_everything_of_the_stanza_can_be_left_out():
 def test_what_is_missing_of_an_own_stanza_is_named_with_its_file(key, capsys):
     assert main(["data", "add", "flowers", iris_csv()]) == 0
     path = own.folder() / "flowers.toml"
-    path.write_text("".join(line + "\n" for line in path.read_text().splitlines()
-                            if line.partition(" =")[0] != key))
+    path.write_text(
+        "".join(
+            line + "\n" for line in path.read_text().splitlines() if line.partition(" =")[0] != key
+        )
+    )
     assert main(["list", "datasets"]) == 2
     said = capsys.readouterr().err
     assert f"{path} [flowers]: {key} is missing" in said
 
 
-@pytest.mark.parametrize("name, file, options, words", [
-    ("wine", "iris.csv", [], ["NAME is 'wine'", "a dataset of the benchmark"]),
-    ("Two Words", "iris.csv", [], ["NAME is 'Two Words'", "small letters"]),
-    ("../up", "iris.csv", [], ["NAME is '../up'"]),
-    ("f", "nowhere.csv", [], ["FILE is nowhere.csv", "no file", ".npz"]),
-    ("f", "iris.xlsx", [], ["FILE is iris.xlsx", ".parquet"]),
-    ("f", "iris.npy", [], ["--labels"]),
-    ("f", "iris.csv", ["--labels", "kind"], ["--labels is 'kind'", "a, b, c, d, species"]),
-    ("f", "bare.csv", ["--labels", "7"], ["--labels is '7'", "0 to 4"]),
-    ("f", "iris.csv", ["--labels", "a"], ["'species' holds text ('setosa'", "--drop"]),
-    ("f", "iris.csv", ["--drop", "nothing"], ["--drop is 'nothing'"]),
-    ("f", "iris.csv", ["--labels", "y.npy", "--drop", "species"], []),
-    ("f", "iris.csv", ["--labels", "short.txt", "--drop", "species"], ["(10,)", "needs 150"]),
-    ("f", "iris.csv", ["--features", "X"], ["--features is 'X'", "a table"]),
-    ("f", "iris.npz", ["--features", "Z"], ["--features is 'Z'", "X (150, 4)"]),
-    ("f", "iris.npz", ["--labels", "gnd"], ["--labels is 'gnd'", "X (150, 4)"]),
-    ("f", "two.npz", [], ["needs --features", "left (150, 2)", "right (150, 2)"]),
-    ("f", "pickled.npz", [], ["cannot be read", "pickled"]),
-    ("f", "holes.csv", [], ["1 features are missing", "row 3", "'b'"]),
-    ("f", "regression.csv", [], ["150 different values", "from 2 to 75"]),
-    ("f", "fractions.csv", [], ["--labels has 0.5", "whole numbers"]),
-    ("f", "counted.csv", [], ["--header yes"]),
-    ("f", "counted.csv", ["--header", "yes", "--labels", "4"], []),
-    ("f", "ragged.csv", [], ["row 3 has 2 columns, the first 3"]),
-    ("f", "iris.csv", ["--scaling", "log"], ["--scaling is 'log'", "min-max"]),
-    ("f", "iris.csv", ["--scaling", "0..1 to 0..1"], ["values from 0.1 to 7.9"]),
-    ("f", "damaged.mat", [], ["damaged.mat", "MATLAB 5"]),
-])
-def test_what_is_wrong_is_said_with_the_argument_and_what_it_needs(name, file, options, words,
-                                                                   capsys):
+@pytest.mark.parametrize(
+    "name, file, options, words",
+    [
+        ("wine", "iris.csv", [], ["NAME is 'wine'", "a dataset of the benchmark"]),
+        ("Two Words", "iris.csv", [], ["NAME is 'Two Words'", "small letters"]),
+        ("../up", "iris.csv", [], ["NAME is '../up'"]),
+        ("f", "nowhere.csv", [], ["FILE is nowhere.csv", "no file", ".npz"]),
+        ("f", "iris.xlsx", [], ["FILE is iris.xlsx", ".parquet"]),
+        ("f", "iris.npy", [], ["--labels"]),
+        ("f", "iris.csv", ["--labels", "kind"], ["--labels is 'kind'", "a, b, c, d, species"]),
+        ("f", "bare.csv", ["--labels", "7"], ["--labels is '7'", "0 to 4"]),
+        ("f", "iris.csv", ["--labels", "a"], ["'species' holds text ('setosa'", "--drop"]),
+        ("f", "iris.csv", ["--drop", "nothing"], ["--drop is 'nothing'"]),
+        ("f", "iris.csv", ["--labels", "y.npy", "--drop", "species"], []),
+        ("f", "iris.csv", ["--labels", "short.txt", "--drop", "species"], ["(10,)", "needs 150"]),
+        ("f", "iris.csv", ["--features", "X"], ["--features is 'X'", "a table"]),
+        ("f", "iris.npz", ["--features", "Z"], ["--features is 'Z'", "X (150, 4)"]),
+        ("f", "iris.npz", ["--labels", "gnd"], ["--labels is 'gnd'", "X (150, 4)"]),
+        ("f", "two.npz", [], ["needs --features", "left (150, 2)", "right (150, 2)"]),
+        ("f", "pickled.npz", [], ["cannot be read", "pickled"]),
+        ("f", "holes.csv", [], ["1 features are missing", "row 3", "'b'"]),
+        ("f", "regression.csv", [], ["150 different values", "from 2 to 75"]),
+        ("f", "fractions.csv", [], ["--labels has 0.5", "whole numbers"]),
+        ("f", "counted.csv", [], ["--header yes"]),
+        ("f", "counted.csv", ["--header", "yes", "--labels", "4"], []),
+        ("f", "ragged.csv", [], ["row 3 has 2 columns, the first 3"]),
+        ("f", "iris.csv", ["--scaling", "log"], ["--scaling is 'log'", "min-max"]),
+        ("f", "iris.csv", ["--scaling", "0..1 to 0..1"], ["values from 0.1 to 7.9"]),
+        ("f", "damaged.mat", [], ["damaged.mat", "MATLAB 5"]),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_argument_and_what_it_needs(
+    name, file, options, words, capsys
+):
     files()
     np.savez("two.npz", left=IRIS.data[:, :2], right=IRIS.data[:, 2:], y=IRIS.target)
     np.savez("pickled.npz", X=np.array([{}, 1], dtype=object))

@@ -24,10 +24,39 @@ COUNTS = {
     "isolet1": [60] * 26,
     "optdigits": [554, 571, 557, 572, 568, 558, 558, 566, 554, 562],
     "pendigits": [1143, 1143, 1144, 1055, 1144, 1055, 1056, 1142, 1055, 1055],
-    "letter": [789, 766, 736, 805, 768, 775, 773, 734, 755, 747, 739, 761, 792, 783, 753, 803, 783,
-               758, 748, 796, 813, 764, 752, 787, 786, 734],
-    "basehock": [994, 999], "pcmac": [982, 961], "relathe": [779, 648],
-    "pie": [21] * 10, "yale": [11] * 15,
+    "letter": [
+        789,
+        766,
+        736,
+        805,
+        768,
+        775,
+        773,
+        734,
+        755,
+        747,
+        739,
+        761,
+        792,
+        783,
+        753,
+        803,
+        783,
+        758,
+        748,
+        796,
+        813,
+        764,
+        752,
+        787,
+        786,
+        734,
+    ],
+    "basehock": [994, 999],
+    "pcmac": [982, 961],
+    "relathe": [779, 648],
+    "pie": [21] * 10,
+    "yale": [11] * 15,
 }
 
 
@@ -77,17 +106,22 @@ def test_yaleb_has_38_people_of_about_64(real):
 def test_stated_pixel_order_gives_upright_images(real):
     """Seen from all sides the duck (object 1) is symmetrical left to right and heavier below; a
     face is darker at the eyes than at the cheeks, and symmetrical left to right on average."""
+
     def mean(ds, label):
         image = ds.image
-        return ds.X[ds.y == label].mean(axis=0).reshape(
-            image["height"], image["width"], order=image["order"])
+        return (
+            ds.X[ds.y == label]
+            .mean(axis=0)
+            .reshape(image["height"], image["width"], order=image["order"])
+        )
 
     one = mean(real("usps"), 1)  # stands: narrow, and as high as the image
     assert (one.max(axis=1) > 0.5).sum() > 1.5 * (one.max(axis=0) > 0.5).sum()
     for faces in ("pie", "yale"):  # symmetrical left to right
         ds = real(faces)
-        face = ds.X.mean(axis=0).reshape(ds.image["height"], ds.image["width"],
-                                         order=ds.image["order"])
+        face = ds.X.mean(axis=0).reshape(
+            ds.image["height"], ds.image["width"], order=ds.image["order"]
+        )
         assert np.abs(face - face[:, ::-1]).mean() < np.abs(face - face[::-1]).mean()
     duck = mean(real("coil20"), 0)
     assert duck[16:].sum() > 1.2 * duck[:16].sum()
@@ -120,12 +154,17 @@ def test_tf_idf_is_that_of_scikit_learn(real):
 
 
 def test_the_files_have_the_hashes_that_their_stanzas_pin():
-    files = {file["name"]: file for stanza in registry.datasets().values()
-             for variant in stanza["variants"] for file in merge(stanza, variant).get("files", ())}
+    files = {
+        file["name"]: file
+        for stanza in registry.datasets().values()
+        for variant in stanza["variants"]
+        for file in merge(stanza, variant).get("files", ())
+    }
     here = {name: find(FOLDER, name) for name in files if find(FOLDER, name)}
     if not here:
         pytest.skip("needs the folder of raw files, MIXNET_DATA")
-    assert not [name for name in here if not any("sha256" in key or "md5" in key
-                                                 for key in files[name])]
+    assert not [
+        name for name in here if not any("sha256" in key or "md5" in key for key in files[name])
+    ]
     wrong = {name: mismatch(path, files[name]) for name, path in here.items()}
     assert {name: why for name, why in wrong.items() if why} == {}

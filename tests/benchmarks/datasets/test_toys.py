@@ -20,10 +20,13 @@ def scores(name):
     """Purities of k-means and of a full-covariance Gaussian mixture, single and repeated starts."""
     ds = load(name)
     starts = [(seed, n_init) for seed in SEEDS for n_init in (1, 10)]
-    kmeans = [purity(ds.y, KMeans(2, n_init=n, random_state=s).fit_predict(ds.X))
-              for s, n in starts]
-    gmm = [purity(ds.y, GaussianMixture(2, n_init=n, random_state=s).fit_predict(ds.X))
-           for s, n in starts]
+    kmeans = [
+        purity(ds.y, KMeans(2, n_init=n, random_state=s).fit_predict(ds.X)) for s, n in starts
+    ]
+    gmm = [
+        purity(ds.y, GaussianMixture(2, n_init=n, random_state=s).fit_predict(ds.X))
+        for s, n in starts
+    ]
     return np.array(kmeans), np.array(gmm)
 
 
@@ -45,8 +48,9 @@ def test_rings_defeat_both():
     assert (kmeans < 60).all() and (gmm < 80).all()
 
 
-@pytest.mark.parametrize("name, n", [("two-moon", 4000), ("moon-circle", 4000),
-                                     ("two-circle", 4500), ("rings", 4000)])
+@pytest.mark.parametrize(
+    "name, n", [("two-moon", 4000), ("moon-circle", 4000), ("two-circle", 4500), ("rings", 4000)]
+)
 def test_points(name, n):
     ds = load(name)
     assert ds.X.shape == (n, 2) and ds.X.dtype == np.float32 and ds.source == "generated"
@@ -69,7 +73,7 @@ def test_digits_are_those_of_scikit_learn():
 
 def test_made_sets_are_always_present():
     for name in ("digits", "two-moon", "rings"):
-        row, = status(name, source="/nowhere")
+        (row,) = status(name, source="/nowhere")
         assert row["state"] == "present" and row["todo"] == ""
 
 

@@ -9,8 +9,17 @@ from benchmarks.exhibits.ablations import OneNetwork, Unscaled, Unsorted, n_weig
 from mixnet_core import em, memberships, optimizers
 from mixnet_core.mixture import MixtureOfNetworks
 
-SMALL = dict(n_components=3, structure="2-8-12-2", recipe="mixnet", t1=3, t2=4, batch_size=10,
-             n_samples=40, n_final_samples=60, random_state=1)
+SMALL = dict(
+    n_components=3,
+    structure="2-8-12-2",
+    recipe="mixnet",
+    t1=3,
+    t2=4,
+    batch_size=10,
+    n_samples=40,
+    n_final_samples=60,
+    random_state=1,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +40,7 @@ def batches_of(estimator, X, y, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr(optimizers.BankTrainer, "run", spy)
         estimator.fit(X, init_labels=y)
-    return seen[estimator.values_["t1"]:]
+    return seen[estimator.values_["t1"] :]
 
 
 def test_unsorted_batches_mix_the_clusters(points, monkeypatch):
@@ -56,8 +65,10 @@ def test_unscaled_updates_count_in_full(points, monkeypatch):
 
 def test_without_algorithm_2_nothing_is_ablated(points):
     X, y = points
-    hard = [cls(**SMALL | {"t2": 0}).fit(X, init_labels=y)
-            for cls in (MixtureOfNetworks, Unsorted, Unscaled)]
+    hard = [
+        cls(**SMALL | {"t2": 0}).fit(X, init_labels=y)
+        for cls in (MixtureOfNetworks, Unsorted, Unscaled)
+    ]
     for other in hard[1:]:
         np.testing.assert_array_equal(hard[0].log_likelihood_, other.log_likelihood_)
 

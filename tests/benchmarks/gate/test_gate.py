@@ -12,19 +12,47 @@ from benchmarks.cli.main import main as cli
 from benchmarks.gate import grid, reference, study
 from benchmarks.gate.rule import judge, moderated_t, together
 
-GATE = {"alpha": 0.01, "exact": ["ncut"], "moved_elsewhere": 3, "seeds": list(range(5)),
-        "measures": {"purity": {"label": "purity", "unit": "points", "least": 0.1},
-                     "loglik": {"label": "likelihood", "unit": "nats", "least": 0.01}}}
-MADE = {"cpu": "one", "python": "3", "torch": "2", "numpy": "2", "scipy": "1",
-        "scikit-learn": "1", "commit": "c0ffee", "dirty": False, "key": "0"}
+GATE = {
+    "alpha": 0.01,
+    "exact": ["ncut"],
+    "moved_elsewhere": 3,
+    "seeds": list(range(5)),
+    "measures": {
+        "purity": {"label": "purity", "unit": "points", "least": 0.1},
+        "loglik": {"label": "likelihood", "unit": "nats", "least": 0.01},
+    },
+}
+MADE = {
+    "cpu": "one",
+    "python": "3",
+    "torch": "2",
+    "numpy": "2",
+    "scipy": "1",
+    "scikit-learn": "1",
+    "commit": "c0ffee",
+    "dirty": False,
+    "key": "0",
+}
 
 
 def rows(values, dataset="digits", method="mixnet", seeds=None, loglik=None, **changes):
     """Rows of the reference, one a value."""
     seeds = range(len(values)) if seeds is None else seeds
-    return [{"dataset": dataset, "method": method, "space": "code", "seed": seed, "status": "done",
-             "n": 1000, "purity": value, "loglik": None if loglik is None else loglik[i], **MADE,
-             **changes} for i, (seed, value) in enumerate(zip(seeds, values, strict=True))]
+    return [
+        {
+            "dataset": dataset,
+            "method": method,
+            "space": "code",
+            "seed": seed,
+            "status": "done",
+            "n": 1000,
+            "purity": value,
+            "loglik": None if loglik is None else loglik[i],
+            **MADE,
+            **changes,
+        }
+        for i, (seed, value) in enumerate(zip(seeds, values, strict=True))
+    ]
 
 
 def red(old, new, gate=GATE):
@@ -40,8 +68,9 @@ def test_t_without_prior_is_the_paired_t_test():
     t, error, df = moderated_t(new - old, 1.0, 0)
     other = stats.ttest_rel(new, old, axis=1)
     np.testing.assert_allclose(t, other.statistic)
-    np.testing.assert_allclose(stats.t.cdf(t, df),
-                               stats.ttest_rel(new, old, axis=1, alternative="less").pvalue)
+    np.testing.assert_allclose(
+        stats.t.cdf(t, df), stats.ttest_rel(new, old, axis=1, alternative="less").pvalue
+    )
     np.testing.assert_allclose((new - old).mean(1) / error, t)
 
 
@@ -101,7 +130,9 @@ def test_likelihood_is_a_test_of_its_own():
     old = rows(SPREAD, loglik=SPREAD)
     new = rows(SPREAD[:5], loglik=[v - 15 for v in SPREAD[:5]])
     assert [(v.measure, v.passed) for v in judge(old, new, GATE, GATE["seeds"])] == [
-        ("purity", True), ("loglik", False)]
+        ("purity", True),
+        ("loglik", False),
+    ]
 
 
 def test_drop_shared_by_datasets_is_found_together():
@@ -122,20 +153,25 @@ def test_cell_that_is_not_done_fails(status):
     assert f"seed 7 of the reference is {status}" in red(old, rows(SPREAD[:5]))[0].why
 
 
-@pytest.mark.parametrize(("old", "new", "why"), [
-    (rows(SPREAD), rows(SPREAD[:4]), "not in the run: seed 4"),
-    (rows(SPREAD), [], "not in the run: the row"),
-    ([], rows(SPREAD[:5]), "not in the reference: the row"),
-    (rows(SPREAD[:3]), rows(SPREAD[:5]), "not in the reference: seed 3, 4"),
-    (rows(SPREAD), rows(SPREAD[:5], loglik=SPREAD), "not measured in both"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (rows(SPREAD), rows(SPREAD[:4]), "not in the run: seed 4"),
+        (rows(SPREAD), [], "not in the run: the row"),
+        ([], rows(SPREAD[:5]), "not in the reference: the row"),
+        (rows(SPREAD[:3]), rows(SPREAD[:5]), "not in the reference: seed 3, 4"),
+        (rows(SPREAD), rows(SPREAD[:5], loglik=SPREAD), "not measured in both"),
+    ],
+)
 def test_what_is_missing_fails(old, new, why):
     verdicts = red(old, new)
     assert any(why in v.why for v in verdicts), verdicts
 
 
-@pytest.mark.parametrize(("points", "machine", "passed"), [
-    (0, "one", True), (1, "one", False), (-1, "one", False), (3, "two", True), (4, "two", False)])
+@pytest.mark.parametrize(
+    ("points", "machine", "passed"),
+    [(0, "one", True), (1, "one", False), (-1, "one", False), (3, "two", True), (4, "two", False)],
+)
 def test_exact_rows(points, machine, passed):
     old = rows([88.0] * 5, method="ncut")
     new = rows([88.0] * 4 + [88.0 - points / 10], method="ncut", cpu=machine)
@@ -163,15 +199,17 @@ def test_reference_survives_a_round_trip(tmp_path):
     reference.write(path, made, GATE["measures"])
     assert reference.read(path, GATE["measures"]) == made
     assert reference.read(tmp_path / "none.csv", GATE["measures"]) == []
-    assert reference.machines(made) == [
-        "one, python 3, torch 2, numpy 2, scipy 1, scikit-learn 1"]
+    assert reference.machines(made) == ["one, python 3, torch 2, numpy 2, scipy 1, scikit-learn 1"]
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda text: text.replace("purity", "purety"), "has no column purity"),
-    (lambda text: text + text.splitlines()[1] + "\n", "digits mixnet code 0 twice"),
-    (lambda text: text.replace("80.000000", "eighty"), "line 2"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("purity", "purety"), "has no column purity"),
+        (lambda text: text + text.splitlines()[1] + "\n", "digits mixnet code 0 twice"),
+        (lambda text: text.replace("80.000000", "eighty"), "line 2"),
+    ],
+)
 def test_broken_reference_is_refused(tmp_path, change, message):
     path = tmp_path / "reference.csv"
     reference.write(path, rows(SPREAD), GATE["measures"])
@@ -303,8 +341,9 @@ def test_gate_from_nothing_to_red(small):
     small.clear()
     status, out, _ = small.gate()
     assert status == 0 and "green" in out and out.count("identical") == 3
-    assert small.ran() == sorted(["eigen 0", *(f"{name} {seed}" for seed in (0, 1)
-                                               for name in ("embed", "good", "mix"))])
+    assert small.ran() == sorted(
+        ["eigen 0", *(f"{name} {seed}" for seed in (0, 1) for name in ("embed", "good", "mix"))]
+    )
     assert not (small.results / "records").exists() and not (small.root / "artifacts").exists()
 
     small.edit("mix", '"held_out": -1.5', '"held_out": -2.5')
@@ -354,8 +393,9 @@ def test_gate_keeps_records_in_an_empty_folder_only(referred, tmp_path):
 @pytest.mark.slow
 def test_gate_without_data_runs_on_the_rest_and_says_so(small, monkeypatch):
     toml = small.registry / "gate.toml"
-    toml.write_text(TOML.replace('["blobs"]', '["blobs", "flat"]').replace(
-        'spectral = "raw", ', ""))
+    toml.write_text(
+        TOML.replace('["blobs"]', '["blobs", "flat"]').replace('spectral = "raw", ', "")
+    )
     assert small.gate("--update")[0] == 0
     monkeypatch.setattr(grid, "_present", lambda name, source: name != "flat")
     status, out, _ = small.gate()
@@ -370,13 +410,19 @@ def test_gate_without_data_runs_on_the_rest_and_says_so(small, monkeypatch):
     assert status == 2 and "did you mean blobs" in err
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("alpha = 0.01", "", "needs `alpha`"),
-    ('reference_seeds = "0-3"', 'reference_seeds = "1-3"', "must hold all of seeds"),
-    ("{ power = 3 }", "{ powr = 3 }", "powr"),
-    ("[[grid]]", '[[grid]]\ndatasets = ["blobs"]\nmethods = { kmeans = "raw" }\n[[grid]]',
-     "blobs stands in more than one grid"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("alpha = 0.01", "", "needs `alpha`"),
+        ('reference_seeds = "0-3"', 'reference_seeds = "1-3"', "must hold all of seeds"),
+        ("{ power = 3 }", "{ powr = 3 }", "powr"),
+        (
+            "[[grid]]",
+            '[[grid]]\ndatasets = ["blobs"]\nmethods = { kmeans = "raw" }\n[[grid]]',
+            "blobs stands in more than one grid",
+        ),
+    ],
+)
 def test_grid_is_checked_at_the_door(small, old, new, message):
     (small.registry / "gate.toml").write_text(TOML.replace(old, new))
     status, _, err = small.gate("--update")
@@ -394,14 +440,20 @@ def test_grid_has_what_it_must(monkeypatch, tmp_path):
     assert grid.choose(gate, str(tmp_path))[1] == ["usps-test", "coil20"], "an empty data folder"
     methods = registry.methods()
     assert [part["datasets"] for part in gate["grid"] if "mixnet" not in part["methods"]] == [
-        ["coil20"]]
+        ["coil20"]
+    ]
     for part in gate["grid"]:
         assert set(part["methods"]) <= set(methods)
         if "mixnet" not in part["methods"]:
             continue
         for recipe in ("mixnet", "mixnet+"):  # both, or neither
             assert set(part["schedule"][recipe]) <= {
-                "t1", "t2", "min_updates", "updates", "n_samples", "n_final_samples",
+                "t1",
+                "t2",
+                "min_updates",
+                "updates",
+                "n_samples",
+                "n_final_samples",
             }, "schedules and no more"
 
 
@@ -411,9 +463,12 @@ def test_reference_fits_the_grid():
 
     gate = grid.load()
     old = reference.read(reference.path_in(default_results()), gate["measures"])
-    wanted = {(dataset, method, "raw" if "two" in dataset or "moon" in dataset else space, seed)
-              for part in gate["grid"] for dataset in part["datasets"]
-              for method, space in part["methods"].items()
-              for seed in gate["seeds" if method in gate["exact"] else "reference_seeds"]}
+    wanted = {
+        (dataset, method, "raw" if "two" in dataset or "moon" in dataset else space, seed)
+        for part in gate["grid"]
+        for dataset in part["datasets"]
+        for method, space in part["methods"].items()
+        for seed in gate["seeds" if method in gate["exact"] else "reference_seeds"]
+    }
     assert {(r["dataset"], r["method"], r["space"], r["seed"]) for r in old} == wanted
     assert all(row["status"] == "done" and not row["dirty"] for row in old)

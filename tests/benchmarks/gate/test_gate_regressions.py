@@ -19,22 +19,26 @@ PLANTS = {
     "wrong sign of the MMD": (
         "mixnet_core/mmd.py",
         "return torch.bmm(total, u).sub_(total.sum(2, keepdim=True) * y)",
-        "return -torch.bmm(total, u).sub_(total.sum(2, keepdim=True) * y)"),
+        "return -torch.bmm(total, u).sub_(total.sum(2, keepdim=True) * y)",
+    ),
     "width not in units of the clusters": (
         "mixnet_core/mmd.py",
         "return [((m * scale) ** 2, (m * scale) ** 2, 1.0) for m in self.widths]",
-        "return [(m**2, m**2, 1.0) for m in self.widths]"),
+        "return [(m**2, m**2, 1.0) for m in self.widths]",
+    ),
     "memberships ignored": (
         "mixnet_core/em.py",
         "m = batch_memberships(log_lik, priors, batches.to(log_lik.device)).cpu()",
-        "m = torch.ones(n_batches, trainer.bank.n_components)"),
+        "m = torch.ones(n_batches, trainer.bank.n_components)",
+    ),
 }
 
 
 def copy(folder: Path) -> Path:
     for package in ("benchmarks", "mixnet_core", "baselines"):
-        shutil.copytree(ROOT / package, folder / package,
-                        ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 
@@ -46,13 +50,32 @@ def plant(folder: Path, name: str) -> None:
 
 
 def gate(folder: Path, datasets: str):
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1",
-                   "MIXNET_RESULTS": str(folder / "results")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MIXNET_RESULTS": str(folder / "results"),
+    }
     environment.pop("MIXNET_REGISTRY", None)
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", "gate", "--datasets", datasets, "--jobs", "2",
-         "--reference", str(ROOT / "results" / "gate" / "reference.csv")],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        [
+            sys.executable,
+            "-m",
+            "benchmarks",
+            "gate",
+            "--datasets",
+            datasets,
+            "--jobs",
+            "2",
+            "--reference",
+            str(ROOT / "results" / "gate" / "reference.csv"),
+        ],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def failed(words: str) -> list[str]:

@@ -13,8 +13,11 @@ METHOD = {"estimator": "mixnet_core.choosing.components:evaluation_graph"}
 
 
 def cell(seed):
-    return {"dataset": "yaleb", "seed": seed,
-            "params": {"space": "code", "max_components": 12, "n_init": 2, "inputs": {}}}
+    return {
+        "dataset": "yaleb",
+        "seed": seed,
+        "params": {"space": "code", "max_components": 12, "n_init": 2, "inputs": {}},
+    }
 
 
 def blobs():
@@ -37,7 +40,8 @@ def test_the_report_judges_all_seeds(tmp_path):
     records = []
     for seed in (0, 1):
         result = counting.KIND.run(
-            cell(seed), METHOD, SimpleNamespace(X=None), {"codes": X}, None, None)
+            cell(seed), METHOD, SimpleNamespace(X=None), {"codes": X}, None, None
+        )
         records.append({"cell": cell(seed), "status": "done", "values": result.values})
     records.append({"cell": cell(2), "status": "timeout", "values": {}})
     suite = {"datasets": ["yaleb", "mnist"], "seeds": [0, 1, 2], "paper": {"yaleb": 4}}
@@ -48,4 +52,6 @@ def test_the_report_judges_all_seeds(tmp_path):
     assert table.loc["mnist", "n"] == 0 and pd.isna(table.loc["mnist", "suggested"])
     assert "yaleb: 3 components" in text and "n 2/3" in text
     assert {path.name for path in files.values()} == {
-        "components.csv", *(f"components-yaleb.{kind}" for kind in ("csv", "png", "pdf"))}
+        "components.csv",
+        *(f"components-yaleb.{kind}" for kind in ("csv", "png", "pdf")),
+    }

@@ -34,8 +34,11 @@ def records(tmp_path_factory, method):
 
 
 @pytest.mark.parametrize("space", ["raw", "code"])
-@pytest.mark.parametrize("method", [
-    "gaussian-mixture", pytest.param("mixture-of-ppca", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize(
+    "method",
+    ["gaussian-mixture", pytest.param("mixture-of-ppca", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_a_fast_run_on_digits_records_labels_and_held_out_nats(records, space):
     record, arrays = records[space]
     assert record["status"] == "done"

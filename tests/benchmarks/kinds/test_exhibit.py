@@ -15,10 +15,10 @@ spaces = ["raw"]
 needs.labels = "mixnet/code"
 params.scale = { value = 2.0, source = "ours" }
 """
-CODE = '''
+CODE = """
 def shown(dataset, inputs, seed, progress, scale):
     return {"points": scale * dataset.X, "sides": inputs["labels"]}, {"largest": scale}
-'''
+"""
 SUITE = """
 title = "figure"
 report = "figure_of_a_test"
@@ -54,8 +54,9 @@ def test_what_a_figure_shows_is_kept_in_a_record_and_drawn_from_it(box, monkeypa
 
     X = load("blobs", source=None).X
     np.testing.assert_array_equal(arrays["points"], 2 * X)
-    (mixture,) = [r for r in box.store.all()
-                  if (r["cell"]["method"], r["cell"]["seed"]) == ("mixnet", 1)]
+    (mixture,) = [
+        r for r in box.store.all() if (r["cell"]["method"], r["cell"]["seed"]) == ("mixnet", 1)
+    ]
     assert shown["outputs"]["sides"] == mixture["outputs"]["labels"]
 
     box.clear()

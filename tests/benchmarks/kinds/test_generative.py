@@ -45,8 +45,12 @@ def draw(dataset, inputs=None, method=REAL, seed=0, **params):
 
 
 def autoencoder(path, seconds=4.0):
-    return {"path": path, "estimator": f"{HERE}:Halves", "values": {"heldout_error": 0.5},
-            "seconds": seconds}
+    return {
+        "path": path,
+        "estimator": f"{HERE}:Halves",
+        "values": {"heldout_error": 0.5},
+        "seconds": seconds,
+    }
 
 
 def test_models_see_the_rows_of_the_protocol(dataset):
@@ -104,8 +108,14 @@ def test_samples_that_are_not_finite_are_a_divergence(dataset, monkeypatch):
 
 def score(dataset, samples, test, method=PARZEN, **params):
     params = {"space": "raw", "protocol": "goodfellow", "n_test": 0, "test": "t"} | params
-    return evaluation.KIND.run({"seed": 0, "params": params}, method, dataset,
-                          {"samples": samples, "test": test}, None, None)
+    return evaluation.KIND.run(
+        {"seed": 0, "params": params},
+        method,
+        dataset,
+        {"samples": samples, "test": test},
+        None,
+        None,
+    )
 
 
 def test_the_score_is_that_of_kernel_density(dataset):
@@ -141,8 +151,9 @@ def test_every_generative_row_of_table_2_is_evaluated(tmp_path):
     assert ("training-images", "code") in rows and ("gmmn", "code") in rows
     for method in ("parzen", "measures"):
         scored = [n for n in by_kind["evaluation"] if n.cell["method"] == method]
-        assert {(n.needs["samples"].cell["method"], n.cell["params"]["space"])
-                for n in scored} == rows
+        assert {
+            (n.needs["samples"].cell["method"], n.cell["params"]["space"]) for n in scored
+        } == rows
     mixture = next(n for n in by_kind["generative"] if n.cell["method"] == "mixnet-samples")
     assert mixture.needs["model"].cell["method"] == "mixnet"
     assert mixture.needs["autoencoder"] is mixture.needs["codes"]

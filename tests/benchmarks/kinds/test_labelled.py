@@ -43,22 +43,26 @@ def test_baselines_are_those_of_scikit_learn(blobs):
     taught, answers = known.copy(), known.copy()
     for _ in range(10):  # Yarowsky's loop by hand
         scaler = StandardScaler().fit(X[taught >= 0])
-        model = LogisticRegression(max_iter=1000).fit(scaler.transform(X[taught >= 0]),
-                                                      taught[taught >= 0])
+        model = LogisticRegression(max_iter=1000).fit(
+            scaler.transform(X[taught >= 0]), taught[taught >= 0]
+        )
         chances = model.predict_proba(scaler.transform(X))
         sure = (chances.max(1) > 0.75) & (taught < 0)
         if not sure.any():
             break
         taught[sure] = chances.argmax(1)[sure]
     scaler = StandardScaler().fit(X[taught >= 0])
-    model = LogisticRegression(max_iter=1000).fit(scaler.transform(X[taught >= 0]),
-                                                  taught[taught >= 0])
+    model = LogisticRegression(max_iter=1000).fit(
+        scaler.transform(X[taught >= 0]), taught[taught >= 0]
+    )
     answers = np.where(known >= 0, known, model.predict(scaler.transform(X)))
     assert np.array_equal(ours.labels_, answers)
 
 
-@pytest.mark.parametrize("estimator", ["baselines.semisupervised.spreading:LabelSpreading",
-                                       "mixnet_core.mixture:MixtureOfNetworks"])
+@pytest.mark.parametrize(
+    "estimator",
+    ["baselines.semisupervised.spreading:LabelSpreading", "mixnet_core.mixture:MixtureOfNetworks"],
+)
 def test_accuracy_counts_the_unlabelled_points_only(blobs, estimator, tmp_path):
     X, y = blobs
     mixture = "mixture" in estimator
@@ -73,5 +77,6 @@ def test_accuracy_counts_the_unlabelled_points_only(blobs, estimator, tmp_path):
     assert np.array_equal(result.labels[known >= 0], y[known >= 0])
     free = known < 0
     assert result.values["accuracy_unlabelled"] == pytest.approx(
-        100 * (result.labels[free] == y[free]).sum() / free.sum())
+        100 * (result.labels[free] == y[free]).sum() / free.sum()
+    )
     assert result.values["accuracy_unlabelled"] > 85 and result.values["n_labels"] == 9

@@ -60,13 +60,21 @@ def test_both_plain_log_likelihoods_agree_with_the_library():
     ours = log_likelihood(x, y, 0.3)
     for theirs in (plain.log_likelihood, plain.log_likelihood_by_products):
         difference = ours - theirs(x, y, 0.3)
-        torch.testing.assert_close(difference, difference.mean().expand_as(difference), atol=1e-4,
-                                   rtol=0)
+        torch.testing.assert_close(
+            difference, difference.mean().expand_as(difference), atol=1e-4, rtol=0
+        )
 
 
 def row(**changes):
-    base = {"task": "E-step", "seconds": 2.0, "gflops": 30.0, "share_of_sgemm": 0.3, "others": {},
-            "target_share": None, "target_seconds": None}
+    base = {
+        "task": "E-step",
+        "seconds": 2.0,
+        "gflops": 30.0,
+        "share_of_sgemm": 0.3,
+        "others": {},
+        "target_share": None,
+        "target_seconds": None,
+    }
     return base | changes
 
 
@@ -83,8 +91,9 @@ def test_what_is_kept_names_the_machine_and_no_host(tmp_path, monkeypatch):
     assert kept["rows"][0].items() >= row().items() and "commit" in kept["rows"][0]
     assert kept["machine"]["threads"] == torch.get_num_threads()
     assert re.fullmatch(r"gate-quick-[a-z0-9-]+-threads\.json", path.name)
-    assert measure.keep("gate", "quick", [row(seconds=3.0), row(task="NCut")], "cpu",
-                        tmp_path) == path
+    assert (
+        measure.keep("gate", "quick", [row(seconds=3.0), row(task="NCut")], "cpu", tmp_path) == path
+    )
     measure.keep("gate", "quick", [row(task="NCut", seconds=4.0)], "cpu", tmp_path)
     rows = json.loads(path.read_text())["rows"]
     assert [(r["task"], r["seconds"]) for r in rows] == [("E-step", 3.0), ("NCut", 4.0)]
@@ -121,8 +130,9 @@ def test_sgemm_is_a_rate_of_the_best_product():
 
 def test_sizes_beyond_the_limit_are_left_out(monkeypatch):
     monkeypatch.setattr(growth, "processor_seconds", lambda call, device: call())
-    rows = growth.series(lambda n, k, s, device: lambda: 1e-3 * n**2, "n",
-                         (10, 20, 40, 80, 160), 7.0)
+    rows = growth.series(
+        lambda n, k, s, device: lambda: 1e-3 * n**2, "n", (10, 20, 40, 80, 160), 7.0
+    )
     assert [r["seconds"] for r in rows] == [0.1, 0.4, 1.6, 6.4, None]
     assert rows[-1]["expected"] == pytest.approx(25.6)
 
@@ -130,9 +140,14 @@ def test_sizes_beyond_the_limit_are_left_out(monkeypatch):
 def test_growth_is_fitted_drawn_and_drawn_again_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(growth, "processor_seconds", lambda call, device: call())
     power = {"n": 1.5, "K": 1.0, "S": 0.5}
-    monkeypatch.setattr(growth, "TASKS", {
-        "NCut": (lambda n, k, s, device: lambda: 1e-7 * n**1.5, "n"),
-        "E-step": (lambda n, k, s, device: lambda: 1e-9 * n**1.5 * k * s**0.5, "nKS")})
+    monkeypatch.setattr(
+        growth,
+        "TASKS",
+        {
+            "NCut": (lambda n, k, s, device: lambda: 1e-7 * n**1.5, "n"),
+            "E-step": (lambda n, k, s, device: lambda: 1e-9 * n**1.5 * k * s**0.5, "nKS"),
+        },
+    )
     growth.main(["--into", str(tmp_path)])
     (kept,) = tmp_path.glob("*.json")
     frame = growth.pd.read_csv(kept.with_suffix(".csv"))
@@ -154,16 +169,26 @@ def test_the_gpu_script_trains_both_recipes_and_keeps_a_row_of_each(tmp_path, mo
     (path,) = (tmp_path / "kept").iterdir()
     rows = json.loads(path.read_text())["rows"]
     assert [row["task"] for row in rows] == [
-        "MNIST, autoencoder", "MNIST, mixnet+", "MNIST, mixnet"]
+        "MNIST, autoencoder",
+        "MNIST, mixnet+",
+        "MNIST, mixnet",
+    ]
     assert all(row["made_up"] and row["n"] == 250 and row["seconds"] > 0 for row in rows)
     assert all(row["iterations"] >= 1 for row in rows[1:])
     assert "points of its size are made up" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["mnits", "--device", "cpu"], "PART is 'mnits', needs one of tests, speed, mnist"),
-    pytest.param(["mnist"], "sees no GPU", marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason="there is one"))])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mnits", "--device", "cpu"], "PART is 'mnits', needs one of tests, speed, mnist"),
+        pytest.param(
+            ["mnist"],
+            "sees no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
+    ],
+)
 def test_the_gpu_script_refuses_what_it_cannot_do(words, message, capsys):
     with pytest.raises(SystemExit):
         gpu.main(words)

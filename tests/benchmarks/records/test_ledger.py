@@ -13,8 +13,17 @@ WITNESS = {"key": "f" * 16, "attempt": 1}
 
 
 def step(old, new, keys=("k",), **more):
-    return line(dataset="d", method="m", space="raw", by="dataset", old=old, new=new,
-                witness=WITNESS, keys=list(keys), **{"commit": None, "date": "2026"} | more)
+    return line(
+        dataset="d",
+        method="m",
+        space="raw",
+        by="dataset",
+        old=old,
+        new=new,
+        witness=WITNESS,
+        keys=list(keys),
+        **{"commit": None, "date": "2026"} | more,
+    )
 
 
 def reached(tmp_path, modules, key="k"):
@@ -22,8 +31,12 @@ def reached(tmp_path, modules, key="k"):
 
 
 def test_a_chain_leads_from_the_first_code_to_the_last(tmp_path):
-    Ledger(tmp_path).append([step({"a": "2"}, {"a": "3", "b": "1"}, commit="c2"),
-                             step({"a": "1"}, {"a": "2"}, commit="c1")])
+    Ledger(tmp_path).append(
+        [
+            step({"a": "2"}, {"a": "3", "b": "1"}, commit="c2"),
+            step({"a": "1"}, {"a": "2"}, commit="c1"),
+        ]
+    )
     assert reached(tmp_path, {"a": "1"}) == [{"a": "1"}, {"a": "2"}, {"a": "3", "b": "1"}]
     assert reached(tmp_path, {"a": "2", "b": "1"})[-1] == {"a": "3", "b": "1"}
     assert reached(tmp_path, {"a": "2", "b": "other"}) == [{"a": "2", "b": "other"}]
@@ -34,16 +47,21 @@ def test_a_chain_leads_from_the_first_code_to_the_last(tmp_path):
 
 
 def test_a_module_that_is_gone_is_dropped_and_a_circle_ends(tmp_path):
-    Ledger(tmp_path).append([step({"a": "1", "b": "1"}, {"a": "2", "b": None}),
-                             step({"a": "2"}, {"a": "1", "b": "1"})])
+    Ledger(tmp_path).append(
+        [step({"a": "1", "b": "1"}, {"a": "2", "b": None}), step({"a": "2"}, {"a": "1", "b": "1"})]
+    )
     assert reached(tmp_path, {"a": "1", "b": "1"}) == [{"a": "1", "b": "1"}, {"a": "2"}]
 
 
 def test_a_failure_is_not_made_fresh_by_it(box):
     """That old and new code give the same labels says nothing of why it failed."""
     now = provenance.module_hash("fakepkg.helper")
-    record = {"cell": {"content_hash": "00"}, "key": "k", "status": "error",
-              "provenance": {"modules": {"fakepkg.helper": "1"}}}
+    record = {
+        "cell": {"content_hash": "00"},
+        "key": "k",
+        "status": "error",
+        "provenance": {"modules": {"fakepkg.helper": "1"}},
+    }
     box.store.ledger.append([step({"fakepkg.helper": "1"}, {"fakepkg.helper": now})])
     assert box.store.changed(record) == {"fakepkg.helper": "1"}
     assert box.store.changed({**record, "status": "done"}) == {}
@@ -51,17 +69,27 @@ def test_a_failure_is_not_made_fresh_by_it(box):
 
 def test_what_changed_is_counted_from_the_nearest_code(box):
     now = {f"fakepkg.{name}": provenance.module_hash(f"fakepkg.{name}") for name in ("mix", "pick")}
-    record = {"cell": {"content_hash": "00"}, "key": "k", "status": "done",
-              "provenance": {"modules": {"fakepkg.mix": "1", "fakepkg.pick": "1"}}}
+    record = {
+        "cell": {"content_hash": "00"},
+        "key": "k",
+        "status": "done",
+        "provenance": {"modules": {"fakepkg.mix": "1", "fakepkg.pick": "1"}},
+    }
     box.store.ledger.append([step({"fakepkg.mix": "1"}, {"fakepkg.mix": now["fakepkg.mix"]})])
     assert box.store.changed(record) == {"fakepkg.pick": "1"}
 
 
-@pytest.mark.parametrize("damage", [
-    lambda text: text[:-20], lambda text: text.replace('"old":{"a":"1"}', '"old":{"a":"0"}'),
-    lambda text: text.replace('"k"', '"z"'), lambda text: "[1]", lambda text: "\x00" * 9,
-    lambda text: json.dumps(line(old={}, new={}, keys=[], witness={"key": 1, "attempt": 1})),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-20],
+        lambda text: text.replace('"old":{"a":"1"}', '"old":{"a":"0"}'),
+        lambda text: text.replace('"k"', '"z"'),
+        lambda text: "[1]",
+        lambda text: "\x00" * 9,
+        lambda text: json.dumps(line(old={}, new={}, keys=[], witness={"key": 1, "attempt": 1})),
+    ],
+)
 def test_a_damaged_line_is_reported_and_left_out(tmp_path, damage):
     book = Ledger(tmp_path)
     book.append([step({"a": "1"}, {"a": "2"}), step({"a": "2"}, {"a": "3"})])
@@ -69,8 +97,14 @@ def test_a_damaged_line_is_reported_and_left_out(tmp_path, damage):
     book.path.write_text(damage(first) + "\n" + second + "\n")
     assert book.lines() == [json.loads(second)] and list(book.problems) == ["verified.jsonl line 1"]
     store = Store(tmp_path)
-    store.changed({"cell": {"content_hash": "0"}, "key": "k", "status": "done",
-                   "provenance": {"modules": {"nowhere": "1"}}})
+    store.changed(
+        {
+            "cell": {"content_hash": "0"},
+            "key": "k",
+            "status": "done",
+            "provenance": {"modules": {"nowhere": "1"}},
+        }
+    )
     assert list(store.problems) == ["verified.jsonl line 1"]
 
 

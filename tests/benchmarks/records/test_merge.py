@@ -18,8 +18,11 @@ from benchmarks.run.plan import cell_state
 @pytest.fixture
 def pair(box, monkeypatch):
     """`box` with a second machine, whose codes differ in the last bits: ``away``."""
-    box.edit("embed", "+ self.seed * 1e-3",
-             "+ self.seed * 1e-3 + float(__import__('os').environ.get('FAKE_BITS', '0'))")
+    box.edit(
+        "embed",
+        "+ self.seed * 1e-3",
+        "+ self.seed * 1e-3 + float(__import__('os').environ.get('FAKE_BITS', '0'))",
+    )
     box.away = box.root / "away"
 
     def there(*suite, **settings):
@@ -38,8 +41,11 @@ def pair(box, monkeypatch):
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted((folder / "records").rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted((folder / "records").rglob("*"))
+        if path.is_file()
+    }
 
 
 def said(record):
@@ -65,8 +71,9 @@ def test_seeds_of_two_machines_make_one_table(pair, capsys):
     assert pair.run().complete
     before, theirs = files(pair.results), Store(pair.away).all()
     assert merge(pair, pair.away) == 0
-    assert f"{len(theirs)} records joined, 0 were here already, 0 left out" in \
-        capsys.readouterr().out
+    assert (
+        f"{len(theirs)} records joined, 0 were here already, 0 left out" in capsys.readouterr().out
+    )
     after = files(pair.results)
     assert {name: after[name] for name in before} == before  # what was here is untouched
     pair.suite(["blobs"], ["kmeans", "mixnet"], "0-1")
@@ -124,7 +131,11 @@ def test_what_differs_in_the_last_bits_makes_nothing_stale(pair):
     codes = [r["outputs"]["codes"] for r in pair.store.attempts(embedding.cell)]
     (picked,) = [r for r in pair.store.all() if r["cell"]["method"] == "pick"]
     assert picked["inputs"]["codes"] == {
-        "method": "autoencoder", "key": embedding.key, "attempt": 1, "hash": codes[0]}
+        "method": "autoencoder",
+        "key": embedding.key,
+        "attempt": 1,
+        "hash": codes[0],
+    }
     assert codes[0] != codes[1]
 
 
@@ -177,9 +188,17 @@ def test_a_record_that_names_a_copy_names_the_attempt_that_was_copied(pair):
     pair.there(["blobs"], ["mixnet"], "0")
     away = Store(pair.away)
     (embedding,) = (r for r in away.all() if r["kind"] == "embedding")
-    away.ledger.append([ledger.line(
-        old={}, new={}, keys=[embedding["key"]], copies={embedding["key"]: [1, 2]},
-        witness={"key": embedding["key"], "attempt": 1})])
+    away.ledger.append(
+        [
+            ledger.line(
+                old={},
+                new={},
+                keys=[embedding["key"]],
+                copies={embedding["key"]: [1, 2]},
+                witness={"key": embedding["key"], "attempt": 1},
+            )
+        ]
+    )
     for path in (pair.away / "records").rglob("*.json"):
         record = json.loads(path.read_text())
         for used in record["inputs"].values():

@@ -10,8 +10,13 @@ import pytest
 from benchmarks.records import store as module
 from benchmarks.records.store import Store, cell_key, jsonable, small_int
 
-CELL = {"dataset": "blobs", "content_hash": "c0ffee", "method": "kmeans",
-        "params": {"space": "raw", "n_clusters": 2}, "seed": 0}
+CELL = {
+    "dataset": "blobs",
+    "content_hash": "c0ffee",
+    "method": "kmeans",
+    "params": {"space": "raw", "n_clusters": 2},
+    "seed": 0,
+}
 
 
 def attempt(**changes):
@@ -21,8 +26,13 @@ def attempt(**changes):
 def test_key_names_what_was_asked_and_nothing_else():
     assert cell_key(CELL) == cell_key({**CELL, "note": 1}) and len(cell_key(CELL)) == 16
     assert cell_key(CELL) == cell_key({**CELL, "params": {"n_clusters": 2, "space": "raw"}})
-    for name, value in {"dataset": "x", "content_hash": "x", "method": "x", "params": {},
-                        "seed": 1}.items():
+    for name, value in {
+        "dataset": "x",
+        "content_hash": "x",
+        "method": "x",
+        "params": {},
+        "seed": 1,
+    }.items():
         assert cell_key({**CELL, name: value}) != cell_key(CELL)
 
 
@@ -43,8 +53,11 @@ def test_attempts_stand_beside_each_other(tmp_path):
 
 def test_arrays_are_packed_so_that_numpy_reads_them_and_alike_each_time():
     rng = np.random.default_rng(0)
-    arrays = {"labels": rng.integers(0, 9, 5000).astype(np.uint8), "none": np.zeros((0, 3)),
-              "log_likelihood": np.rint(rng.normal(0, 20, 5000) * 256).astype(np.float32) / 256}
+    arrays = {
+        "labels": rng.integers(0, 9, 5000).astype(np.uint8),
+        "none": np.zeros((0, 3)),
+        "log_likelihood": np.rint(rng.normal(0, 20, 5000) * 256).astype(np.float32) / 256,
+    }
     data = module.packed(arrays)
     with np.load(io.BytesIO(data), allow_pickle=False) as found:
         assert set(found.files) == set(arrays)
@@ -91,13 +104,18 @@ def test_writers_at_once_lose_nothing(tmp_path):
     assert all(store.intact(r) for r in found) and not store.problems
 
 
-@pytest.mark.parametrize("damage", [
-    lambda text: text[: len(text) // 2], lambda text: "", lambda text: "[]",
-    lambda text: text.replace('"seed": 0', '"seed": 1'),
-    lambda text: text.replace('"status": "done"', '"status": "fine"'),
-    lambda text: text.replace('"schema": 1', '"schema": 99'),
-    lambda text: "\x00" * len(text),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: text.replace('"seed": 0', '"seed": 1'),
+        lambda text: text.replace('"status": "done"', '"status": "fine"'),
+        lambda text: text.replace('"schema": 1', '"schema": 99'),
+        lambda text: "\x00" * len(text),
+    ],
+)
 def test_a_damaged_record_is_reported_and_left_out(tmp_path, damage):
     good = Store(tmp_path).write(attempt())
     Store(tmp_path).write(attempt())
@@ -133,10 +151,24 @@ def test_an_unknown_status_is_refused(tmp_path):
 
 
 def test_numbers_become_plain_and_no_nan_passes_for_one():
-    value = jsonable({"a": np.float32(0.5), "b": np.int64(2), "c": float("nan"), "d": np.bool_(1),
-                      "e": (np.inf, np.arange(2)), 1: None})
+    value = jsonable(
+        {
+            "a": np.float32(0.5),
+            "b": np.int64(2),
+            "c": float("nan"),
+            "d": np.bool_(1),
+            "e": (np.inf, np.arange(2)),
+            1: None,
+        }
+    )
     assert json.loads(json.dumps(value, allow_nan=False)) == {
-        "a": 0.5, "b": 2, "c": None, "d": True, "e": [None, [0, 1]], "1": None}
+        "a": 0.5,
+        "b": 2,
+        "c": None,
+        "d": True,
+        "e": [None, [0, 1]],
+        "1": None,
+    }
 
 
 @pytest.mark.parametrize("top, dtype", [(9, "uint8"), (300, "uint16"), (70000, "uint32")])

@@ -37,7 +37,8 @@ SCHEMA_1 = {
 
 def test_every_layout_up_to_this_one_is_kept():
     assert sorted(path.name for path in KEPT.iterdir()) == [
-        f"schema-{number}" for number in range(1, SCHEMA + 1)]
+        f"schema-{number}" for number in range(1, SCHEMA + 1)
+    ]
 
 
 def test_records_of_schema_1_load():
@@ -69,15 +70,21 @@ def test_old_records_are_joined_and_listed_as_they_are(tmp_path):
     assert {r["schema"] for r in store.all()} == {1} and len(store.all()) == len(SCHEMA_1)
     rows = [results.row(record) for record in store.all()]
     assert Counter(row["status"] for row in rows) == Counter(
-        status for status, _, _ in SCHEMA_1.values())
+        status for status, _, _ in SCHEMA_1.values()
+    )
 
 
-@pytest.mark.parametrize("change, problem", [
-    ({"schema": SCHEMA + 1}, "newer version"),
-    ({"schema": SCHEMA + 1, "status": "perfect", "cell": None}, "newer version"),
-    ({"schema": 0}, "not a record"), ({"schema": "1"}, "not a record"),
-    ({"schema": None}, "not a record"), ({"schema": True}, "not a record"),
-])
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        ({"schema": SCHEMA + 1}, "newer version"),
+        ({"schema": SCHEMA + 1, "status": "perfect", "cell": None}, "newer version"),
+        ({"schema": 0}, "not a record"),
+        ({"schema": "1"}, "not a record"),
+        ({"schema": None}, "not a record"),
+        ({"schema": True}, "not a record"),
+    ],
+)
 def test_an_unknown_version_is_reported_and_not_read(tmp_path, capsys, change, problem):
     shutil.copytree(KEPT / "schema-1", tmp_path, dirs_exist_ok=True)
     (path,) = (tmp_path / "records" / "coil20" / "kmeans").glob("*.json")
@@ -88,8 +95,23 @@ def test_an_unknown_version_is_reported_and_not_read(tmp_path, capsys, change, p
     assert store.attempts(old["cell"]) == [] and len(store.all()) == len(SCHEMA_1) - 1
     assert list(store.problems) == [f"coil20/kmeans/{path.name}"]
     assert problem in store.problems[f"coil20/kmeans/{path.name}"]
-    assert main(["status", "table1", "--results", str(tmp_path), "--datasets", "coil20",
-                 "--methods", "kmeans", "--seeds", str(old["cell"]["seed"])]) == 1
+    assert (
+        main(
+            [
+                "status",
+                "table1",
+                "--results",
+                str(tmp_path),
+                "--datasets",
+                "coil20",
+                "--methods",
+                "kmeans",
+                "--seeds",
+                str(old["cell"]["seed"]),
+            ]
+        )
+        == 1
+    )
     text = capsys.readouterr()
     assert "1 missing" in text.out and path.name in text.err and problem in text.err
     assert store.write({**old, "status": "killed"})["attempt"] == 2  # beside it, not over it

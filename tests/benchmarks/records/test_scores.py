@@ -43,8 +43,10 @@ def test_a_new_metric_needs_no_run_and_makes_nothing_stale(scored, capsys, monke
     monkeypatch.setitem(metrics.METRICS, "largest", largest)
     assert main(["status", "small"]) == 0
     assert main(["rescore", "small", "--metric", "largest"]) == 0
-    records = {r["cell"]["method"]: r for r in
-               scores.rescored(tables.current(scored.plan(), scored.store), scored.store)}
+    records = {
+        r["cell"]["method"]: r
+        for r in scores.rescored(tables.current(scored.plan(), scored.store), scored.store)
+    }
     for record in records.values():
         labels = scored.store.arrays(record)["labels"]
         assert record["metrics"]["largest"] == 100 * np.bincount(labels).max() / 40
@@ -64,12 +66,16 @@ def test_an_unknown_metric_is_refused(scored, capsys, name):
     assert f"{name}" in capsys.readouterr().err
 
 
-def test_a_mended_metric_is_shown_by_tables_and_differs_from_the_records(scored, capsys,
-                                                                         monkeypatch):
+def test_a_mended_metric_is_shown_by_tables_and_differs_from_the_records(
+    scored, capsys, monkeypatch
+):
     monkeypatch.setitem(metrics.METRICS, "purity", lambda table: 0.125)
     hashed = scores.provenance.module_hash
-    monkeypatch.setattr(scores.provenance, "module_hash", lambda name: "other" if name.endswith(
-        "records.metrics") else hashed(name))
+    monkeypatch.setattr(
+        scores.provenance,
+        "module_hash",
+        lambda name: "other" if name.endswith("records.metrics") else hashed(name),
+    )
     assert main(["rescore", "small", "--metric", "purity"]) == 0
     assert "purity 12.50 (1 differ from the records)" in capsys.readouterr().out
     shown = scores.rescored(tables.current(scored.plan(), scored.store), scored.store)
@@ -87,12 +93,16 @@ def test_scores_are_kept_by_code_labels_and_classes(tmp_path, box):
     kept = Scores(box.store)
     assert kept.known(record, {"purity": code}) == first == {"purity": 100.0}
     assert kept.known(record, {"purity": "other code"}) == {}
-    for change in ({"outputs": {"labels": "other"}}, {"dataset": {"content_hash": "other"}},
-                   {"status": "error"}):
+    for change in (
+        {"outputs": {"labels": "other"}},
+        {"dataset": {"content_hash": "other"}},
+        {"status": "error"},
+    ):
         assert kept.known({**record, **change}, {"purity": code}) == {}
     with pytest.raises(ValueError, match="same length"):
-        Scores(box.store).compute({**record, "dataset": {"content_hash": "other"}}, Y[:-1],
-                                  ["purity"])
+        Scores(box.store).compute(
+            {**record, "dataset": {"content_hash": "other"}}, Y[:-1], ["purity"]
+        )
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', "{", "\x00"])

@@ -9,12 +9,18 @@ import pytest
 from benchmarks.records import whole
 from benchmarks.records.store import Store
 
-CELL = {"dataset": "blobs", "content_hash": "b10b5", "method": "kmeans", "params": {"space": "raw"},
-        "seed": 0}
+CELL = {
+    "dataset": "blobs",
+    "content_hash": "b10b5",
+    "method": "kmeans",
+    "params": {"space": "raw"},
+    "seed": 0,
+}
 
 
 def no_links(monkeypatch, number=errno.EPERM):
     """A file system such as vfat's: a file has one name."""
+
     def link(*_, **__):
         raise OSError(number, os.strerror(number))
 
@@ -50,8 +56,14 @@ def test_cells_are_kept_without_hard_links(quick, monkeypatch, capsys):
 
 def test_a_record_that_another_process_is_about_to_write_is_read_when_it_is_there(tmp_path):
     store, other = Store(tmp_path), Store(tmp_path)
-    record = {"cell": CELL, "status": "error", "estimator": "a:B", "kind": "clustering",
-              "error": {"reason": ""}, "provenance": {"started": "2026-11-01T12:00:00"}}
+    record = {
+        "cell": CELL,
+        "status": "error",
+        "estimator": "a:B",
+        "kind": "clustering",
+        "error": {"reason": ""},
+        "provenance": {"started": "2026-11-01T12:00:00"},
+    }
     written = store.write(record)
     path = store.folder(CELL) / f"{written['key']}-1.json"
     text = path.read_bytes()

@@ -13,15 +13,39 @@ from benchmarks.records.store import Store, cell_key
 from benchmarks.report.compare import COLUMNS, Side, compare, differing, text
 
 
-def add(store, seed, purity=None, method="kmeans", params=None, status="done", space="raw",
-        started="2026-01-01", nats=None, modules=None, dataset="toy", **made):
+def add(
+    store,
+    seed,
+    purity=None,
+    method="kmeans",
+    params=None,
+    status="done",
+    space="raw",
+    started="2026-01-01",
+    nats=None,
+    modules=None,
+    dataset="toy",
+    **made,
+):
     """One attempt; its cell."""
-    cell = {"dataset": dataset, "content_hash": "c0ffee", "method": method, "seed": seed,
-            "params": {"space": space, **(params or {})}}
+    cell = {
+        "dataset": dataset,
+        "content_hash": "c0ffee",
+        "method": method,
+        "seed": seed,
+        "params": {"space": space, **(params or {})},
+    }
     values = {} if nats is None else {"heldout_log_likelihood": nats}
-    store.write({"cell": cell, "status": status, "values": values, "seconds": 1.0,
-                 "metrics": {} if purity is None else {"purity": purity},
-                 "provenance": {"started": started, "modules": modules or {}, **made}})
+    store.write(
+        {
+            "cell": cell,
+            "status": status,
+            "values": values,
+            "seconds": 1.0,
+            "metrics": {} if purity is None else {"purity": purity},
+            "provenance": {"started": started, "modules": modules or {}, **made},
+        }
+    )
     return cell
 
 
@@ -65,8 +89,10 @@ def test_the_largest_change_comes_first_within_its_measure(stores):
         for method, gain in (("one", 1.0), ("two", -3.0), ("three", 2.0)):
             add(store, 0, 50 + sign * gain, method, nats=-9 + sign * 10 * gain)
     assert [(row["measure"], row["method"]) for row in rows(stores)] == [
-        (measure, method) for measure in ("purity", "heldout_log_likelihood")
-        for method in ("two", "three", "one")]
+        (measure, method)
+        for measure in ("purity", "heldout_log_likelihood")
+        for method in ("two", "three", "one")
+    ]
 
 
 def test_changed_parameters_are_named_and_the_nearest_settings_meet(stores):
@@ -93,12 +119,22 @@ def test_settings_of_the_inputs_count_as_ones_own_where_both_sides_know_them(sto
     for store, epochs in zip(stores, (5, 9), strict=True):
         for seed in (0, 1):
             params = {"epochs": epochs}
-            made = {"dataset": "toy", "content_hash": "c0ffee", "method": "autoencoder",
-                    "seed": seed, "params": {"space": "raw", **params}}
+            made = {
+                "dataset": "toy",
+                "content_hash": "c0ffee",
+                "method": "autoencoder",
+                "seed": seed,
+                "params": {"space": "raw", **params},
+            }
             if known:
                 assert add(store, seed, method="autoencoder", params=params) == made
-            add(store, seed, 10.0 * epochs + seed, space="code",
-                params={"inputs": {"codes": f"autoencoder/{cell_key(made)}"}})
+            add(
+                store,
+                seed,
+                10.0 * epochs + seed,
+                space="code",
+                params={"inputs": {"codes": f"autoencoder/{cell_key(made)}"}},
+            )
     (row,) = rows(stores)
     assert (row["n"], row["difference"]) == (2, 40.0)
     assert row["changed"] == ("codes.epochs 5 → 9" if known else "")
@@ -114,10 +150,22 @@ def test_unknown_settings_differ_from_nothing_but_known_ones_of_other_inputs_do(
 def test_evaluations_meet_by_the_model_that_they_score(stores):
     for store, gain in zip(stores, (0.0, 5.0), strict=True):
         for model, nats in (("gan", 100.0), ("vae", 200.0)):
-            cell = {"dataset": "toy", "content_hash": "c0ffee", "method": "parzen", "seed": 0,
-                    "params": {"space": "raw", "inputs": {"samples": f"{model}/{'0' * 16}"}}}
-            store.write({"cell": cell, "status": "done", "seconds": 1.0,
-                         "values": {"ll": nats + gain * (model == "gan")}, "provenance": {}})
+            cell = {
+                "dataset": "toy",
+                "content_hash": "c0ffee",
+                "method": "parzen",
+                "seed": 0,
+                "params": {"space": "raw", "inputs": {"samples": f"{model}/{'0' * 16}"}},
+            }
+            store.write(
+                {
+                    "cell": cell,
+                    "status": "done",
+                    "seconds": 1.0,
+                    "values": {"ll": nats + gain * (model == "gan")},
+                    "provenance": {},
+                }
+            )
     assert [(row["of"], row["difference"]) for row in rows(stores)] == [("gan", 5.0), ("vae", 0.0)]
 
 
@@ -145,8 +193,10 @@ def test_damaged_labels_are_no_run(stores):
     a, b = stores
     for store in stores:
         cell = {"dataset": "toy", "content_hash": "c", "method": "m", "seed": 0, "params": {}}
-        store.write({"cell": cell, "status": "done", "metrics": {"purity": 5.0}, "seconds": 1.0},
-                    {"labels": np.zeros(3, dtype=np.uint8)})
+        store.write(
+            {"cell": cell, "status": "done", "metrics": {"purity": 5.0}, "seconds": 1.0},
+            {"labels": np.zeros(3, dtype=np.uint8)},
+        )
     next(b.root.rglob("*.npz")).write_bytes(b"")
     (row,) = rows((a, Store(b.results)))
     assert (row["n"], row["a_seeds"], row["b_seeds"]) == (0, "seeds 0", "1 damaged")
@@ -155,23 +205,43 @@ def test_damaged_labels_are_no_run(stores):
 def test_the_text_says_what_moved_what_is_alone_and_what_may_be_why(stores):
     for store, gain in zip(stores, (0, 2), strict=True):
         for seed in range(3):
-            add(store, seed, 50.0 + gain + 0.1 * seed * gain, modules={"mine": "a" * 16}
-                if not gain else {"mine": "b" * 16}, cpu="Ours" if gain else "Theirs")
+            add(
+                store,
+                seed,
+                50.0 + gain + 0.1 * seed * gain,
+                modules={"mine": "a" * 16} if not gain else {"mine": "b" * 16},
+                cpu="Ours" if gain else "Theirs",
+            )
             add(store, seed, 40.0, "same")
     add(stores[1], 0, 30.0, "new")
     sides = [Side(store) for store in stores]
     said = text(compare(*sides), *sides).splitlines()
     assert said[0] == "purity (percent): 1 of 2 rows differ, B − A, mean [95% interval]"
-    assert said[2].split() == ["toy", "kmeans", "raw", "3", "50.00", "52.20", "+2.20", "[+1.70,",
-                               "+2.70]", "*"]
+    assert said[2].split() == [
+        "toy",
+        "kmeans",
+        "raw",
+        "3",
+        "50.00",
+        "52.20",
+        "+2.20",
+        "[+1.70,",
+        "+2.70]",
+        "*",
+    ]
     assert said[3].startswith("* 1 of 1 intervals leave out 0")
     assert said[4] == "only in B: new ×1"
-    assert said[-4:] == ["6 runs stand opposite each other", "  other code: mine ×3",
-                         "  other software: none", "  other machine: Theirs → Ours ×3"]
+    assert said[-4:] == [
+        "6 runs stand opposite each other",
+        "  other code: mine ×3",
+        "  other software: none",
+        "  other machine: Theirs → Ours ×3",
+    ]
 
 
-def test_the_command_writes_every_row_and_says_what_it_compared(stores, capsys, tmp_path,
-                                                                monkeypatch):
+def test_the_command_writes_every_row_and_says_what_it_compared(
+    stores, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     for store, value in zip(stores, (50.0, 52.0), strict=True):
         add(store, 0, value)
@@ -192,15 +262,21 @@ def test_the_command_writes_every_row_and_says_what_it_compared(stores, capsys, 
     assert "seconds: 0 of 2 rows differ" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words, said", [
-    (["nowhere"], "nowhere is no folder and no revision"),
-    (["a", "b"], "b has no record"),
-    (["a", "file"], "file is a file"),
-    (["a", "plain"], "plain has no records, needs a results folder"),
-    (["a", "a", "--measures", "puritty"], "--measures has 'puritty', needs names of purity,"),
-    (["a", "a", "--csv", "c.xlsx"], "--csv is c.xlsx, needs a name that ends in one of .csv"),
-    (["a", "a", "--csv", "file/c.csv"], "--csv is file/c.csv, needs a file that can be written"),
-])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["nowhere"], "nowhere is no folder and no revision"),
+        (["a", "b"], "b has no record"),
+        (["a", "file"], "file is a file"),
+        (["a", "plain"], "plain has no records, needs a results folder"),
+        (["a", "a", "--measures", "puritty"], "--measures has 'puritty', needs names of purity,"),
+        (["a", "a", "--csv", "c.xlsx"], "--csv is c.xlsx, needs a name that ends in one of .csv"),
+        (
+            ["a", "a", "--csv", "file/c.csv"],
+            "--csv is file/c.csv, needs a file that can be written",
+        ),
+    ],
+)
 def test_what_cannot_be_compared_is_refused(stores, capsys, tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folders, "ROOT", tmp_path)

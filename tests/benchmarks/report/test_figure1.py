@@ -43,8 +43,10 @@ def test_memberships_lie_where_their_coordinates_say():
     assert arrays["membership"].shape == (len(arrays["grid_y"]), len(arrays["grid_x"]))
     assert len(arrays["grid_x"]) == 20 > len(arrays["grid_y"])
     np.testing.assert_allclose(
-        arrays["membership"], np.broadcast_to(arrays["grid_y"][:, None],
-                                              arrays["membership"].shape), rtol=1e-6)
+        arrays["membership"],
+        np.broadcast_to(arrays["grid_y"][:, None], arrays["membership"].shape),
+        rtol=1e-6,
+    )
     np.testing.assert_array_equal(arrays["points"], dataset.X)
     np.testing.assert_array_equal(arrays["mixture"], inputs["mixture"])
     assert "model" not in arrays
@@ -52,10 +54,13 @@ def test_memberships_lie_where_their_coordinates_say():
     np.testing.assert_allclose(other["membership"][3], arrays["grid_x"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("X, resolution, message", [
-    (np.zeros((5, 3)), 20, r"two-moon.*\(5, 3\), needs \(n, 2\)"),
-    (np.eye(2), 1, "resolution must be at least 2, got 1"),
-])
+@pytest.mark.parametrize(
+    "X, resolution, message",
+    [
+        (np.zeros((5, 3)), 20, r"two-moon.*\(5, 3\), needs \(n, 2\)"),
+        (np.eye(2), 1, "resolution must be at least 2, got 1"),
+    ],
+)
 def test_what_is_not_a_plane_is_refused(X, resolution, message):
     dataset = SimpleNamespace(name="two-moon", X=X)
     with pytest.raises(ValueError, match=message):
@@ -84,8 +89,9 @@ def test_draws_join_to_any_number_of_points():
 
 
 def test_growth_fits_the_registered_method():
-    arrays, values = growth.growth(TWO_MOON, {}, 5, None, method="kmeans10", sizes=[300, 900],
-                                   **UNLIMITED)
+    arrays, values = growth.growth(
+        TWO_MOON, {}, 5, None, method="kmeans10", sizes=[300, 900], **UNLIMITED
+    )
     assert values["n"] == [300, 900] and values["status"] == ["done", "done"]
     assert all(s > 0 for s in values["seconds"]) and values["graph_seconds"] == [None, None]
     for n, purity in zip(arrays["n"], arrays["purity"], strict=True):
@@ -117,8 +123,9 @@ def test_a_mixture_starts_from_its_own_start(monkeypatch):
 
 def test_what_would_take_too_long_is_not_run():
     limits = {**UNLIMITED, "limit_s": 0.0}
-    arrays, values = growth.growth(TWO_MOON, {}, 0, None, method="gmm", sizes=[200, 300, 400],
-                                   **limits)
+    arrays, values = growth.growth(
+        TWO_MOON, {}, 0, None, method="gmm", sizes=[200, 300, 400], **limits
+    )
     assert values["status"] == ["done", "time", "time"]
     assert values["seconds"][1:] == values["purity"][1:] == [None, None]
     assert arrays["n"].tolist() == [200] and len(arrays["purity"]) == 1
@@ -126,8 +133,7 @@ def test_what_would_take_too_long_is_not_run():
 
 def test_what_does_not_fit_in_memory_is_not_run():
     limits = {**UNLIMITED, "memory_gib": 1.0, "pair_bytes": 2**30 // 300**2}
-    _, values = growth.growth(TWO_MOON, {}, 0, None, method="gmm", sizes=[200, 300, 301],
-                              **limits)
+    _, values = growth.growth(TWO_MOON, {}, 0, None, method="gmm", sizes=[200, 300, 301], **limits)
     assert values["status"] == ["done", "done", "memory"]
 
 
@@ -160,10 +166,17 @@ def test_expectation_goes_on_as_the_last_two_runs():
 
 
 def record(dataset, method, seed, purity=None, estimator="a:B", kind="clustering", **more):
-    return {"cell": {"dataset": dataset, "method": method, "seed": seed,
-                     "params": {"space": "raw"}}, "key": f"{dataset}/{method}/{seed}",
-            "kind": kind, "estimator": estimator, "status": "done", "inputs": {}, "values": {},
-            "metrics": {} if purity is None else {"purity": purity, "nmi": purity}, **more}
+    return {
+        "cell": {"dataset": dataset, "method": method, "seed": seed, "params": {"space": "raw"}},
+        "key": f"{dataset}/{method}/{seed}",
+        "kind": kind,
+        "estimator": estimator,
+        "status": "done",
+        "inputs": {},
+        "values": {},
+        "metrics": {} if purity is None else {"purity": purity, "nmi": purity},
+        **more,
+    }
 
 
 def exhibit(dataset):
@@ -171,47 +184,88 @@ def exhibit(dataset):
     points = rng.uniform(size=(40, 2)).astype(np.float32)
     x, y = np.linspace(0, 1, 9, dtype=np.float32), np.linspace(0, 0.5, 6, dtype=np.float32)
     sides = (points[:, 0] > 0.5).astype(np.uint8)
-    arrays = {"points": points, "start": sides, "mixture": sides, "gmm": 1 - sides,
-              "spectral": 1 - sides, "grid_x": x, "grid_y": y,
-              "membership": np.tile(x, (6, 1))}
+    arrays = {
+        "points": points,
+        "start": sides,
+        "mixture": sides,
+        "gmm": 1 - sides,
+        "spectral": 1 - sides,
+        "grid_x": x,
+        "grid_y": y,
+        "membership": np.tile(x, (6, 1)),
+    }
     used = {"start": "kmeans10", "mixture": "mixnet", "gmm": "gmm", "spectral": "spectral"}
-    return record(dataset, "toy-memberships", 0, estimator=figure1.MEMBERSHIPS, kind="exhibit",
-                  load=lambda: arrays,
-                  inputs={role: {"key": f"{dataset}/{name}/0"} for role, name in used.items()})
+    return record(
+        dataset,
+        "toy-memberships",
+        0,
+        estimator=figure1.MEMBERSHIPS,
+        kind="exhibit",
+        load=lambda: arrays,
+        inputs={role: {"key": f"{dataset}/{name}/0"} for role, name in used.items()},
+    )
 
 
 def grown(method, seconds, status):
     n = [1000, 2000, 5000, 10000]
-    values = {"n": n, "seconds": seconds, "graph_seconds": [None] * 4, "purity": [
-        None if s is None else 90.0 + 4 * (n[i] == 2000 and method == "growth-gmm")
-        for i, s in enumerate(seconds)], "expected_seconds": [None, 1.0, 2.0, 3.0],
-        "status": status}
-    return record("two-moon", method, 0, estimator=figure1_growth.GROWTH, kind="exhibit",
-                  values=values)
+    values = {
+        "n": n,
+        "seconds": seconds,
+        "graph_seconds": [None] * 4,
+        "purity": [
+            None if s is None else 90.0 + 4 * (n[i] == 2000 and method == "growth-gmm")
+            for i, s in enumerate(seconds)
+        ],
+        "expected_seconds": [None, 1.0, 2.0, 3.0],
+        "status": status,
+    }
+    return record(
+        "two-moon", method, 0, estimator=figure1_growth.GROWTH, kind="exhibit", values=values
+    )
 
 
 SUITE = {**registry.suites()["figure1"], "datasets": ["two-moon", "rings"], "seeds": [0, 1]}
-PURITIES = {"kmeans10": (80.0, 84.0), "mixnet": (99.5, 98.0), "gmm": (90.0, 90.0),
-            "spectral": (100.0, 100.0)}
+PURITIES = {
+    "kmeans10": (80.0, 84.0),
+    "mixnet": (99.5, 98.0),
+    "gmm": (90.0, 90.0),
+    "spectral": (100.0, 100.0),
+}
 
 
 def some_records():
-    found = [record(dataset, method, seed, purity)
-             for dataset in SUITE["datasets"] for method, pair in PURITIES.items()
-             for seed, purity in enumerate(pair)]
+    found = [
+        record(dataset, method, seed, purity)
+        for dataset in SUITE["datasets"]
+        for method, pair in PURITIES.items()
+        for seed, purity in enumerate(pair)
+    ]
     found += [exhibit(dataset) for dataset in SUITE["datasets"]]
     square = [2e-6 * n**2 for n in (1000, 2000, 5000, 10000)]
-    return found + [grown("growth-gmm", square, ["done"] * 4),
-                    grown("growth-spectral-full", [*square[:2], None, None],
-                          ["done", "done", "memory", "memory"])]
+    return found + [
+        grown("growth-gmm", square, ["done"] * 4),
+        grown(
+            "growth-spectral-full", [*square[:2], None, None], ["done", "done", "memory", "memory"]
+        ),
+    ]
 
 
 def test_files_hold_what_the_records_say(tmp_path):
     records = some_records()
     text, paths = figure1.report(records, SUITE, tmp_path / "figures", "figure1")
     assert {path.name for path in paths.values()} == {
-        f"figure1{part}" for part in (".png", ".pdf", ".csv", "-growth.png", "-growth.pdf",
-                                      "-growth.csv", "-purity.csv", "-purity.md")}
+        f"figure1{part}"
+        for part in (
+            ".png",
+            ".pdf",
+            ".csv",
+            "-growth.png",
+            "-growth.pdf",
+            "-growth.csv",
+            "-purity.csv",
+            "-purity.md",
+        )
+    }
     frame = pd.read_csv(tmp_path / "figures" / "figure1.csv")
     arrays = exhibit("rings")["load"]()
     rings = frame[(frame.dataset == "rings") & (frame.series == "points")]
@@ -225,30 +279,42 @@ def test_files_hold_what_the_records_say(tmp_path):
     assert len(frame) == 2 * (40 + x.size + 4)
     purities = frame[frame.dataset == "rings"].set_index("series").purity  # of the seed shown
     assert {role: purities[f"purity of {role}"] for role in figure1.PANELS} == {
-        "start": 80.0, "mixture": 99.5, "gmm": 90.0, "spectral": 100.0}
+        "start": 80.0,
+        "mixture": 99.5,
+        "gmm": 90.0,
+        "spectral": 100.0,
+    }
 
     growth_rows = pd.read_csv(tmp_path / "figures" / "figure1-growth.csv")
-    gmm, full = (growth_rows[growth_rows.method == m] for m in ("growth-gmm",
-                                                                "growth-spectral-full"))
+    gmm, full = (
+        growth_rows[growth_rows.method == m] for m in ("growth-gmm", "growth-spectral-full")
+    )
     np.testing.assert_allclose(gmm.exponent, 2.0)
     np.testing.assert_allclose(gmm.seconds, [2, 8, 50, 200])
     assert full.status.tolist() == ["done", "done", "memory", "memory"]
     assert full.seconds.isna().tolist() == [False, False, True, True] and full.exponent.isna().all()
 
     purity = pd.read_csv(tmp_path / "figures" / "figure1-purity.csv").set_index(
-        ["dataset", "method"])
+        ["dataset", "method"]
+    )
     assert purity.loc[("two-moon", "kmeans10"), "purity_mean"] == 82.0
     assert purity.loc[("rings", "mixnet"), "purity_std"] == pytest.approx(np.sqrt(1.125), abs=1e-4)
     assert purity.loc[("rings", "spectral-full"), "n"] == 0
     written = (tmp_path / "figures" / "figure1-purity.md").read_text()
     for words in (text, written):
-        assert "Two-moon: k-means 82.00, mixture 98.75, difference +16.75 ± 3.89, smallest " \
+        assert (
+            "Two-moon: k-means 82.00, mixture 98.75, difference +16.75 ± 3.89, smallest "
             "98.00; 1 of 2 seeds at 99% or more" in words
+        )
         assert "Gaussian mixture, purity in percent: Two-moon 90.0 ± 0.0, Rings 90.0 ± 0.0" in words
-        assert "Gaussian mixture: 200 processor seconds at n = 10,000, purity 90.0% (over all n " \
+        assert (
+            "Gaussian mixture: 200 processor seconds at n = 10,000, purity 90.0% (over all n "
             "90.0 to 94.0%); grows as n^2.00" in words
-        assert "all pairs: 8 processor seconds at n = 2,000, purity 90.0%; not run from n = " \
+        )
+        assert (
+            "all pairs: 8 processor seconds at n = 2,000, purity 90.0%; not run from n = "
             "5,000: memory" in words
+        )
 
     _, again = figure1.report(records, SUITE, tmp_path / "again", "figure1")
     for name, path in paths.items():
@@ -259,12 +325,15 @@ def test_without_exhibits_there_are_purities_only(tmp_path):
     records = [r for r in some_records() if r["kind"] != "exhibit"]
     _, paths = figure1.report(records, SUITE, tmp_path, "figure1")
     assert sorted(path.name for path in paths.values()) == [
-        "figure1-purity.csv", "figure1-purity.md"]
+        "figure1-purity.csv",
+        "figure1-purity.md",
+    ]
 
 
 def test_picture_shows_its_table():
-    frame = figure1.toy_frame({"two-moon": exhibit("two-moon")["load"]()},
-                              {("two-moon", "gmm"): 90.25})
+    frame = figure1.toy_frame(
+        {"two-moon": exhibit("two-moon")["load"]()}, {("two-moon", "gmm"): 90.25}
+    )
     figure = figure1.draw(frame, {"two-moon": "Two-moon"})
     panels = figure.axes[:4]
     assert [axis.get_title() for axis in panels] == list(figure1.PANELS.values())
@@ -274,8 +343,9 @@ def test_picture_shows_its_table():
     for axis in panels:
         dots = axis.collections[-1]
         np.testing.assert_allclose(dots.get_offsets(), points[["x", "y"]])
-        orange = np.isclose(dots.get_facecolors(), dots.get_facecolors()[
-            points.mixture.to_numpy().argmax()]).all(axis=1)
+        orange = np.isclose(
+            dots.get_facecolors(), dots.get_facecolors()[points.mixture.to_numpy().argmax()]
+        ).all(axis=1)
         np.testing.assert_array_equal(orange, points.mixture == 1)
     assert len(panels[1].collections) == 3  # contour and isolines under the points
     isoline = panels[1].collections[1].get_paths()[2].vertices  # of 0.5; membership is x
@@ -313,7 +383,8 @@ def test_exhibits_are_asked_for_where_they_are_drawn():
     cells = [node.cell for node in suite_plan("figure1").nodes.values() if node.requested]
     shown = [c for c in cells if c["method"] == "toy-memberships"]
     assert [(c["dataset"], c["seed"]) for c in shown] == [
-        (name, 0) for name in ("two-moon", "moon-circle", "two-circle", "rings")]
+        (name, 0) for name in ("two-moon", "moon-circle", "two-circle", "rings")
+    ]
     costs = [c for c in cells if c["method"].startswith("growth-")]
     assert {(c["dataset"], c["seed"]) for c in costs} == {("two-moon", 0)} and len(costs) == 6
     mixtures = [c for c in cells if c["method"] == "mixnet"]

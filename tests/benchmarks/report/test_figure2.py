@@ -15,11 +15,19 @@ from benchmarks.report.figures import images as page
 from mixnet_core.mixture import MixtureOfNetworks
 
 SIZE = {"height": 3, "width": 2, "order": "C"}
-ROOM = {"n_rows": 2, "n_columns": 3, "n_of_network": 4, "n_same": 2, "n_steps": 4, "n_pairs": 5,
-        "n_distances": 20}
+ROOM = {
+    "n_rows": 2,
+    "n_columns": 3,
+    "n_of_network": 4,
+    "n_same": 2,
+    "n_steps": 4,
+    "n_pairs": 5,
+    "n_distances": 20,
+}
 
 
 # --- pictures stand upright ---------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_pictures_are_the_rows_reshaped(order):
@@ -61,8 +69,9 @@ def test_real_digits_and_faces_are_upright():
     ones = images.as_images(mnist.X[mnist.y == 1], mnist.image).mean(0)
     y, x = np.indices(ones.shape)
     centre = [np.average(axis, weights=ones) for axis in (y, x)]
-    tall, wide = (np.average((axis - c) ** 2, weights=ones)
-                  for axis, c in zip((y, x), centre, strict=True))
+    tall, wide = (
+        np.average((axis - c) ** 2, weights=ones) for axis, c in zip((y, x), centre, strict=True)
+    )
     assert tall > 2 * wide
     face = images.as_images(yale.X, yale.image).mean(0)
 
@@ -75,6 +84,7 @@ def test_real_digits_and_faces_are_upright():
 
 
 # --- neighbours ---------------------------------------------------------------------------------
+
 
 def test_neighbours_are_those_of_scikit_learn():
     rng = np.random.default_rng(1)
@@ -107,6 +117,7 @@ def test_too_few_rows_are_named():
 
 # --- the networks -------------------------------------------------------------------------------
 
+
 class Twice:
     """Stands in for an autoencoder: codes are the first four of six pixels."""
 
@@ -127,8 +138,17 @@ def dataset():
 @pytest.fixture(scope="module")
 def inputs(dataset):
     codes = Twice().transform(dataset.X)
-    model = MixtureOfNetworks(3, "2-8-x", "mixnet", t1=2, t2=1, min_updates=0, n_samples=50,
-                              n_final_samples=200, random_state=5)
+    model = MixtureOfNetworks(
+        3,
+        "2-8-x",
+        "mixnet",
+        t1=2,
+        t2=1,
+        min_updates=0,
+        n_samples=50,
+        n_final_samples=200,
+        random_state=5,
+    )
     return {"model": model.fit(codes), "autoencoder": Twice(), "codes": codes}
 
 
@@ -149,13 +169,11 @@ def test_shapes_and_neighbours_of_what_is_generated(dataset, inputs):
         distances, _ = search.kneighbors(pixels)
         off = 2 * 0.5 / 255
         np.testing.assert_allclose(arrays[f"{name}_distances"].ravel(), distances[:, 0], atol=off)
-        near = np.linalg.norm(
-            inputs["codes"][arrays[f"{name}_rows"].ravel()] - pixels, axis=1)
+        near = np.linalg.norm(inputs["codes"][arrays[f"{name}_rows"].ravel()] - pixels, axis=1)
         np.testing.assert_allclose(near, distances[:, 0], atol=off)
     beside = arrays["samples_rows"].reshape(2, 3)[:, -1]
     np.testing.assert_array_equal(arrays["neighbours"], images.as_images(dataset.X[beside], SIZE))
-    apart = np.linalg.norm(np.diff(arrays["lines"].reshape(3, 4, 6)[..., :4] / 255, axis=1),
-                           axis=2)
+    apart = np.linalg.norm(np.diff(arrays["lines"].reshape(3, 4, 6)[..., :4] / 255, axis=1), axis=2)
     np.testing.assert_allclose(arrays["lines_steps"], apart, atol=4 / 255)
     to_self = NearestNeighbors(n_neighbors=2).fit(inputs["codes"][train])
     known = to_self.kneighbors(inputs["codes"][train])[0][:, 1]
@@ -183,8 +201,9 @@ def test_the_last_columns_have_identical_inputs(dataset, inputs):
 
 
 def _heldout(model, codes):
-    held_out = images.split(images.torch.zeros(len(codes), dtype=bool), 12,
-                            images.streams(model.seed_, 1)[0])[0]
+    held_out = images.split(
+        images.torch.zeros(len(codes), dtype=bool), 12, images.streams(model.seed_, 1)[0]
+    )[0]
     return model.score(codes[held_out])
 
 
@@ -197,8 +216,11 @@ def test_the_ends_of_a_line_are_the_farthest_of_some_pairs(inputs):
 
 
 def test_the_seed_fixes_every_array(dataset, inputs):
-    first, again, other = made(dataset, inputs)[0], made(dataset, inputs)[0], \
-        made(dataset, inputs, seed=1)[0]
+    first, again, other = (
+        made(dataset, inputs)[0],
+        made(dataset, inputs)[0],
+        made(dataset, inputs, seed=1)[0],
+    )
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["samples"], other["samples"])
 
@@ -215,6 +237,7 @@ def test_foreign_models_are_refused(dataset, inputs, monkeypatch):
 
 
 # --- digits that only the mixture puts right ----------------------------------------------------
+
 
 def test_majority_classes_by_hand():
     labels = [0, 0, 0, 1, 1, 3, 3, 3, 3]
@@ -245,15 +268,23 @@ def test_examples_are_those_that_only_the_mixture_puts_right(digits):
     assert arrays["kmeans_classes"].tolist() == arrays["ncut_classes"].tolist() == [1, 1, 0]
     assert arrays["only_mixture"].tolist() == [2, 1]
     assert arrays["only_others"].tolist() == [1, 1]  # rows 4 and 13
-    assert values == {"n": 20, "kmeans_right": 16, "ncut_right": 16, "mixture_right": 17,
-                      "only_mixture": 3, "only_others": 2}
+    assert values == {
+        "n": 20,
+        "kmeans_right": 16,
+        "ncut_right": 16,
+        "mixture_right": 17,
+        "only_mixture": 3,
+        "only_others": 2,
+    }
     np.testing.assert_array_equal(arrays["images"], images.as_images(dataset.X[[1, 2, 12]], SIZE))
 
 
 def test_the_seed_draws_the_examples(digits):
     dataset, labels = digits
-    drawn = {seed: misclustered.misclustered(dataset, labels, seed, n_examples=1)[0]["rows"][0]
-             for seed in range(20)}
+    drawn = {
+        seed: misclustered.misclustered(dataset, labels, seed, n_examples=1)[0]["rows"][0]
+        for seed in range(20)
+    }
     assert set(drawn.values()) == {1, 2}
     again = misclustered.misclustered(dataset, labels, 7, n_examples=1)[0]["rows"][0]
     assert again == drawn[7]
@@ -261,16 +292,25 @@ def test_the_seed_draws_the_examples(digits):
 
 # --- the page -----------------------------------------------------------------------------------
 
+
 def record(method, arrays, values, seed=0, **more):
-    return {"cell": {"dataset": "mnist", "method": method, "seed": seed,
-                     "params": {"n_pairs": 7}}, "status": "done",
-            "kind": "exhibit", "values": values, "stale": False, "load": lambda: arrays, **more}
+    return {
+        "cell": {"dataset": "mnist", "method": method, "seed": seed, "params": {"n_pairs": 7}},
+        "status": "done",
+        "kind": "exhibit",
+        "values": values,
+        "stale": False,
+        "load": lambda: arrays,
+        **more,
+    }
 
 
 @pytest.fixture
 def records(dataset, inputs, digits):
-    return [record("generated-digits", *made(dataset, inputs)),
-            record("misclustered", *misclustered.misclustered(*digits, 0, n_examples=5))]
+    return [
+        record("generated-digits", *made(dataset, inputs)),
+        record("misclustered", *misclustered.misclustered(*digits, 0, n_examples=5)),
+    ]
 
 
 SUITE = {"name": "figure2", "title": "Figure 2", "seeds": [0]}
@@ -279,13 +319,26 @@ SUITE = {"name": "figure2", "title": "Figure 2", "seeds": [0]}
 def test_csv_has_every_picture_and_its_neighbour(records, tmp_path):
     text, paths = figure2.report(records, SUITE, tmp_path, "figure2")
     assert {kind: path.name for kind, path in paths.items()} == {
-        "csv": "figure2.csv", "png": "figure2.png", "pdf": "figure2.pdf"}
+        "csv": "figure2.csv",
+        "png": "figure2.png",
+        "pdf": "figure2.pdf",
+    }
     rows = list(csv.DictReader(io.StringIO(paths["csv"].read_text())))
     parts = [row["part"] for row in rows]
     arrays = records[0]["load"]()
-    counted = {"sample": 6, "nearest": 2, "line": 12, "network": 12, "misclustered": 3, "rule": 1,
-               "only_mixture": 2, "only_others": 2, "distances of samples": 1,
-               "distances of held-out": 1, "distances of training": 1}
+    counted = {
+        "sample": 6,
+        "nearest": 2,
+        "line": 12,
+        "network": 12,
+        "misclustered": 3,
+        "rule": 1,
+        "only_mixture": 2,
+        "only_others": 2,
+        "distances of samples": 1,
+        "distances of held-out": 1,
+        "distances of training": 1,
+    }
     assert {part: parts.count(part) for part in parts} == counted
     last = rows[2]  # of the first row of samples
     assert (last["row"], last["column"]) == ("0", "2")
@@ -295,17 +348,24 @@ def test_csv_has_every_picture_and_its_neighbour(records, tmp_path):
     line = [row for row in rows if row["part"] == "line" and row["network"] == "1"]
     assert [float(row["position"]) for row in line] == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-4)
     assert line[0]["step"] == "" and float(line[1]["step"]) == pytest.approx(
-        arrays["lines_steps"][1, 0], abs=1e-4)
+        arrays["lines_steps"][1, 0], abs=1e-4
+    )
     own = [row for row in rows if row["part"] == "misclustered"]
-    assert [(r["training_row"], r["class"], r["kmeans_class"], r["mixture_class"]) for r in own] \
-        == [("1", "0", "1", "0"), ("2", "0", "1", "0"), ("12", "1", "0", "1")]
+    assert [
+        (r["training_row"], r["class"], r["kmeans_class"], r["mixture_class"]) for r in own
+    ] == [("1", "0", "1", "0"), ("2", "0", "1", "0"), ("12", "1", "0", "1")]
     assert [r["column"] for r in own] == ["0", "1", "0"]
     assert all("labels are used for display only" in r["note"] for r in own)
     distances = rows[parts.index("distances of samples")]
-    assert float(distances["distance"]) == pytest.approx(
-        np.median(arrays["nearest_samples"]), abs=1e-4) and distances["n"] == "20"
-    assert "the mixture 17; the mixture alone 3 (2 of them 0s), k-means and NCut but not the " \
+    assert (
+        float(distances["distance"])
+        == pytest.approx(np.median(arrays["nearest_samples"]), abs=1e-4)
+        and distances["n"] == "20"
+    )
+    assert (
+        "the mixture 17; the mixture alone 3 (2 of them 0s), k-means and NCut but not the "
         "mixture 2" in text
+    )
 
 
 def test_the_same_records_give_the_same_bytes(records, tmp_path):
@@ -322,10 +382,11 @@ def test_pictures_lie_where_they_belong(records):
     samples, neighbours = shown[:2]
     for i in range(2):
         for j in range(3):
-            np.testing.assert_array_equal(samples[5 * i:5 * i + 3, 4 * j:4 * j + 2],
-                                          arrays["samples"][3 * i + j])
-        np.testing.assert_array_equal(neighbours[5 * i:5 * i + 3], arrays["neighbours"][i])
-    panels = shown[2 + 3:2 + 3 + 3]  # after the three examples
+            np.testing.assert_array_equal(
+                samples[5 * i : 5 * i + 3, 4 * j : 4 * j + 2], arrays["samples"][3 * i + j]
+            )
+        np.testing.assert_array_equal(neighbours[5 * i : 5 * i + 3], arrays["neighbours"][i])
+    panels = shown[2 + 3 : 2 + 3 + 3]  # after the three examples
     np.testing.assert_array_equal(panels[1][5:8, 4:6], arrays["lines"][1, 3])
     own, same = shown[-2:]
     np.testing.assert_array_equal(same[10:13, 4:6], arrays["networks"][2, 3])
@@ -359,8 +420,10 @@ def test_gaps_are_of_paper(cmap, paper):
 def test_a_missing_record_is_named_with_the_command(records, tmp_path):
     failed = {**records[1], "status": "error", "error": {"reason": "ncut is not here"}}
     text, paths = figure2.report([records[0], failed], SUITE, tmp_path, "figure2")
-    assert text == "nothing is drawn: misclustered of seed 0 is error (ncut is not here); " \
+    assert (
+        text == "nothing is drawn: misclustered of seed 0 is error (ncut is not here); "
         "run `mixnet run figure2`"
+    )
     assert paths == {} and not list(tmp_path.iterdir())
     text, _ = figure2.report([], SUITE, tmp_path, "figure2")
     assert "generated-digits is missing; run `mixnet run figure2`" in text

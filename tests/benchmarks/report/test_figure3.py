@@ -18,8 +18,14 @@ Q = list(lighting.QUANTITIES)
 
 def test_yale_b_is_trained_as_the_paper_prints_and_nothing_else_changed():
     params = registry.resolve_params("mixnet-printed", "yaleb")
-    printed = {"structure": "10-32-128-256-512-128", "t1": 10, "t2": 100, "batch_size": 120,
-               "validation_size": 214, "min_updates": 0}
+    printed = {
+        "structure": "10-32-128-256-512-128",
+        "t1": 10,
+        "t2": 100,
+        "batch_size": 120,
+        "validation_size": 214,
+        "min_updates": 0,
+    }
     assert {name: params[name] for name in printed} == printed
     params = registry.resolve_params("mixnet", "yaleb")
     assert [name for name in printed if params[name] != printed[name]] == ["t2"]  # there a cap
@@ -27,20 +33,31 @@ def test_yale_b_is_trained_as_the_paper_prints_and_nothing_else_changed():
     for method in ("mixnet", "mixnet-conv"):
         for name, stanza in registry.datasets().items():
             if (method, name) != ("mixnet", "yaleb") and (
-                    method == "mixnet" or "conv_structure" in stanza):
+                method == "mixnet" or "conv_structure" in stanza
+            ):
                 params = registry.resolve_params(method, name)
                 assert (params["t1"], params["batch_size"]) == (30, 100), (method, name)
 
 
 # --- brightness ---------------------------------------------------------------------------------
 
+
 def test_sides_of_a_picture_by_hand():
     picture = np.zeros((1, 4, 6), dtype=np.uint8)
     picture[0, :, :3] = 255  # the left half white
     picture[0, :2] //= 5  # of the upper half a fifth is left
     found = dict(zip(Q, lighting.brightness(picture)[0], strict=True))
-    assert found == pytest.approx({"left": 0.6, "right": 0, "top": 0.1, "bottom": 0.5,
-                                   "left - right": 0.6, "top - bottom": -0.4, "whole": 0.3})
+    assert found == pytest.approx(
+        {
+            "left": 0.6,
+            "right": 0,
+            "top": 0.1,
+            "bottom": 0.5,
+            "left - right": 0.6,
+            "top - bottom": -0.4,
+            "whole": 0.3,
+        }
+    )
 
 
 def test_the_middle_of_an_odd_picture_is_in_neither_half():
@@ -62,8 +79,9 @@ def test_spread_is_what_an_analysis_of_variance_finds():
     for j in range(4):
         np.testing.assert_allclose(means[j], values[labels == j].mean(0))
     assert np.isnan(means[4]).all()
-    np.testing.assert_allclose(lighting.spread(values, labels, 5),
-                               lighting.spread(values, labels, 4))
+    np.testing.assert_allclose(
+        lighting.spread(values, labels, 5), lighting.spread(values, labels, 4)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +121,13 @@ def test_clusters_by_lighting_stand_out_and_others_do_not(faces, labels):
 
 def test_images_are_needed(faces, labels):
     with pytest.raises(ValueError, match="the dataset must have images; faces has no `image`"):
-        lighting.lighting(SimpleNamespace(**{**vars(faces), "image": None}), labels, 0,
-                          n_permutations=1)
+        lighting.lighting(
+            SimpleNamespace(**{**vars(faces), "image": None}), labels, 0, n_permutations=1
+        )
 
 
 # --- the page -----------------------------------------------------------------------------------
+
 
 def generated(k=3):
     rng = np.random.default_rng(2)
@@ -115,9 +135,15 @@ def generated(k=3):
     def several(*shape):
         return rng.integers(0, 256, (*shape, 4, 6), dtype=np.uint8)
 
-    arrays = {"samples": several(4), "samples_networks": np.array([0, 1, 2, 0]),
-              "neighbours": several(2), "networks": several(k, 4), "lines": several(k, 4),
-              "lines_steps": rng.random((k, 3)), "priors": np.full(k, 1 / k)}
+    arrays = {
+        "samples": several(4),
+        "samples_networks": np.array([0, 1, 2, 0]),
+        "neighbours": several(2),
+        "networks": several(k, 4),
+        "lines": several(k, 4),
+        "lines_steps": rng.random((k, 3)),
+        "priors": np.full(k, 1 / k),
+    }
     for name, shape in (("samples", (4,)), ("networks", (k, 4)), ("lines", (k, 4))):
         arrays[f"{name}_rows"] = rng.integers(0, 80, shape)
         arrays[f"{name}_distances"] = rng.random(shape)
@@ -127,9 +153,14 @@ def generated(k=3):
 
 
 def record(method, seed, arrays, values):
-    return {"cell": {"dataset": "yaleb", "method": method, "seed": seed,
-                     "params": {"n_pairs": 7}}, "status": "done",
-            "kind": "exhibit", "values": values, "stale": False, "load": lambda: arrays}
+    return {
+        "cell": {"dataset": "yaleb", "method": method, "seed": seed, "params": {"n_pairs": 7}},
+        "status": "done",
+        "kind": "exhibit",
+        "values": values,
+        "stale": False,
+        "load": lambda: arrays,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +168,9 @@ def records(faces, labels):
     found = [record("generated-faces", 0, generated(), {})]
     for seed in (1, 0):
         own = {**labels, "start": np.roll(labels["start"], seed)}
-        found.append(record("lighting", seed, *lighting.lighting(
-            faces, own, seed, n_permutations=19)))
+        found.append(
+            record("lighting", seed, *lighting.lighting(faces, own, seed, n_permutations=19))
+        )
     return found
 
 
@@ -148,8 +180,11 @@ SUITE = {"name": "figure3", "title": "Figure 3", "seeds": [0, 1, 2]}
 def test_brightness_csv_has_clusters_reference_and_n(records, tmp_path):
     text, paths = figure3.report(records, SUITE, tmp_path, "figure3")
     assert {kind: path.name for kind, path in paths.items()} == {
-        "csv": "figure3.csv", "brightness": "figure3-brightness.csv", "png": "figure3.png",
-        "pdf": "figure3.pdf"}
+        "csv": "figure3.csv",
+        "brightness": "figure3-brightness.csv",
+        "png": "figure3.png",
+        "pdf": "figure3.pdf",
+    }
     rows = list(csv.DictReader(io.StringIO(paths["brightness"].read_text())))
     arrays = {r["cell"]["seed"]: r["load"]() for r in records if r["cell"]["method"] == "lighting"}
 
@@ -168,8 +203,11 @@ def test_brightness_csv_has_clusters_reference_and_n(records, tmp_path):
     both = [a["start_spread"][Q.index("left - right")] for a in arrays.values()]
     assert over["n"] == "2"
     assert float(over["left - right"]) == pytest.approx(np.mean(both), abs=1e-4)
-    deviation = the(seed="standard deviation over seeds", partition="k-means start",
-                    measure="spread over clusters")
+    deviation = the(
+        seed="standard deviation over seeds",
+        partition="k-means start",
+        measure="spread over clusters",
+    )
     assert float(deviation["left - right"]) == pytest.approx(np.std(both, ddof=1), abs=1e-4)
     assert "all four are there at 0 seeds (k-means start 0)" in text
     assert "n = 2/3 seeds" in text and "random partitions of the same sizes" in text
@@ -179,14 +217,23 @@ def test_brightness_csv_has_clusters_reference_and_n(records, tmp_path):
 
 def test_clusters_are_named_by_the_rule():
     names = ["left - right", "whole"]
-    lit = {"means": np.array([[0.3, 0.1], [-0.3, 0.9], [0.05, 0.6], [0.05, 0.2],
-                              [np.nan, np.nan]]),
-           "image_means": np.array([0, 0.5]), "image_deviations": np.array([0.4, 0.1])}
+    lit = {
+        "means": np.array([[0.3, 0.1], [-0.3, 0.9], [0.05, 0.6], [0.05, 0.2], [np.nan, np.nan]]),
+        "image_means": np.array([0, 0.5]),
+        "image_deviations": np.array([0.4, 0.1]),
+    }
     assert figure3.lighting_words(lit, names) == [
-        "bright on the left", "bright on the right", "lit from the front", "dark", "empty"]
+        "bright on the left",
+        "bright on the right",
+        "lit from the front",
+        "dark",
+        "empty",
+    ]
     lit = {**lit, "start_means": -lit["means"]}
-    assert figure3.lighting_words(lit, names, "start_")[:2] == ["bright on the right",
-                                                               "bright on the left"]
+    assert figure3.lighting_words(lit, names, "start_")[:2] == [
+        "bright on the right",
+        "bright on the left",
+    ]
 
 
 def test_the_page_shows_faces_and_numbers(records):
@@ -199,8 +246,12 @@ def test_the_page_shows_faces_and_numbers(records):
     np.testing.assert_array_equal(shown[4][6:10, 24:30], arrays["lines"][1, 3])
     np.testing.assert_array_equal(shown[5][:, 16:22], lit["faces"][2])
     (plot,) = [axis for axis in sheet.figure.axes if not axis.images]
-    assert [tick.get_text() for tick in plot.get_xticklabels()] == ["left", "right", "top",
-                                                                     "bottom"]
+    assert [tick.get_text() for tick in plot.get_xticklabels()] == [
+        "left",
+        "right",
+        "top",
+        "bottom",
+    ]
     points = plot.containers[0].lines[0].get_ydata()
     np.testing.assert_allclose(points, lit["means"][0, :4])
     words = [text.get_text() for text in sheet.figure.texts]

@@ -26,8 +26,19 @@ def trained():
     X, y = make_blobs(200, 2, centers=3, cluster_std=2.5, random_state=1)
     start = np.random.default_rng(0).permutation(y)
     start[:150] = y[:150]
-    model = MixtureOfNetworks(3, "2-8-12-2", "mixnet", t1=2, t2=21, min_updates=0, batch_size=10,
-                              n_samples=40, n_final_samples=50, patience=99, random_state=0)
+    model = MixtureOfNetworks(
+        3,
+        "2-8-12-2",
+        "mixnet",
+        t1=2,
+        t2=21,
+        min_updates=0,
+        batch_size=10,
+        n_samples=40,
+        n_final_samples=50,
+        patience=99,
+        random_state=0,
+    )
     model.fit(X.astype(np.float32), init_labels=start)
     return y, start, model
 
@@ -48,8 +59,12 @@ def test_the_curves_are_those_of_the_training(trained):
 def curve(dataset, seed, length=4):
     heldout = np.arange(length, dtype=np.float32)
     arrays = {"heldout": heldout, "iteration": np.array([0, 2]), "purity": np.array([60.0, 70.0])}
-    return {"status": "done", "load": lambda: arrays, "cell": {"dataset": dataset, "seed": seed},
-            "values": {"purity_start": 50.0, "purity_algorithm_1": 60.0, "purity_final": 80.0}}
+    return {
+        "status": "done",
+        "load": lambda: arrays,
+        "cell": {"dataset": dataset, "seed": seed},
+        "values": {"purity_start": 50.0, "purity_algorithm_1": 60.0, "purity_final": 80.0},
+    }
 
 
 def test_every_stage_is_in_the_table_and_the_plot_is_the_same_again(tmp_path):
@@ -67,16 +82,25 @@ def test_every_stage_is_in_the_table_and_the_plot_is_the_same_again(tmp_path):
 def run_of(method, seed, multiple, purity, heldout):
     # Codes of USPS have 32 dimensions; the last bits of a width differ from seed to seed.
     ratio = multiple / math.sqrt(2 * 32) * (1 + 1e-15 * seed)
-    return {"status": "done", "metrics": {"purity": purity},
-            "cell": {"dataset": "usps", "method": method, "seed": seed},
-            "values": {"width_ratio": ratio, "heldout_log_likelihood": heldout}}
+    return {
+        "status": "done",
+        "metrics": {"purity": purity},
+        "cell": {"dataset": "usps", "method": method, "seed": seed},
+        "values": {"width_ratio": ratio, "heldout_log_likelihood": heldout},
+    }
 
 
 def test_the_choice_stands_beside_the_best_and_the_worst_of_its_own_seeds(tmp_path):
-    records = [run_of("width-0.4", 0, 0.4, 70, 9), run_of("width-0.4", 1, 0.4, 74, 9),
-               run_of("width-4", 0, 4, 60, 5), run_of("width-4", 1, 4, 62, 5),
-               *(run_of("mixnet-printed", seed, 0.4, purity, 9.5)
-                 for seed, purity in enumerate([71, 73, 10]))]  # no widths of seed 2: left out
+    records = [
+        run_of("width-0.4", 0, 0.4, 70, 9),
+        run_of("width-0.4", 1, 0.4, 74, 9),
+        run_of("width-4", 0, 4, 60, 5),
+        run_of("width-4", 1, 4, 62, 5),
+        *(
+            run_of("mixnet-printed", seed, 0.4, purity, 9.5)
+            for seed, purity in enumerate([71, 73, 10])
+        ),
+    ]  # no widths of seed 2: left out
     text, paths = figure_sensitivity.report(records, SUITE, tmp_path, "s")
     assert text == ("usps: chosen 72.0; best fixed width 0.4 with 72.0, worst 4 with 61.0; n 2")
     frame = pd.read_csv(paths["csv"])

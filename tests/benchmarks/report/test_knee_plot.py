@@ -25,7 +25,10 @@ def rows(frame, series):
 def test_csv_holds_the_suggestion(suggestion, tmp_path):
     paths = knee.plot_knee(suggestion, tmp_path / "new" / "yale", "Yale B", paper=4)
     assert {kind: path.name for kind, path in paths.items()} == {
-        "csv": "yale.csv", "png": "yale.png", "pdf": "yale.pdf"}
+        "csv": "yale.csv",
+        "png": "yale.png",
+        "pdf": "yale.pdf",
+    }
     frame = pd.read_csv(paths["csv"])
     assert list(frame.columns) == ["series", "restart", "k", "value"]
     graphs = rows(frame, "graph").pivot(index="restart", columns="k", values="value")
@@ -64,7 +67,13 @@ def test_picture_shows_its_table(suggestion):
     assert set(lines["paper: 4"].get_xdata()) == {4}
     legend = [text.get_text() for text in curve.get_legend().get_texts()]
     assert legend == [
-        "other restarts", "k-means", "left line", "right line", "suggested: 5", "paper: 4"]
+        "other restarts",
+        "k-means",
+        "left line",
+        "right line",
+        "suggested: 5",
+        "paper: 4",
+    ]
     # dots, lines and dashes: what a photocopy leaves of the colours
     marks = ["k-means", "left line", "right line", "suggested: 5", "paper: 4"]
     assert len({lines[label].get_linestyle() for label in marks}) == 5
@@ -83,8 +92,7 @@ def test_everything_drawn_is_within_the_axes(suggestion):
 
 
 def test_without_a_figure_of_the_paper_and_with_one_restart(suggestion):
-    alone = Suggestion(
-        5, 1.0, {5: 1}, np.array([[5]]), (12,), K, GRAPHS[:1], suggestion.knee, 0)
+    alone = Suggestion(5, 1.0, {5: 1}, np.array([[5]]), (12,), K, GRAPHS[:1], suggestion.knee, 0)
     frame = knee.knee_frame(alone)
     assert "paper" not in set(frame.series)
     curve, _ = knee._figure(frame, "t").axes

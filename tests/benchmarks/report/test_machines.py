@@ -10,35 +10,61 @@ from benchmarks.report import notes
 
 
 def runs(dataset, method, n, cpu="EPYC", cores=2, device="cpu", gpu=None, **extra):
-    return [{"cell": {"dataset": dataset, "method": method, "params": {"space": "raw"},
-                      "seed": seed}, "status": "done", "kind": "clustering",
-             "provenance": {"cpu": cpu, "cores": cores, "system": "Linux x86_64",
-                            "device": device, "versions": {"torch": "2"}}
-             | ({"gpu": gpu} if gpu else {})} | extra
-            for seed in range(n)]
+    return [
+        {
+            "cell": {
+                "dataset": dataset,
+                "method": method,
+                "params": {"space": "raw"},
+                "seed": seed,
+            },
+            "status": "done",
+            "kind": "clustering",
+            "provenance": {
+                "cpu": cpu,
+                "cores": cores,
+                "system": "Linux x86_64",
+                "device": device,
+                "versions": {"torch": "2"},
+            }
+            | ({"gpu": gpu} if gpu else {}),
+        }
+        | extra
+        for seed in range(n)
+    ]
 
 
-@pytest.mark.parametrize("others", [
-    [], runs("usps", "ncut", 4),
-    runs("usps", "ncut", 4, "Xeon", status="killed"),  # not averaged
-    # no row of the table
-    runs("usps", "autoencoder", 4, "Xeon", kind="embedding", outputs={"codes": "0"}),
-])
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        runs("usps", "ncut", 4),
+        runs("usps", "ncut", 4, "Xeon", status="killed"),  # not averaged
+        # no row of the table
+        runs("usps", "autoencoder", 4, "Xeon", kind="embedding", outputs={"codes": "0"}),
+    ],
+)
 def test_one_machine_needs_no_words(others):
     assert notes.machines([*runs("usps", "kmeans", 3), *others]) == []
 
 
 def test_each_machine_and_its_rows():
-    (line,) = notes.machines([
-        *runs("usps", "kmeans", 3), *runs("usps", "llc", 2, "Xeon", 8),
-        *runs("coil20", "llc", 1, "Xeon", 8), *runs("usps", "mixnet", 2, device="cuda:1"),
-        *runs("mnist", "gan", 1, device="cuda", gpu="NVIDIA H100")])
+    (line,) = notes.machines(
+        [
+            *runs("usps", "kmeans", 3),
+            *runs("usps", "llc", 2, "Xeon", 8),
+            *runs("coil20", "llc", 1, "Xeon", 8),
+            *runs("usps", "mixnet", 2, device="cuda:1"),
+            *runs("mnist", "gan", 1, device="cuda", gpu="NVIDIA H100"),
+        ]
+    )
     assert line == (
         "Rows come from different machines, so their seconds do not compare. "
         "EPYC, 2 cores, Linux x86_64: 3 runs, all that are not named here; "
         "Xeon, 8 cores, Linux x86_64: 3 runs (coil20 llc raw ×1, usps llc raw ×2); "
         "EPYC, 2 cores, Linux x86_64, cuda: 2 runs (usps mixnet raw ×2); "
-        "EPYC, 2 cores, Linux x86_64, NVIDIA H100: 1 runs (mnist gan raw ×1).")
+        "EPYC, 2 cores, Linux x86_64, NVIDIA H100: 1 runs (mnist gan raw ×1)."
+    )
 
 
 @pytest.mark.parametrize("columns", [None, ["purity", "seconds"], ["purity"]])

@@ -6,18 +6,29 @@ from scipy.stats import ttest_rel
 
 from benchmarks.report import measures
 
-METHODS = {"a": {"label": "Method A", "kind": "mixture", "spaces": ["code"]},
-           "b": {"label": "Method B", "kind": "clustering", "spaces": ["raw", "code"]},
-           "e": {"label": "Codes", "kind": "embedding", "spaces": ["raw"]}}
+METHODS = {
+    "a": {"label": "Method A", "kind": "mixture", "spaces": ["code"]},
+    "b": {"label": "Method B", "kind": "clustering", "spaces": ["raw", "code"]},
+    "e": {"label": "Codes", "kind": "embedding", "spaces": ["raw"]},
+}
 DATASETS = {"blobs": {"title": "Blobs", "embedding": "e"}, "toy": {"embedding": "none"}}
-SUITE = {"title": "Some measures", "columns": ["purity", "heldout", "seconds"],
-         "datasets": ["blobs", "toy"], "methods": ["e", "a", "b"], "seeds": [0, 1, 2]}
+SUITE = {
+    "title": "Some measures",
+    "columns": ["purity", "heldout", "seconds"],
+    "datasets": ["blobs", "toy"],
+    "methods": ["e", "a", "b"],
+    "seeds": [0, 1, 2],
+}
 
 
 def record(dataset, method, space, seed, purity, **values):
-    return {"cell": {"dataset": dataset, "method": method, "params": {"space": space},
-                     "seed": seed},
-            "status": "done", "metrics": {"purity": purity}, "values": values, "seconds": 1.5}
+    return {
+        "cell": {"dataset": dataset, "method": method, "params": {"space": space}, "seed": seed},
+        "status": "done",
+        "metrics": {"purity": purity},
+        "values": values,
+        "seconds": 1.5,
+    }
 
 
 RECORDS = [
@@ -30,10 +41,17 @@ RECORDS = [
 
 
 def test_means_and_deviations():
-    rows = {(r["dataset"], r["method"], r["space"]): r
-            for r in measures.summarise(RECORDS, SUITE, METHODS, DATASETS)}
-    assert set(rows) == {("blobs", "a", "code"), ("blobs", "b", "raw"), ("blobs", "b", "code"),
-                         ("toy", "a", "raw"), ("toy", "b", "raw")}
+    rows = {
+        (r["dataset"], r["method"], r["space"]): r
+        for r in measures.summarise(RECORDS, SUITE, METHODS, DATASETS)
+    }
+    assert set(rows) == {
+        ("blobs", "a", "code"),
+        ("blobs", "b", "raw"),
+        ("blobs", "b", "code"),
+        ("toy", "a", "raw"),
+        ("toy", "b", "raw"),
+    }
     a, b = rows["blobs", "a", "code"], rows["blobs", "b", "raw"]
     column = pd.Series([70.0, 80.0])
     assert (a["purity_mean"], a["purity_std"]) == pytest.approx((column.mean(), column.std()))
@@ -48,16 +66,28 @@ def test_files_say_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(measures.registry, "datasets", lambda: DATASETS)
     text, paths = measures.report(RECORDS, SUITE, tmp_path, "some")
     table = pd.read_csv(paths["csv"])
-    assert list(table)[:7] == ["dataset", "method", "space", "n", "n_asked", "purity_mean",
-                               "purity_std"]
+    assert list(table)[:7] == [
+        "dataset",
+        "method",
+        "space",
+        "n",
+        "n_asked",
+        "purity_mean",
+        "purity_std",
+    ]
     assert table.purity_mean[0] == 75 and table.purity_mean.isna().sum() == 3
     markdown = paths["md"].read_text()
     assert "| Blobs | Method A | code | 2/3 | 75.00 ± 7.07 | -1.75 ± 1.06 |" in markdown
     assert "Method B" in text and "1 stale, 2 not run" in text
 
 
-PAIRED = SUITE | {"datasets": ["toy"], "methods": ["a", "b"], "against": {"a": "b"},
-                  "paired": ["purity", "heldout"], "keeps": {"a": "purity"}}
+PAIRED = SUITE | {
+    "datasets": ["toy"],
+    "methods": ["a", "b"],
+    "against": {"a": "b"},
+    "paired": ["purity", "heldout"],
+    "keeps": {"a": "purity"},
+}
 A, B = [70.0, 81.0, 77.0], [71.0, 78.0, 70.0]
 
 

@@ -53,8 +53,11 @@ class Page(HTMLParser):
             self.rows[-1].append(self.cell)
         elif tag in ("script", "style"):
             self.contents.append([tag, attributes, ""])
-        for names, found in ((("a", "link"), self.links), (("img",), self.images),
-                             (("button",), self.buttons)):
+        for names, found in (
+            (("a", "link"), self.links),
+            (("img",), self.images),
+            (("button",), self.buttons),
+        ):
             if tag in names:
                 found.append(attributes)
 
@@ -78,13 +81,21 @@ class Page(HTMLParser):
         """Rows as dicts of column -> (text, value)."""
         head, *rows = self.tables[id]
         names = [" ".join(cell[1].split()) for cell in head]
-        return [{name: (" ".join(text.split()), attributes.get("data-value"))
-                 for name, (_, text, attributes) in zip(names, row, strict=True)} for row in rows]
+        return [
+            {
+                name: (" ".join(text.split()), attributes.get("data-value"))
+                for name, (_, text, attributes) in zip(names, row, strict=True)
+            }
+            for row in rows
+        ]
 
     @property
     def digest(self):
-        return next(json.loads(words) for tag, attributes, words in self.contents
-                    if attributes.get("id") == "digest")
+        return next(
+            json.loads(words)
+            for tag, attributes, words in self.contents
+            if attributes.get("id") == "digest"
+        )
 
 
 @pytest.fixture
@@ -96,10 +107,14 @@ def test_every_number_of_table1_is_on_the_page(shelf, made):
     tables.write("table1", suite_plan("table1", store=shelf.store), shelf.store, False)
     datasets, methods = registry.datasets(), registry.methods()
     title = {name: stanza["title"] for name, stanza in datasets.items()}
-    rows = {(r["Dataset"][0], r["Method"][0].partition(" " + r["Dataset"][0])[0], r["Features"][0]):
-            r for r in made.table("table1-measures")}
-    beside = {(r["Dataset"][0], r["Method"][0].partition(" " + r["Dataset"][0])[0],
-               r["Features"][0]): r for r in made.table("table1-beside")}
+    rows = {
+        (r["Dataset"][0], r["Method"][0].partition(" " + r["Dataset"][0])[0], r["Features"][0]): r
+        for r in made.table("table1-measures")
+    }
+    beside = {
+        (r["Dataset"][0], r["Method"][0].partition(" " + r["Dataset"][0])[0], r["Features"][0]): r
+        for r in made.table("table1-beside")
+    }
     data = {r["Dataset"][0]: r for r in made.table("data-table")}
     read = list(csv.DictReader((shelf.results / "table1.csv").open(encoding="utf-8")))
     assert len(read) == len(rows) == 8
@@ -108,8 +123,13 @@ def test_every_number_of_table1_is_on_the_page(shelf, made):
         key = title[row["dataset"]], methods[row["method"]]["label"], row["space"]
         shown = rows[key]
         assert shown["n"][0] == f"{row['n']}/{row['n_asked']}"
-        for measure, name in (("purity", "Purity"), ("acc", "ACC"), ("nmi", "NMI"), ("ari", "ARI"),
-                              ("seconds", "Seconds")):
+        for measure, name in (
+            ("purity", "Purity"),
+            ("acc", "ACC"),
+            ("nmi", "NMI"),
+            ("ari", "ARI"),
+            ("seconds", "Seconds"),
+        ):
             text, value = shown[name]
             assert float(value) == pytest.approx(float(row[f"{measure}_mean"]), abs=6e-5)
             digits = 2 if name == "Seconds" else 1
@@ -118,8 +138,9 @@ def test_every_number_of_table1_is_on_the_page(shelf, made):
                 assert text.endswith(f"± {float(row[f'{measure}_std']):.1f}")
             checked += 1
         trouble = [f"{row['stale']} stale"] if row["stale"] != "0" else []
-        assert shown["Missing or stale"][0] == ", ".join(trouble + [row["missing"]][:bool(
-            row["missing"])])
+        assert shown["Missing or stale"][0] == ", ".join(
+            trouble + [row["missing"]][: bool(row["missing"])]
+        )
         assert (key in beside) == bool(row["paper_mean"])
         if row["paper_mean"]:
             printed = f"{float(row['paper_mean']):.1f} ± {float(row['paper_std']):.1f}"
@@ -127,7 +148,8 @@ def test_every_number_of_table1_is_on_the_page(shelf, made):
             assert beside[key]["Verdict"][0].endswith(row["verdict"])
         of = data[title[row["dataset"]]]
         assert [of[name][0] for name in ("n", "d", "p", "Classes", "Structure")] == [
-            row[name] for name in ("n_points", "d", "p", "L", "structure")]
+            row[name] for name in ("n_points", "d", "p", "L", "structure")
+        ]
     assert checked == 40
 
 
@@ -142,9 +164,13 @@ def test_intervals_are_those_of_welch(shelf, made):
             continue
         dataset = {"COIL-20": "coil20", "USPS & co": "usps"}[row["Dataset"][0]]
         method = {"k": "kmeans", "M": "mixnet", "<": "ldmgi"}[row["Method"][0][0]]
-        ours = [r["metrics"]["purity"] for r in shelf.store.all()
-                if (r["cell"]["dataset"], r["cell"]["method"], r["cell"]["params"]["space"])
-                == (dataset, method, row["Features"][0]) and r["cell"]["seed"] < 3]
+        ours = [
+            r["metrics"]["purity"]
+            for r in shelf.store.all()
+            if (r["cell"]["dataset"], r["cell"]["method"], r["cell"]["params"]["space"])
+            == (dataset, method, row["Features"][0])
+            and r["cell"]["seed"] < 3
+        ]
         printed = paper[dataset][method]
         theirs = printed["mean"] + printed["std"] * spread
         low, high = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
@@ -178,8 +204,11 @@ def test_how_cells_stand_is_counted_and_said(shelf, made):
     assert [c["state"] for c in (failed, stale, missing)] == ["failed", "stale", "missing"]
     assert failed["why"].startswith("error: ValueError: <script>")
     assert stale["why"] == "code changed: nowhere" and "path" not in missing
-    label = next(b["aria-label"] for b in made.buttons
-                 if b.get("data-group") == "table1/coil20/ldmgi/raw" and "aria-label" in b)
+    label = next(
+        b["aria-label"]
+        for b in made.buttons
+        if b.get("data-group") == "table1/coil20/ldmgi/raw" and "aria-label" in b
+    )
     assert label.endswith("raw features: 1 stale, 1 failed, 1 missing")
     n = len(cells)
     assert re.search(rf"Cells done\s*{n - 3} of {n}\b", made.text)
@@ -193,7 +222,8 @@ def test_how_cells_stand_is_counted_and_said(shelf, made):
             for name in ("purity", "ll", "train_seconds"):
                 value = {**record["values"], **record["metrics"]}.get(name)
                 assert cell["values"].get(name) == (
-                    value if value is None else pytest.approx(value, rel=1e-5))
+                    value if value is None else pytest.approx(value, rel=1e-5)
+                )
 
 
 def test_every_number_opens_cells_that_are_there(made):
@@ -220,8 +250,10 @@ def test_every_command_asks_for_the_cell_that_it_stands_under(made):
             environment = made.digest["environments"][cell["environment"]] if "key" in cell else {}
             assert args.threads == environment.get("threads", 1)
             if "key" in cell:
-                assert cell["key"] in suite_plan(args.suite, args.datasets, args.methods,
-                                                 args.seeds).nodes
+                assert (
+                    cell["key"]
+                    in suite_plan(args.suite, args.datasets, args.methods, args.seeds).nodes
+                )
 
 
 def test_the_command_of_a_done_cell_computes_it_again(box, monkeypatch):
@@ -242,8 +274,10 @@ def test_data_that_was_not_there_is_fetched_first(box):
     box.suite(["absent"], ["kmeans"], "0")
     assert main(["run", "small"]) == 1
     (cell,) = Page(page.page(box.store)).digest["cells"]
-    assert cell["command"] == ("mixnet data absent --fetch && mixnet run small --datasets absent "
-                               "--methods kmeans --seeds 0")
+    assert cell["command"] == (
+        "mixnet data absent --fetch && mixnet run small --datasets absent "
+        "--methods kmeans --seeds 0"
+    )
     assert "put absent.bin into" in cell["why"]
 
 
@@ -252,7 +286,10 @@ def test_what_is_shown_is_escaped(shelf):
     assert EVIL not in text and "<img src=x" not in text
     made = Page(text)
     assert [(tag, attributes.get("type")) for tag, attributes, _ in made.contents] == [
-        ("style", None), ("script", "application/json"), ("script", None)]
+        ("style", None),
+        ("script", "application/json"),
+        ("script", None),
+    ]
     assert made.text.count(EVIL) >= 6  # label in several tables, text, attempt, machine
     (index,) = [i for i, c in enumerate(made.digest["cells"]) if c["state"] == "failed"]
     assert EVIL in made.digest["cells"][index]["why"]
@@ -291,8 +328,11 @@ def test_figures_are_embedded_and_missing_ones_named(shelf):
     text = page.page(shelf.store)
     made = Page(text)
     sources = {(i["width"], i["height"], i["alt"]): i["src"] for i in made.images}
-    assert set(sources) == {("8", "4", "Table 1: of a test"), ("9", "2", "Figure 9 · USPS & co"),
-                            ("8", "4", "another")}
+    assert set(sources) == {
+        ("8", "4", "Table 1: of a test"),
+        ("9", "2", "Figure 9 · USPS & co"),
+        ("8", "4", "another"),
+    }
     embedded = base64.b64decode(sources["9", "2", "Figure 9 · USPS & co"].partition(",")[2])
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(embedded))), colours)
     assert "components-usps.png (damaged): mixnet run components" in made.text
@@ -306,9 +346,14 @@ def test_without_any_record_it_says_what_to_run(empty_shelf, capsys):
     said = capsys.readouterr()
     assert "no record under" in said.err and "mixnet run" in said.err and "wrote" in said.out
     made = Page((empty_shelf.results / "report.html").read_text(encoding="utf-8"))
-    for words in ("There is no record yet. mixnet run quickstart", "mixnet run table1 makes them",
-                  "mixnet run table2 makes them", "no attempts.csv",
-                  "table1.png: mixnet run table1", "mixnet doctor"):
+    for words in (
+        "There is no record yet. mixnet run quickstart",
+        "mixnet run table1 makes them",
+        "mixnet run table2 makes them",
+        "no attempts.csv",
+        "table1.png: mixnet run table1",
+        "mixnet doctor",
+    ):
         assert words in made.text
     assert set(made.tables) == {None, "data-table", "choices-table"}
 
@@ -357,7 +402,8 @@ def test_damaged_records_are_left_out_and_named(shelf):
     assert f"{path.relative_to(shelf.results / 'records')}: unreadable" in made.text
 
 
-@pytest.mark.parametrize("seeds, words", [([3], "3"), ([2, 0, 1], "0-2"),
-                                          ([0, 1, 5, 7, 8], "0-1,5,7-8")])
+@pytest.mark.parametrize(
+    "seeds, words", [([3], "3"), ([2, 0, 1], "0-2"), ([0, 1, 5, 7, 8], "0-1,5,7-8")]
+)
 def test_seeds_as_the_command_line_takes_them(seeds, words):
     assert span(seeds) == words and registry.parse_seeds(words) == sorted(seeds)

@@ -43,9 +43,17 @@ def browser(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
-                 "--disable-background-networking", "--disable-component-update", "--no-first-run",
-                 "--disable-sync", f"--user-data-dir={home / 'profile'}"):
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--disable-sync",
+        f"--user-data-dir={home / 'profile'}",
+    ):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(executable_path=driver, env={**os.environ, "HOME": str(home)})
@@ -63,8 +71,10 @@ def opened(browser, full_shelf, monkeypatch):
         page.write(full_shelf.store, path)
 
     def open_at(size):
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE})
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE},
+        )
         for log in ("browser", "performance"):
             browser.get_log(log)
         browser.get(path.as_uri())
@@ -81,13 +91,17 @@ def column(browser, table, index):
     return browser.execute_script(
         "return [...document.getElementById(arguments[0]).tBodies[0].rows]"
         ".map(row => row.cells[arguments[1]].dataset.value ?? row.cells[arguments[1]].innerText)",
-        table, index)
+        table,
+        index,
+    )
 
 
 def heads(browser, table):
     return browser.execute_script(
         "return [...document.getElementById(arguments[0]).tHead.rows[0].cells]"
-        ".map(cell => cell.innerText.trim())", table)
+        ".map(cell => cell.innerText.trim())",
+        table,
+    )
 
 
 def test_a_browser_that_is_missing_is_never_passed_over_unseen(monkeypatch):
@@ -106,8 +120,11 @@ def test_nothing_is_said_on_the_console_and_nothing_is_fetched(opened, size):
     one(browser, NUMBER).click()
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = {event["params"]["request"]["url"].split(",")[0] for event in events
-             if event["method"] == "Network.requestWillBeSent"}
+    asked = {
+        event["params"]["request"]["url"].split(",")[0]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
     assert any(url.startswith("file://") for url in asked)  # the log does see requests
     assert not [url for url in asked if not url.startswith(("file://", "data:"))]
     assert not [e for e in events if e["method"] == "Network.loadingFailed"]
@@ -120,22 +137,26 @@ def test_it_reads_on_a_phone(opened):
 
     def width():
         return browser.execute_script(
-            "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
+            "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+        )
 
     assert width() == PHONE[0]
     sizes = browser.execute_script(
         "return [...document.querySelectorAll('main p, main td, main tbody th, main li')]"
-        ".filter(e => e.offsetWidth).map(e => parseFloat(getComputedStyle(e).fontSize))")
+        ".filter(e => e.offsetWidth).map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
     assert len(sizes) > 100 and min(sizes) >= 12
     one(browser, NUMBER).click()
-    browser.execute_script("for (const d of document.querySelectorAll('dialog details')) "
-                           "d.open = true")
+    browser.execute_script(
+        "for (const d of document.querySelectorAll('dialog details')) d.open = true"
+    )
     assert width() == PHONE[0]
     dialog = one(browser, "#records").rect
     assert dialog["x"] >= 0 and dialog["x"] + dialog["width"] <= PHONE[0]
     body = one(browser, "#records-body")
-    assert browser.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth",
-                                  body)
+    assert browser.execute_script(
+        "return arguments[0].scrollWidth <= arguments[0].clientWidth", body
+    )
     image = one(browser, "figure img")
     assert browser.execute_script("return arguments[0].naturalWidth", image) == 8  # it is decoded
 
@@ -151,7 +172,8 @@ def test_a_press_on_a_head_sorts_numbers_as_numbers(opened):
         head.find_element("css selector", "button").click()
         assert head.get_attribute("aria-sort") == direction
         assert [float(value) for value in column(browser, table, index)] == sorted(
-            values, reverse=direction == "descending")
+            values, reverse=direction == "descending"
+        )
     assert column(browser, table, 0) != before
     method = browser.find_elements("css selector", f"#{table} thead th")[0]
     method.find_element("css selector", "button").click()
@@ -189,8 +211,15 @@ def test_a_number_opens_its_records_with_the_command(opened):
     records = dialog.find_elements("css selector", "details")
     assert len(records) == 3
     records[1].find_element("css selector", "summary").click()
-    for part in ("mixnet run table1 --datasets usps --methods kmeans --seeds 1 --results again",
-                 "records/usps/kmeans/", "-1.json", "c0ffee", "torch 2.13.0", "Linux", "done"):
+    for part in (
+        "mixnet run table1 --datasets usps --methods kmeans --seeds 1 --results again",
+        "records/usps/kmeans/",
+        "-1.json",
+        "c0ffee",
+        "torch 2.13.0",
+        "Linux",
+        "done",
+    ):
         assert part in records[1].text
     values = [float(value.text) for value in dialog.find_elements("css selector", ".value")]
     assert sum(values) / 3 == pytest.approx(float(words.split(" ")[0]), abs=0.051)
@@ -203,9 +232,15 @@ def test_a_group_of_cells_opens_and_says_why_one_failed(opened):
     one(browser, 'button.cells[data-group="table1/coil20/ldmgi/raw"]').click()
     records = browser.find_elements("css selector", "#records details")
     assert [r.find_element("css selector", ".state").text for r in records] == [
-        "failed", "stale", "missing"]
-    for record, why in zip(records, ("ValueError: <script>window.pwned", "code changed: nowhere",
-                                     "never run"), strict=True):
+        "failed",
+        "stale",
+        "missing",
+    ]
+    for record, why in zip(
+        records,
+        ("ValueError: <script>window.pwned", "code changed: nowhere", "never run"),
+        strict=True,
+    ):
         record.find_element("css selector", "summary").click()
         assert why in record.text
 

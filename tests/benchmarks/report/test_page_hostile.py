@@ -14,10 +14,19 @@ from tests.benchmarks.report.test_page import Page
 from tests.security.mutation import mutate_json
 
 PAYLOADS = (
-    "<script>pwned()</script>", "</script><script>pwned()</script>", "<!--<script>", "]]>",
-    "\"><img src=x onerror=pwned()>", "' onmouseover='pwned()", "<svg/onload=pwned()>",
-    "{{ 7919 * 7927 }}{% include '/etc/passwd' %}", "`<b>code</b>`", "javascript:pwned()",
-    "\u2028\u2029</style><style>*{display:none}", "&lt;script&gt;", "a\x00b\x1b[31m",
+    "<script>pwned()</script>",
+    "</script><script>pwned()</script>",
+    "<!--<script>",
+    "]]>",
+    '"><img src=x onerror=pwned()>',
+    "' onmouseover='pwned()",
+    "<svg/onload=pwned()>",
+    "{{ 7919 * 7927 }}{% include '/etc/passwd' %}",
+    "`<b>code</b>`",
+    "javascript:pwned()",
+    "\u2028\u2029</style><style>*{display:none}",
+    "&lt;script&gt;",
+    "a\x00b\x1b[31m",
 )
 
 
@@ -38,8 +47,10 @@ def rewrite(shelf, change):
 
 def hostile(words):
     def change(record):
-        changed = {name: everywhere(record[name], words)
-                   for name in ("error", "values", "variant", "provenance")}
+        changed = {
+            name: everywhere(record[name], words)
+            for name in ("error", "values", "variant", "provenance")
+        }
         changed["values"] |= {words: 1.0, f"x{words}": words}
         changed["provenance"]["versions"] = {words: words}
         if record["status"] == "error":
@@ -47,6 +58,7 @@ def hostile(words):
         for name in ("started", "modules"):  # or the failure would count as stale
             changed["provenance"][name] = record["provenance"][name]
         return {**record, **changed}
+
     return change
 
 
@@ -58,7 +70,7 @@ def test_hostile_words_stay_words(shelf, words):
     for name in ("datasets.toml", "methods.toml"):
         text = (shelf.registry / name).read_text(encoding="utf-8")
         for field in ("title", "label", "why"):
-            text = text.replace(f'{field} = "', f'{field} = {json.dumps(words)[:-1]} ')
+            text = text.replace(f'{field} = "', f"{field} = {json.dumps(words)[:-1]} ")
         tomllib.loads(text)
         (shelf.registry / name).write_text(text, encoding="utf-8")
     (shelf.results / "records" / "usps" / "kmeans" / "0123456789abcdef-1.json").write_text(words)
@@ -72,7 +84,7 @@ def test_hostile_words_stay_words(shelf, words):
     for link in made.links:
         scheme = urlsplit(link["href"]).scheme
         assert not scheme or link["href"] in ("data:,", "https://arxiv.org/abs/1702.03307"), link
-    body = text[text.index("<body"):]
+    body = text[text.index("<body") :]
     for sign in ("<script>pwned", "<img src=x", "<svg/", "<b>", "<!--", str(7919 * 7927)):
         assert sign not in body
     (cell,) = [c for c in made.digest["cells"] if c["state"] == "failed"]
@@ -117,10 +129,19 @@ def test_the_page_stands_on_many_damaged_records(shelf):
         assert_the_page_stands(shelf, seed)
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\n", b"\xff\xfe\x00", b"a,b\n\"open", b"a\n" + b"x" * 200_000, b"a,a\n1,2,3,4\n",
-    b"\x00,\x00\n\x00\n",
-], ids=["empty", "blank", "bytes", "quote", "long", "wide", "nul"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"\xff\xfe\x00",
+        b'a,b\n"open',
+        b"a\n" + b"x" * 200_000,
+        b"a,a\n1,2,3,4\n",
+        b"\x00,\x00\n\x00\n",
+    ],
+    ids=["empty", "blank", "bytes", "quote", "long", "wide", "nul"],
+)
 def test_any_attempts_file(shelf, content):
     (shelf.results / "attempts.csv").write_bytes(content)
     text = Page(page.page(shelf.store)).text

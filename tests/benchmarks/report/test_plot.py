@@ -23,8 +23,9 @@ def test_a_small_png_is_the_same_picture():
     clear = np.zeros((2, 2, 4), dtype=np.uint8)  # what is transparent is on white
     out = io.BytesIO()
     Image.fromarray(clear).save(out, "PNG")
-    assert (np.asarray(Image.open(io.BytesIO(plot.small_png(out.getvalue()))).convert("RGB"))
-            == 255).all()
+    assert (
+        np.asarray(Image.open(io.BytesIO(plot.small_png(out.getvalue()))).convert("RGB")) == 255
+    ).all()
 
 
 def _shades():

@@ -32,7 +32,8 @@ def test_a_table_or_its_command(tmp_path, capsys):
     path = tmp_path / "table.csv"
     assert reading.table(path, "mixnet run it") is None
     assert capsys.readouterr().out == (
-        "table.csv is not there. The command that makes it: mixnet run it\n")
+        "table.csv is not there. The command that makes it: mixnet run it\n"
+    )
     path.write_text("")
     assert reading.table(path, "mixnet run it") is None
     assert "table.csv is no table" in capsys.readouterr().out
@@ -41,11 +42,14 @@ def test_a_table_or_its_command(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("dataset", "method", "message"), [
-    ("digit", "mixnet", "did you mean digits"),
-    ("digits", "mixnett", "did you mean mixnet"),
-    ("digits", "kmeans", "needs one of kind mixture"),
-])
+@pytest.mark.parametrize(
+    ("dataset", "method", "message"),
+    [
+        ("digit", "mixnet", "did you mean digits"),
+        ("digits", "mixnett", "did you mean mixnet"),
+        ("digits", "kmeans", "needs one of kind mixture"),
+    ],
+)
 def test_a_run_that_cannot_be_is_said(tmp_path, capsys, dataset, method, message):
     assert reading.saved_run(Store(tmp_path), dataset, method) is None
     assert message in capsys.readouterr().out

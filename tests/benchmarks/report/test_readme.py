@@ -29,15 +29,29 @@ def filled(tracked):
     one = object.__new__(readme.Results)
     one.__dict__ |= vars(tracked)
     made = {"mixnet": (60.0, "below", -3.0), "mixnet+": (99.0, "", 4.0)}
-    one.rows = [row | {"n": 10, "stale": 0, "purity_mean": made[row["method"]][0],
-                       "purity_std": 1.0, "verdict": made[row["method"]][1]}
-                if row["method"] in made and row["space"] == "code" else row
-                for row in tracked.rows]
-    one.rows = [row | {"n": 0, "purity_mean": None} if row["method"] == "mixnet+selected" else row
-                for row in one.rows]
+    one.rows = [
+        row
+        | {
+            "n": 10,
+            "stale": 0,
+            "purity_mean": made[row["method"]][0],
+            "purity_std": 1.0,
+            "verdict": made[row["method"]][1],
+        }
+        if row["method"] in made and row["space"] == "code"
+        else row
+        for row in tracked.rows
+    ]
+    one.rows = [
+        row | {"n": 0, "purity_mean": None} if row["method"] == "mixnet+selected" else row
+        for row in one.rows
+    ]
     one.gains = [gain for gain in tracked.gains if gain["what"] == "paper"]
-    one.gains += [readme._gain(gain["dataset"], what, 10, middle, scipy_interval(middle))
-                  for gain in list(one.gains) for what, (_, _, middle) in made.items()]
+    one.gains += [
+        readme._gain(gain["dataset"], what, 10, middle, scipy_interval(middle))
+        for gain in list(one.gains)
+        for what, (_, _, middle) in made.items()
+    ]
     return one
 
 
@@ -48,8 +62,9 @@ def scipy_interval(middle):
 
 
 def test_the_block_is_what_the_records_give(tracked):
-    assert readme.unmarked(readme.between(TEXT)) == readme.unmarked(readme.block(tracked)), \
+    assert readme.unmarked(readme.between(TEXT)) == readme.unmarked(readme.block(tracked)), (
         "`mixnet readme` writes the README's block anew"
+    )
 
 
 def test_the_figure_was_drawn_from_the_same(tracked):
@@ -61,17 +76,28 @@ def test_the_figure_was_drawn_from_the_same(tracked):
 
 def test_gains_are_paired_by_seed_and_those_of_the_paper_are_not(tracked):
     purity = {"kmeans10": [60.0, 70.0, 65.0], "mixnet": [61.0, 73.0, 65.5]}
-    records = [{"cell": {"dataset": "coil20", "method": method, "seed": seed,
-                         "params": {"space": "code"}}, "status": "done",
-                "metrics": {"purity": value}}
-               for method, values in purity.items() for seed, value in enumerate(values)]
+    records = [
+        {
+            "cell": {
+                "dataset": "coil20",
+                "method": method,
+                "seed": seed,
+                "params": {"space": "code"},
+            },
+            "status": "done",
+            "metrics": {"purity": value},
+        }
+        for method, values in purity.items()
+        for seed, value in enumerate(values)
+    ]
     records.append({**records[-1], "cell": {**records[-1]["cell"], "seed": 9}})  # without a pair
     paper, ours = tracked._gains("coil20", records)
     differences = np.subtract(purity["mixnet"], purity["kmeans10"])
     low, high = scipy_stats.ttest_1samp(differences, 0).confidence_interval(0.95)
     assert (ours["what"], ours["n"]) == ("mixnet", 3)
-    assert [ours["gain"], ours["low"], ours["high"]] == pytest.approx([differences.mean(), low,
-                                                                       high])
+    assert [ours["gain"], ours["low"], ours["high"]] == pytest.approx(
+        [differences.mean(), low, high]
+    )
     welch = scipy_stats.ttest_ind_from_stats(77.6, 3.1, 10, 62.3, 3.1, 10, equal_var=False)
     half = (77.6 - 62.3) / welch.statistic * scipy_stats.t.ppf(0.975, 18)
     assert [paper["gain"], paper["high"]] == pytest.approx([15.3, 15.3 + half])
@@ -133,8 +159,9 @@ def test_only_what_is_between_the_markers_is_written(tmp_path, capsys):
     assert "not run" in readme.between(text) and (tmp_path / "results" / "gain.png").is_file()
 
 
-@pytest.mark.parametrize("text", ["nothing", readme.BEGIN,
-                                  f"{readme.BEGIN}{readme.END}{readme.BEGIN}{readme.END}"])
+@pytest.mark.parametrize(
+    "text", ["nothing", readme.BEGIN, f"{readme.BEGIN}{readme.END}{readme.BEGIN}{readme.END}"]
+)
 def test_a_readme_without_its_markers_stays_as_it_is(text, tmp_path, capsys):
     other = tmp_path / "other.md"
     other.write_text(text)

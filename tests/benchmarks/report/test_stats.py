@@ -9,8 +9,13 @@ from scipy.stats import ttest_ind, ttest_ind_from_stats
 
 from benchmarks.report import stats
 
-cases = [(71.2, 3.4, 10, 62.3, 3.1, 10), (80.0, 0.0, 10, 77.6, 3.1, 10),
-         (50.0, 8.0, 3, 52.0, 1.0, 10), (1.0, 1e-3, 2, 1.0, 2.0, 7), (78.3, 9.0, 4, 78.3, 3.7, 10)]
+cases = [
+    (71.2, 3.4, 10, 62.3, 3.1, 10),
+    (80.0, 0.0, 10, 77.6, 3.1, 10),
+    (50.0, 8.0, 3, 52.0, 1.0, 10),
+    (1.0, 1e-3, 2, 1.0, 2.0, 7),
+    (78.3, 9.0, 4, 78.3, 3.7, 10),
+]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -19,8 +24,9 @@ def test_interval_is_scipys(seed, confidence):
     rng = np.random.default_rng(seed)
     a, b = rng.normal(70, 4, size=10), rng.normal(68, 1, size=3 + seed)
     expected = ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
-    interval = stats.welch_interval(stats.mean(a), stats.std(a), len(a),
-                                    stats.mean(b), stats.std(b), len(b), confidence)
+    interval = stats.welch_interval(
+        stats.mean(a), stats.std(a), len(a), stats.mean(b), stats.std(b), len(b), confidence
+    )
     assert interval == pytest.approx((expected.low, expected.high))
 
 
@@ -38,8 +44,9 @@ def test_an_end_of_the_interval_has_exactly_that_p_value(case):
 def test_verdict_follows_the_t_test(seed):
     rng = np.random.default_rng(seed)
     values = rng.normal(63 + 8 * rng.uniform(-1, 1), rng.uniform(0.5, 6), size=rng.integers(2, 11))
-    test = ttest_ind_from_stats(values.mean(), values.std(ddof=1), len(values), 63.1, 4.2, 10,
-                                equal_var=False)
+    test = ttest_ind_from_stats(
+        values.mean(), values.std(ddof=1), len(values), 63.1, 4.2, 10, equal_var=False
+    )
     expected = "level" if test.pvalue >= 0.05 else "above" if test.statistic > 0 else "below"
     assert stats.verdict(values, 63.1, 4.2) == expected
 
@@ -62,11 +69,14 @@ def test_two_constants_differ_exactly():
     assert stats.welch_interval(80.0, 0.0, 10, 77.5, 0.0, 10) == (2.5, 2.5)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ((1.0, 1.0, 1, 1.0, 1.0, 10), "n_a must be at least 2"),
-    ((1.0, -1.0, 5, 1.0, 1.0, 10), "std_a must be a deviation"),
-    ((1.0, 1.0, 5, 1.0, math.nan, 10), "std_b must be a deviation"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1.0, 1.0, 1, 1.0, 1.0, 10), "n_a must be at least 2"),
+        ((1.0, -1.0, 5, 1.0, 1.0, 10), "std_a must be a deviation"),
+        ((1.0, 1.0, 5, 1.0, math.nan, 10), "std_b must be a deviation"),
+    ],
+)
 def test_interval_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         stats.welch_interval(*arguments)

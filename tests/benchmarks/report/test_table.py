@@ -10,7 +10,7 @@ import pytest
 from benchmarks.report.table import FORMS, Table
 
 HEAD = ("name", "n", "value", "note")
-ROWS = [("a|b", 3, 1.23456, None), ("<é & \"co\">", None, -2.0, "x,\ny"), ("c", 10, 0.5, "")]
+ROWS = [("a|b", 3, 1.23456, None), ('<é & "co">', None, -2.0, "x,\ny"), ("c", 10, 0.5, "")]
 
 
 def test_text_stands_in_columns_as_pandas_has_them():
@@ -18,15 +18,20 @@ def test_text_stands_in_columns_as_pandas_has_them():
     found = pd.read_fwf(io.StringIO(table.text()), keep_default_na=False, dtype=str)
     assert found.values.tolist() == [["alpha", "3", "1.2", ""], ["b", "", "-2.0", "last"]]
     lines = table.text().splitlines()
-    assert [line.index(cell) for line, cell in zip(lines, ("value", "1.2", "-2.0"), strict=True)
-            ] == [10, 10, 10]
+    assert [
+        line.index(cell) for line, cell in zip(lines, ("value", "1.2", "-2.0"), strict=True)
+    ] == [10, 10, 10]
     assert not any(line.endswith(" ") for line in lines)
 
 
 def test_csv_reads_back_with_four_decimals_and_nothing_for_none():
     found = list(csv.reader(io.StringIO(Table(HEAD, ROWS).csv())))
-    assert found == [list(HEAD), ["a|b", "3", "1.2346", ""],
-                     ['<é & "co">', "", "-2.0000", "x,\ny"], ["c", "10", "0.5000", ""]]
+    assert found == [
+        list(HEAD),
+        ["a|b", "3", "1.2346", ""],
+        ['<é & "co">', "", "-2.0000", "x,\ny"],
+        ["c", "10", "0.5000", ""],
+    ]
 
 
 def test_rows_by_name_have_nothing_where_a_name_is_missing():
@@ -57,14 +62,26 @@ def test_html_says_what_the_cells_say():
 
     parser = Cells()
     parser.feed(Table(HEAD, ROWS)._repr_html_())
-    assert parser.lines == [list(HEAD), ["a|b", "3", "1.23456", ""],
-                            ['<é & "co">', "", "-2.0", "x,\ny"], ["c", "10", "0.5", ""]]
+    assert parser.lines == [
+        list(HEAD),
+        ["a|b", "3", "1.23456", ""],
+        ['<é & "co">', "", "-2.0", "x,\ny"],
+        ["c", "10", "0.5", ""],
+    ]
 
 
 def test_latex_is_a_tabular_of_booktabs():
-    assert Table(("a", "b"), [("1", r"$\pm$")]).latex("lr") == "\n".join([
-        r"\begin{tabular}{lr}", r"\toprule", r"a & b \\", r"\midrule", r"1 & $\pm$ \\",
-        r"\bottomrule", r"\end{tabular}"])
+    assert Table(("a", "b"), [("1", r"$\pm$")]).latex("lr") == "\n".join(
+        [
+            r"\begin{tabular}{lr}",
+            r"\toprule",
+            r"a & b \\",
+            r"\midrule",
+            r"1 & $\pm$ \\",
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
 
 
 def test_a_row_of_another_length_is_refused():
@@ -76,11 +93,27 @@ def test_a_row_of_another_length_is_refused():
 def test_a_file_has_the_form_that_its_name_ends_in(tmp_path, ending):
     table = Table(("a_b", "c"), [("5%", None)])
     path = table.write(tmp_path / f"t{ending}")
-    assert path.read_text() == {
-        ".csv": "a_b,c\n5%,\n", ".txt": "a_b  c\n5%\n",
-        ".md": "| a_b | c |\n| --- | --- |\n| 5% |  |\n", ".html": table.html() + "\n",
-        ".tex": "\n".join([r"\begin{tabular}{ll}", r"\toprule", r"a\_b & c \\", r"\midrule",
-                           r"5\% &  \\", r"\bottomrule", r"\end{tabular}", ""])}[ending]
+    assert (
+        path.read_text()
+        == {
+            ".csv": "a_b,c\n5%,\n",
+            ".txt": "a_b  c\n5%\n",
+            ".md": "| a_b | c |\n| --- | --- |\n| 5% |  |\n",
+            ".html": table.html() + "\n",
+            ".tex": "\n".join(
+                [
+                    r"\begin{tabular}{ll}",
+                    r"\toprule",
+                    r"a\_b & c \\",
+                    r"\midrule",
+                    r"5\% &  \\",
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    "",
+                ]
+            ),
+        }[ending]
+    )
 
 
 def test_a_name_of_another_ending_is_refused(tmp_path):

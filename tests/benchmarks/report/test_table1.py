@@ -12,45 +12,85 @@ from matplotlib.image import imread
 from benchmarks.report import notes, summary, table1
 
 PAPER = tomllib.loads(
-    (Path(summary.__file__).parents[1] / "paper.toml").read_text(encoding="utf-8"))
-FIRST = ("dataset,method,space,n,purity_mean,purity_std,acc_mean,acc_std,nmi_mean,ari_mean,"
-         "seconds_mean,paper_mean,paper_std,verdict")
+    (Path(summary.__file__).parents[1] / "paper.toml").read_text(encoding="utf-8")
+)
+FIRST = (
+    "dataset,method,space,n,purity_mean,purity_std,acc_mean,acc_std,nmi_mean,ari_mean,"
+    "seconds_mean,paper_mean,paper_std,verdict"
+)
 
 
 def method(label, kind="clustering", spaces=("raw", "code"), **params):
-    return {"label": label, "kind": kind, "spaces": list(spaces),
-            "params": {k: {"value": v, "source": "ours", "why": "a reason"}
-                       for k, v in params.items()}}
+    return {
+        "label": label,
+        "kind": kind,
+        "spaces": list(spaces),
+        "params": {k: {"value": v, "source": "ours", "why": "a reason"} for k, v in params.items()},
+    }
 
 
 METHODS = {
     "autoencoder": method("Autoencoder", "embedding", ["raw"], epochs=20),
-    "kmeans": method("k-means", n_init=1), "kmeans10": method("k-means, best of 10", n_init=10),
+    "kmeans": method("k-means", n_init=1),
+    "kmeans10": method("k-means, best of 10", n_init=10),
     "ldmgi": method("LDMGI", n_neighbors=5),
     "mixnet": method("Mix. of Nets", "mixture", ["code"], optimiser="sgd", lr=0.3),
     "mixnet+": method("Mix. of Nets+", "mixture", ["code"], optimiser="adam", lr=0.3),
 }
 DATASETS = {
-    "usps": {"title": "USPS", "n": 9298, "d": 256, "n_classes": 10, "code_dim": 32,
-             "structure": "10-16-256-256-512-32", "embedding": "autoencoder"},
-    "reuters10k": {"title": "Reuters-10K", "n": 10000, "d": 2000, "n_classes": 4, "code_dim": 128,
-                   "structure": "12-64-256-512-512-128", "embedding": "autoencoder",
-                   "variants": ["dec", "lyrl2004-subset"]},
-    "two-moon": {"title": "two-moon & co", "n": 4000, "d": 2, "n_classes": 2,
-                 "structure": "2-32-128-32-2", "embedding": "none"},
+    "usps": {
+        "title": "USPS",
+        "n": 9298,
+        "d": 256,
+        "n_classes": 10,
+        "code_dim": 32,
+        "structure": "10-16-256-256-512-32",
+        "embedding": "autoencoder",
+    },
+    "reuters10k": {
+        "title": "Reuters-10K",
+        "n": 10000,
+        "d": 2000,
+        "n_classes": 4,
+        "code_dim": 128,
+        "structure": "12-64-256-512-512-128",
+        "embedding": "autoencoder",
+        "variants": ["dec", "lyrl2004-subset"],
+    },
+    "two-moon": {
+        "title": "two-moon & co",
+        "n": 4000,
+        "d": 2,
+        "n_classes": 2,
+        "structure": "2-32-128-32-2",
+        "embedding": "none",
+    },
 }
-SUITE = {"title": "A suite of three", "datasets": list(DATASETS),
-         "methods": ["autoencoder", "kmeans", "kmeans10", "ldmgi", "mixnet", "mixnet+"],
-         "seeds": [0, 1, 2]}
+SUITE = {
+    "title": "A suite of three",
+    "datasets": list(DATASETS),
+    "methods": ["autoencoder", "kmeans", "kmeans10", "ldmgi", "mixnet", "mixnet+"],
+    "seeds": [0, 1, 2],
+}
 STANZAS = {"methods": METHODS, "datasets": DATASETS, "paper": PAPER}
 
 
 def record(dataset, name, space, seed, purity, status="done", stale=False, **extra):
-    return {"cell": {"dataset": dataset, "method": name, "seed": seed, "content_hash": dataset,
-                     "params": {"space": space, "n_neighbors": 5}},
-            "status": status, "stale": stale, "seconds": 2.0 + seed,
-            "metrics": {"purity": purity, "acc": purity - 5, "nmi": 60.0, "ari": 50.0 + seed},
-            "values": {}, "provenance": {}} | extra
+    return {
+        "cell": {
+            "dataset": dataset,
+            "method": name,
+            "seed": seed,
+            "content_hash": dataset,
+            "params": {"space": space, "n_neighbors": 5},
+        },
+        "status": status,
+        "stale": stale,
+        "seconds": 2.0 + seed,
+        "metrics": {"purity": purity, "acc": purity - 5, "nmi": 60.0, "ari": 50.0 + seed},
+        "values": {},
+        "provenance": {},
+    } | extra
 
 
 def failed(dataset, name, space, seed, status):
@@ -69,28 +109,36 @@ def records():
         *many("usps", "mixnet", "code", 83.0, 84.5),
         failed("usps", "mixnet", "code", 2, "diverged"),
         record("usps", "mixnet+", "code", 1, 99.0),
-        *many("reuters10k", "kmeans", "raw", 80.0, 70.0, 60.0,
-              variant="lyrl2004-subset"),
+        *many("reuters10k", "kmeans", "raw", 80.0, 70.0, 60.0, variant="lyrl2004-subset"),
         *(failed("reuters10k", "ldmgi", "raw", seed, "no data") for seed in range(3)),
         *many("two-moon", "mixnet", "raw", 100.0, 100.0, 100.0),
-        record("usps", "kmeans", "raw", 7, 1.0),         # a seed that the suite does not ask for
-        record("digits", "kmeans", "raw", 0, 1.0),       # nor this dataset
+        record("usps", "kmeans", "raw", 7, 1.0),  # a seed that the suite does not ask for
+        record("digits", "kmeans", "raw", 0, 1.0),  # nor this dataset
     ]
 
 
 def rows_of(records, suite=SUITE):
-    return {(r["dataset"], r["method"], r["space"]): r
-            for r in summary.summarise(records, suite, METHODS, DATASETS, PAPER)}
+    return {
+        (r["dataset"], r["method"], r["space"]): r
+        for r in summary.summarise(records, suite, METHODS, DATASETS, PAPER)
+    }
 
 
 def test_rows_are_all_that_the_suite_asks_for(records):
     keys = list(rows_of(records))
-    assert keys[:8] == [("usps", "kmeans", "raw"), ("usps", "kmeans", "code"),
-                        ("usps", "kmeans10", "raw"), ("usps", "kmeans10", "code"),
-                        ("usps", "ldmgi", "raw"), ("usps", "ldmgi", "code"),
-                        ("usps", "mixnet", "code"), ("usps", "mixnet+", "code")]
+    assert keys[:8] == [
+        ("usps", "kmeans", "raw"),
+        ("usps", "kmeans", "code"),
+        ("usps", "kmeans10", "raw"),
+        ("usps", "kmeans10", "code"),
+        ("usps", "ldmgi", "raw"),
+        ("usps", "ldmgi", "code"),
+        ("usps", "mixnet", "code"),
+        ("usps", "mixnet+", "code"),
+    ]
     assert [k[1:] for k in keys if k[0] == "two-moon"] == [
-        (m, "raw") for m in ("kmeans", "kmeans10", "ldmgi", "mixnet", "mixnet+")]
+        (m, "raw") for m in ("kmeans", "kmeans10", "ldmgi", "mixnet", "mixnet+")
+    ]
     assert rows_of(records, SUITE | {"seeds": "0-2"}) == rows_of(records)
     only_raw = rows_of(records, SUITE | {"spaces": {"kmeans": ["raw"]}})
     assert ("usps", "kmeans", "code") not in only_raw
@@ -114,7 +162,11 @@ def test_failures_are_named_and_never_averaged(records):
     assert row["purity_mean"] == pytest.approx(83.75)
     row = rows["reuters10k", "ldmgi", "raw"]
     assert (row["n"], row["purity_mean"], row["verdict"], row["missing"]) == (
-        0, None, "", "3 no data")
+        0,
+        None,
+        "",
+        "3 no data",
+    )
     assert row["paper_mean"] == 43.2
     assert rows["usps", "kmeans10", "raw"]["missing"] == "3 not run"
 
@@ -127,8 +179,11 @@ def test_one_run_has_no_deviation_and_no_verdict(records):
 def test_printed_figures_stand_on_their_rows_only(records):
     rows = rows_of(records)
     printed = {key for key, row in rows.items() if row["paper_mean"] is not None}
-    assert printed == {(d, m, s) for d in ("usps", "reuters10k") for m, s in
-                       (("kmeans", "raw"), ("ldmgi", "raw"), ("mixnet", "code"))}
+    assert printed == {
+        (d, m, s)
+        for d in ("usps", "reuters10k")
+        for m, s in (("kmeans", "raw"), ("ldmgi", "raw"), ("mixnet", "code"))
+    }
     assert rows["usps", "ldmgi", "raw"]["verdict"] == "above"
     assert rows["usps", "kmeans", "raw"]["verdict"] == "above"
     assert rows["reuters10k", "kmeans", "raw"]["verdict"] == "level"
@@ -143,7 +198,10 @@ def test_mnist_figures_are_those_of_the_text():
 def test_best_row_has_all_its_runs(records):
     rows = rows_of(records)
     assert summary.best(rows.values()) == {
-        ("usps", "ldmgi", "raw"), ("reuters10k", "kmeans", "raw"), ("two-moon", "mixnet", "raw")}
+        ("usps", "ldmgi", "raw"),
+        ("reuters10k", "kmeans", "raw"),
+        ("two-moon", "mixnet", "raw"),
+    }
 
 
 def test_two_attempts_of_a_seed_are_refused(records):
@@ -172,8 +230,11 @@ def test_csv(records, tmp_path):
         for column, value in row.items():
             expected = "" if value is None else value
             got = type(expected)(read[key][column])
-            assert got == pytest.approx(expected, abs=1e-4) if isinstance(
-                expected, float) else got == expected
+            assert (
+                got == pytest.approx(expected, abs=1e-4)
+                if isinstance(expected, float)
+                else got == expected
+            )
     assert read["reuters10k", "kmeans", "raw"]["variant"] == "lyrl2004-subset"
     assert read["usps", "kmeans", "code"]["stale"] == "3"
 
@@ -202,9 +263,21 @@ def test_markdown(records, tmp_path):
 
 def test_a_collapsed_partition_is_marked_beside_the_trivial_purity():
     def runs(name, effective, largest):
-        made = [record("usps", name, "raw", seed, 41.0, values={
-            "effective_clusters": effective, "largest_cluster": largest, "largest_class": 16.7})
-            for seed in range(3)]
+        made = [
+            record(
+                "usps",
+                name,
+                "raw",
+                seed,
+                41.0,
+                values={
+                    "effective_clusters": effective,
+                    "largest_cluster": largest,
+                    "largest_class": 16.7,
+                },
+            )
+            for seed in range(3)
+        ]
         for run in made:
             run["cell"]["params"]["n_clusters"] = 10
         return made
@@ -227,11 +300,14 @@ def test_a_collapsed_partition_is_marked_beside_the_trivial_purity():
 def test_references_to_the_datasets_are_shown_as_what_they_stand_for():
     methods = {"m": method("M", "mixture", ["code"], structure="@structure", p="@code_dim", k=3)}
     rows = [{"dataset": name, "method": "m", "space": "code"} for name in ("usps", "reuters10k")]
-    values = {parameter: value for _, parameter, value, *_ in
-              notes.choices(rows, methods, DATASETS)}
-    assert values == {"k": "3", "p": "32 (USPS); 128 (Reuters-10K)",
-                      "structure": "10-16-256-256-512-32 (USPS); "
-                                   "12-64-256-512-512-128 (Reuters-10K)"}
+    values = {
+        parameter: value for _, parameter, value, *_ in notes.choices(rows, methods, DATASETS)
+    }
+    assert values == {
+        "k": "3",
+        "p": "32 (USPS); 128 (Reuters-10K)",
+        "structure": "10-16-256-256-512-32 (USPS); 12-64-256-512-512-128 (Reuters-10K)",
+    }
     assert notes.choices(rows[:1], methods, DATASETS)[1][2] == "32"
 
 
@@ -290,9 +366,15 @@ def test_paper_file_holds_the_printed_table():
     """Sums of the columns as printed, worked out by hand, against slips of the pen."""
     table = PAPER["table1"]["datasets"]
     assert list(table) == ["coil20", "reuters10k", "usps", "isolet"]
-    sums = {m: tuple(round(sum(t[m][part] for t in table.values()), 1) for part in ("mean", "std"))
-            for m in PAPER["table1"]["space"]}
+    sums = {
+        m: tuple(round(sum(t[m][part] for t in table.values()), 1) for part in ("mean", "std"))
+        for m in PAPER["table1"]["space"]
+    }
     assert sums == {
-        "kmeans": (244.0, 12.3), "ncut": (266.8, 19.2), "llc": (264.0, 15.6),
-        "ldmgi": (267.8, 17.8), "mixnet": (290.3, 14.0)}
+        "kmeans": (244.0, 12.3),
+        "ncut": (266.8, 19.2),
+        "llc": (264.0, 15.6),
+        "ldmgi": (267.8, 17.8),
+        "mixnet": (290.3, 14.0),
+    }
     assert [m["mean"] for m in PAPER["table2"]["models"].values()] == [138, 121, 214, 225, 282, 308]

@@ -6,23 +6,42 @@ import pytest
 from benchmarks import registry
 from benchmarks.report import table2
 
-SUITE = {"title": "Table 2", "evaluations": ["parzen", "measures"], "seeds": [0, 1, 2],
-         "methods": ["gan", "mixnet-samples", "training-images", "test-images", "parzen"],
-         "datasets": ["mnist"]}
+SUITE = {
+    "title": "Table 2",
+    "evaluations": ["parzen", "measures"],
+    "seeds": [0, 1, 2],
+    "methods": ["gan", "mixnet-samples", "training-images", "test-images", "parzen"],
+    "datasets": ["mnist"],
+}
 
 
 def generated(method, space, seed, status="done", before=None, **values):
     phases = {"fit": values.get("train_seconds")} | ({"before_resume": before} if before else {})
-    return {"kind": "generative", "status": status, "values": values, "phases": phases,
-            "key": f"{method}-{space}-{seed}",
-            "cell": {"method": method, "seed": seed, "params": {"space": space}}}
+    return {
+        "kind": "generative",
+        "status": status,
+        "values": values,
+        "phases": phases,
+        "key": f"{method}-{space}-{seed}",
+        "cell": {"method": method, "seed": seed, "params": {"space": space}},
+    }
 
 
 def evaluated(by, method, space, seed, status="done", stale=False, key=None, **values):
-    return {"kind": "evaluation", "status": status, "values": values, "stale": stale,
-            "cell": {"method": by, "seed": seed,
-                     "params": {"space": space, "inputs": {
-                         "samples": f"{method}/{key or f'{method}-{space}-{seed}'}"}}}}
+    return {
+        "kind": "evaluation",
+        "status": status,
+        "values": values,
+        "stale": stale,
+        "cell": {
+            "method": by,
+            "seed": seed,
+            "params": {
+                "space": space,
+                "inputs": {"samples": f"{method}/{key or f'{method}-{space}-{seed}'}"},
+            },
+        },
+    }
 
 
 def parzen(method, space, seed, ll, **more):
@@ -34,7 +53,8 @@ RECORDS = [
     generated("gan", "raw", 0, train_seconds=100.0, updates=75, stopped_by="budget"),
     generated("gan", "raw", 1, train_seconds=30.0, before=80.0, updates=75, stopped_by="budget"),
     generated("gan", "raw", 2, status="timeout"),
-    parzen("gan", "raw", 0, 220.0), parzen("gan", "raw", 1, 231.0, stale=True),
+    parzen("gan", "raw", 0, 220.0),
+    parzen("gan", "raw", 1, 231.0, stale=True),
     evaluated("parzen", "gan", "raw", 2, status="skipped"),
     evaluated("measures", "gan", "raw", 0, mmd2=0.01, n_samples=9, n_test=9),
     evaluated("measures", "gan", "raw", 1, mmd2=0.03, n_samples=9, n_test=9),
@@ -42,9 +62,14 @@ RECORDS = [
     parzen("mixnet-samples", "code", 0, 310.0),
     generated("training-images", "raw", 0, train_seconds=0.0),
     generated("training-images", "code", 0, train_seconds=0.0),
-    {"kind": "evaluation", "status": "done", "values": {"mmd2": 0.001},
-     "cell": {"method": "test-images", "seed": 0, "params": {"space": "raw"}}},
-    parzen("training-images", "raw", 0, 244.0), parzen("training-images", "code", 0, 305.0),
+    {
+        "kind": "evaluation",
+        "status": "done",
+        "values": {"mmd2": 0.001},
+        "cell": {"method": "test-images", "seed": 0, "params": {"space": "raw"}},
+    },
+    parzen("training-images", "raw", 0, 244.0),
+    parzen("training-images", "code", 0, 305.0),
 ]
 
 
@@ -72,36 +97,53 @@ def test_the_mixture_stands_beside_the_papers_figure_and_counts_its_autoencoder(
 
 def test_a_training_at_its_published_length_is_the_same_model():
     suite = SUITE | {"methods": ["gan-full"]}
-    records = [generated("gan-full", "raw", 0, train_seconds=9.0),
-               parzen("gan-full", "raw", 0, 230.0)]
+    records = [
+        generated("gan-full", "raw", 0, train_seconds=9.0),
+        parzen("gan-full", "raw", 0, 230.0),
+    ]
     (row,), _ = table2.summarise(records, suite, registry.methods(), registry.paper())
     assert (row["model"], row["n"], row["ll_mean"], row["paper_mean"]) == ("gan", 1, 230, 225)
 
 
 def test_scores_of_samples_that_are_not_asked_for_do_not_count(rows):
-    others = [parzen("gan", "raw", 0, 34.2, key="of-other-settings"),
-              evaluated("measures", "gan", "raw", 1, key="of-other-settings", mmd2=9.0)]
-    scores, measures = table2.summarise([*others, *RECORDS, *others], SUITE, registry.methods(),
-                                        registry.paper())
+    others = [
+        parzen("gan", "raw", 0, 34.2, key="of-other-settings"),
+        evaluated("measures", "gan", "raw", 1, key="of-other-settings", mmd2=9.0),
+    ]
+    scores, measures = table2.summarise(
+        [*others, *RECORDS, *others], SUITE, registry.methods(), registry.paper()
+    )
     assert {(r["model"], r["space"]): r for r in scores} == rows[0] and measures == rows[1]
-    alone, _ = table2.summarise([parzen("gan", "raw", 0, 220.0)], SUITE, registry.methods(),
-                                registry.paper())
+    alone, _ = table2.summarise(
+        [parzen("gan", "raw", 0, 220.0)], SUITE, registry.methods(), registry.paper()
+    )
     assert alone[0]["n"] == 0 and alone[0]["missing"] == "3 not run"
 
 
 def test_no_figure_of_the_paper_stands_in_a_measured_column(rows):
     empty = table2.summarise([], SUITE, registry.methods(), registry.paper())[0]
     for row in empty:
-        assert row["n"] == 0 and row["paper_mean"] == rows[0][row["model"], row["space"]][
-            "paper_mean"]
+        assert (
+            row["n"] == 0 and row["paper_mean"] == rows[0][row["model"], row["space"]]["paper_mean"]
+        )
         assert all(row[c] is None for c in ("ll_mean", "ll_std", "ll_se", "sigma", "seconds_mean"))
 
 
 def test_files(tmp_path, monkeypatch):
     text, paths = table2.report(RECORDS, SUITE, tmp_path, "table2")
     table = pd.read_csv(paths["table2.csv"])
-    assert list(table)[:10] == ["model", "n", "ll_mean", "ll_std", "ll_se", "sigma",
-                                "seconds_mean", "paper_mean", "paper_pm", "verdict"]
+    assert list(table)[:10] == [
+        "model",
+        "n",
+        "ll_mean",
+        "ll_std",
+        "ll_se",
+        "sigma",
+        "seconds_mean",
+        "paper_mean",
+        "paper_pm",
+        "verdict",
+    ]
     assert table.ll_mean.tolist() == [225.5, 310, 244, 305]
     other = pd.read_csv(paths["table2-measures.csv"])
     assert other.mmd2_mean[0] == 0.02 and other.n.tolist() == [2, 0, 0, 0, 1]
@@ -115,7 +157,10 @@ def test_files(tmp_path, monkeypatch):
 
 def test_the_printed_figure_stands_beside_both_lengths_of_the_mixture():
     names = ("mixnet-samples", "mixnet-printed-samples")
-    scores, _ = table2.summarise([], SUITE | {"methods": list(names)}, registry.methods(),
-                                 registry.paper())
+    scores, _ = table2.summarise(
+        [], SUITE | {"methods": list(names)}, registry.methods(), registry.paper()
+    )
     assert [(r["model"], r["paper_mean"], r["n"]) for r in scores] == [
-        ("mixnet", 308, 0), ("mixnet-printed", 308, 0)]
+        ("mixnet", 308, 0),
+        ("mixnet-printed", 308, 0),
+    ]

@@ -11,22 +11,29 @@ from benchmarks.run.plan import artefact, cell_state
 
 
 def statuses(box, summary):
-    return {str(box.plan().nodes[key]).split(" ", 1)[1]: outcome.status
-            for key, outcome in summary.outcomes.items()}
+    return {
+        str(box.plan().nodes[key]).split(" ", 1)[1]: outcome.status
+        for key, outcome in summary.outcomes.items()
+    }
 
 
 def records(box):
-    return sorted(f"{r['cell']['method']} {r['cell']['seed']} {r['status']}"
-                  for r in box.store.all())
+    return sorted(
+        f"{r['cell']['method']} {r['cell']['seed']} {r['status']}" for r in box.store.all()
+    )
 
 
 def test_every_failure_is_a_record_and_takes_nothing_else_down(box):
     box.suite(["flat"], ["kmeans", "crash", "fail", "diverge", "hang", "exit"])
     summary = box.run(jobs=3)
     assert statuses(box, summary) == {
-        "kmeans raw seed 0": "done", "crash raw seed 0": "killed", "fail raw seed 0": "error",
-        "diverge raw seed 0": "diverged", "hang raw seed 0": "timeout",
-        "exit raw seed 0": "error"}
+        "kmeans raw seed 0": "done",
+        "crash raw seed 0": "killed",
+        "fail raw seed 0": "error",
+        "diverge raw seed 0": "diverged",
+        "hang raw seed 0": "timeout",
+        "exit raw seed 0": "error",
+    }
     assert not summary.complete
     by_method = {r["cell"]["method"]: r for r in box.store.all()}
     assert "SIGKILL" in by_method["crash"]["error"]["reason"]
@@ -60,11 +67,15 @@ def test_a_second_run_repeats_only_what_can_end_otherwise(box):
 def test_needs_first_then_nothing_twice(box):
     assert box.run(jobs=2).complete
     assert box.ran() == sorted(
-        [f"{name} {seed}" for seed in (0, 1) for name in ["embed", "mix", "mix"] + ["good"] * 5])
+        [f"{name} {seed}" for seed in (0, 1) for name in ["embed", "mix", "mix"] + ["good"] * 5]
+    )
     box.clear()
     summary = box.run()
-    assert summary.complete and box.ran() == [] and not any(
-        outcome.ran for outcome in summary.outcomes.values())
+    assert (
+        summary.complete
+        and box.ran() == []
+        and not any(outcome.ran for outcome in summary.outcomes.values())
+    )
 
 
 def test_only_the_missing_cell_is_computed(box):
@@ -150,9 +161,12 @@ def test_a_cell_whose_need_failed_is_skipped_with_the_reason(box):
     box.edit("embed", 'note("embed", self.seed)', "raise ValueError('no codes today')")
     summary = box.run()
     assert statuses(box, summary) == {
-        "autoencoder raw seed 0": "error", "kmeans raw seed 0": "done",
-        "kmeans code seed 0": "skipped", "kmeans10 code seed 0": "skipped",
-        "mixnet code seed 0": "skipped"}
+        "autoencoder raw seed 0": "error",
+        "kmeans raw seed 0": "done",
+        "kmeans code seed 0": "skipped",
+        "kmeans10 code seed 0": "skipped",
+        "mixnet code seed 0": "skipped",
+    }
     (skipped,) = [r for r in box.store.all() if r["cell"]["method"] == "mixnet"]
     assert skipped["error"]["reason"] == "needs blobs autoencoder raw seed 0: error"
     before = len(box.store.all())
@@ -233,7 +247,7 @@ def test_no_worker_outlives_a_killed_harness(box, monkeypatch):
     assert not again & set(box.ran())
 
 
-TRAINING = '''
+TRAINING = """
 import os, time
 import numpy as np
 from fakepkg.helper import note
@@ -254,7 +268,7 @@ class Embed:
 
     def transform(self, X):
         return X[:, :self.code_dim]
-'''
+"""
 
 
 @pytest.mark.parametrize("changed", ["nothing", "code", "threads"])

@@ -26,15 +26,20 @@ HOG = "import time; kept = b'1' * 300_000_000; time.sleep(600)"
 
 
 def outcomes(box, summary):
-    return {box.plan().nodes[key].cell["method"]: outcome
-            for key, outcome in summary.outcomes.items()}
+    return {
+        box.plan().nodes[key].cell["method"]: outcome for key, outcome in summary.outcomes.items()
+    }
 
 
-@pytest.mark.parametrize("act", [
-    HOG,
-    # the worker stays small, a process of its own does not
-    f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOG!r}])",
-], ids=["worker", "grandchild"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        HOG,
+        # the worker stays small, a process of its own does not
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOG!r}])",
+    ],
+    ids=["worker", "grandchild"],
+)
 def test_a_cell_over_its_memory_is_killed_with_all_its_processes(box, act):
     box.suite(["flat"], ["slow", "kmeans"])
     box.edit("cluster", NAP, act)
@@ -45,16 +50,20 @@ def test_a_cell_over_its_memory_is_killed_with_all_its_processes(box, act):
     assert 0.3 < float(words[1]) < 0.6
     (record,) = [r for r in box.store.all() if r["status"] == "killed"]
     assert record["error"]["reason"] == found["slow"].reason
-    (pid,) = [int(line.split()[-1]) for line in box.log.read_text().splitlines()
-              if line.startswith("slow")]
+    (pid,) = [
+        int(line.split()[-1])
+        for line in box.log.read_text().splitlines()
+        if line.startswith("slow")
+    ]
     box.wait_for(lambda: not child.group_rss(pid))
 
 
 def test_memory_is_that_of_the_group_and_shared_by_the_cells_at_a_time(box):
     nap = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
     pair = "import subprocess, sys, time; kept = b'1' * 10**8; subprocess.run(sys.argv[1:])"
-    with subprocess.Popen([sys.executable, "-c", pair, *nap], stdout=subprocess.PIPE,
-                          start_new_session=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", pair, *nap], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         try:
             process.stdout.readline()
             both = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
@@ -77,15 +86,20 @@ class OutOfMemoryError(RuntimeError):
     """Named as torch names it on a GPU."""
 
 
-@pytest.mark.parametrize("error, reason", [
-    (MemoryError(), "memory: MemoryError: MemoryError"),
-    (MemoryError("Unable to allocate 9 TiB"), "memory: MemoryError: Unable to allocate 9 TiB"),
-    (OutOfMemoryError("CUDA"), "memory: OutOfMemoryError: CUDA"),
-    (RuntimeError("[enforce] DefaultCPUAllocator: can't"),
-     "memory: RuntimeError: [enforce] DefaultCPUAllocator: can't"),
-    (RuntimeError("other"), "RuntimeError: other"),
-    (FloatingPointError("nan"), "nan"),
-])
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (MemoryError(), "memory: MemoryError: MemoryError"),
+        (MemoryError("Unable to allocate 9 TiB"), "memory: MemoryError: Unable to allocate 9 TiB"),
+        (OutOfMemoryError("CUDA"), "memory: OutOfMemoryError: CUDA"),
+        (
+            RuntimeError("[enforce] DefaultCPUAllocator: can't"),
+            "memory: RuntimeError: [enforce] DefaultCPUAllocator: can't",
+        ),
+        (RuntimeError("other"), "RuntimeError: other"),
+        (FloatingPointError("nan"), "nan"),
+    ],
+)
 def test_the_reason_says_when_it_was_memory(error, reason):
     assert worker.reason_of(error) == reason
 
@@ -140,7 +154,9 @@ def test_no_orphan_outlives_its_harness(box, killed):
             os.killpg(started(box)["slow"], signal.SIGKILL)
     assert box.store.problems == {}
     assert [r["status"] for r in box.store.all()] == {
-        "worker": ["killed"], "stopped": ["interrupted"]}.get(killed, [])
+        "worker": ["killed"],
+        "stopped": ["interrupted"],
+    }.get(killed, [])
 
 
 def started(box):
@@ -156,6 +172,7 @@ WIDTH = 64
 
 def start_harness(box, largest_file=None):
     """One run in a process of its own, whose writes are steps too."""
+
     def act():
         from fakepkg import moments
 
@@ -208,10 +225,13 @@ def comparable(box, name, wanted=True):
     for path in folder.rglob("*.json"):
         with contextlib.suppress(ValueError):
             record = json.loads(path.read_bytes())
-            record.update(seconds=1.0 if record["seconds"] is not None else None,
-                          phases=dict.fromkeys(record["phases"], 0.5))
-            record["provenance"].update(started="2026-01-01T00:00:00+00:00", wall_s=1, cpu_s=1,
-                                        peak_rss_mb=1)
+            record.update(
+                seconds=1.0 if record["seconds"] is not None else None,
+                phases=dict.fromkeys(record["phases"], 0.5),
+            )
+            record["provenance"].update(
+                started="2026-01-01T00:00:00+00:00", wall_s=1, cpu_s=1, peak_rss_mb=1
+            )
             path.write_text(json.dumps(record))
             if record["status"] == "done":  # which attempt it is, is provenance
                 numbered = [record, *record["inputs"].values(), *filter(None, [record["arrays"]])]
@@ -229,6 +249,7 @@ def comparable(box, name, wanted=True):
 @pytest.fixture
 def calm(box, monkeypatch):
     """What an undisturbed run makes; the box is empty again afterwards."""
+
     def run(datasets, methods, seeds="0"):
         box.suite(datasets, methods, seeds)
         break_at(box, monkeypatch, {})
@@ -256,8 +277,7 @@ def closing_checks(box, calm, problems=0, tables=True):
     assert harness(box) == 0 and starts(box, since) == []
     store = Store(box.results)
     for node in box.plan().nodes.values():
-        made = [r for r in store.attempts(node.cell)
-                if r["status"] == "done" and store.intact(r)]
+        made = [r for r in store.attempts(node.cell) if r["status"] == "done" and store.intact(r)]
         assert len(made) == 1 and cell_state(node, store).name == "done"
     assert len(store.problems) == problems
     found, records = comparable(box, f"after-{since}", tables)
@@ -266,9 +286,14 @@ def closing_checks(box, calm, problems=0, tables=True):
         assert content == calm[0][name], name
 
 
-@pytest.mark.parametrize("n_kills, seeds", [
-    (10, "0"), pytest.param(20, "0-1", marks=pytest.mark.slow),
-    pytest.param(100, "0-4", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "n_kills, seeds",
+    [
+        (10, "0"),
+        pytest.param(20, "0-1", marks=pytest.mark.slow),
+        pytest.param(100, "0-4", marks=pytest.mark.slow),
+    ],
+)
 def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds):
     undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"], seeds)
     rng = random.Random(7)
@@ -294,17 +319,24 @@ def test_each_kill_of_a_worker_is_a_record(box, calm, monkeypatch):
     break_at(box, monkeypatch, moments)
     while len(steps(box)) < max(moments):
         assert harness(box) in (0, 1)
-    struck = [line for number, line in enumerate(steps(box), 1)
-              if number in moments and line[0] != "harness"]
+    struck = [
+        line
+        for number, line in enumerate(steps(box), 1)
+        if number in moments and line[0] != "harness"
+    ]
     killed = [r for r in box.store.all() if r["status"] == "killed"]
     assert len(killed) == len(struck) > len(moments) / 4
     assert sorted(r["key"] for r in killed) == sorted(line[0] for line in struck)
     closing_checks(box, undisturbed)
 
 
-@pytest.mark.parametrize("lasting", [
-    pytest.param(False, id="one write fails", marks=pytest.mark.slow),
-    pytest.param(True, id="all do from there", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "lasting",
+    [
+        pytest.param(False, id="one write fails", marks=pytest.mark.slow),
+        pytest.param(True, id="all do from there", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
     undisturbed, n_steps = calm(["flat"], ["kmeans"])
     assert n_steps > 8
@@ -315,8 +347,9 @@ def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
         assert whole == bool(finished(box)) and len(steps(box)) >= number
         failed += not whole
         for record in box.store.all():
-            assert record["status"] == "done" or (record["status"] == "killed" \
-                and record["error"]["reason"].startswith("disk: "))
+            assert record["status"] == "done" or (
+                record["status"] == "killed" and record["error"]["reason"].startswith("disk: ")
+            )
         if lasting and not whole:
             assert box.store.all() == []
         break_at(box, monkeypatch, {})
@@ -384,8 +417,9 @@ def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix):
     assert starts(box, since) == [path.name.partition("-")[0]]
 
 
-@pytest.mark.parametrize("moments", [{}, {20: "worker", 45: "parent", 55: "worker", 75: "both"}],
-                         ids=["calm", "killed"])
+@pytest.mark.parametrize(
+    "moments", [{}, {20: "worker", 45: "parent", 55: "worker", 75: "both"}], ids=["calm", "killed"]
+)
 def test_two_harnesses_at_once(box, calm, monkeypatch, moments):
     undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"])
     assert n_steps > max(moments, default=0)

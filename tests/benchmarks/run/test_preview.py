@@ -21,7 +21,8 @@ def test_nothing_known_yet(box, capsys):
         "blobs autoencoder raw seed 0: missing, needed by others, never run; unknown time",
         "blobs kmeans10 code seed 0: missing, needed by others, never run; unknown time",
         "blobs mixnet code seed 0: missing, never run; unknown time",
-        "3 of 3 cells would run, 3 of unknown time"]
+        "3 of 3 cells would run, 3 of unknown time",
+    ]
     assert box.ran() == [] and box.store.all() == [] and not (box.root / "artifacts").exists()
 
 
@@ -45,14 +46,18 @@ def test_times_come_from_history_and_reasons_from_the_records(box, capsys):
         "blobs kmeans10 code seed 1: missing, needed by others, never run; 10 s",
         "blobs mixnet code seed 1: missing, never run; 1 min 40 s",
         "blobs spectral raw seed 1: missing, never run; unknown time",
-        "8 of 12 cells would run, 4 min 0 s with 1 at a time, 2 of unknown time not counted"]
+        "8 of 12 cells would run, 4 min 0 s with 1 at a time, 2 of unknown time not counted",
+    ]
     # one place is the mixture's of seed 0, in the other seed 1 follows: 4 × 10 + 100 s
     assert dry(box, capsys, "--jobs", "2")[-1] == (
-        "8 of 12 cells would run, 2 min 20 s with 2 at a time, 2 of unknown time not counted")
+        "8 of 12 cells would run, 2 min 20 s with 2 at a time, 2 of unknown time not counted"
+    )
     assert box.ran() == []
     shorter = dry(box, capsys, "--fast", "--methods", "kmeans", "--seeds", "0", "--jobs", "1")
-    assert shorter[0].endswith("missing, needed by others, never run with these parameters: "
-                               "power was 1, is 2; unknown time")  # 10 s are of a full schedule
+    assert shorter[0].endswith(
+        "missing, needed by others, never run with these parameters: "
+        "power was 1, is 2; unknown time"
+    )  # 10 s are of a full schedule
     assert box.run().complete is True and dry(box, capsys) == ["0 of 12 cells would run"]
 
 
@@ -62,7 +67,8 @@ def test_a_cell_whose_need_failed_for_good_would_not_run(box, capsys):
     box.run()
     assert dry(box, capsys) == [
         f"blobs {name} code seed 0: not run, needs blobs autoencoder raw seed 0: error"
-        for name in ("kmeans", "kmeans10", "mixnet")] + ["0 of 5 cells would run"]
+        for name in ("kmeans", "kmeans10", "mixnet")
+    ] + ["0 of 5 cells would run"]
     assert dry(box, capsys, "--retry-failed")[-1].startswith("4 of 5 cells would run")
 
 
@@ -88,7 +94,10 @@ def test_makespan_lies_within_the_bounds_of_list_scheduling(jobs):
         a, b = node("a"), node("b")
         nodes = [a, b, node("c", a), node("d", a, b), node("e")]
         seconds = dict(zip("abcde", times, strict=True))
-        chain = max(seconds["a"] + max(seconds["c"], seconds["d"]), seconds["b"] + seconds["d"],
-                    seconds["e"])
+        chain = max(
+            seconds["a"] + max(seconds["c"], seconds["d"]),
+            seconds["b"] + seconds["d"],
+            seconds["e"],
+        )
         found = makespan(nodes, seconds, jobs)
         assert max(sum(times) / jobs, chain) <= found <= sum(times) / jobs + chain

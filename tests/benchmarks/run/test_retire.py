@@ -15,7 +15,10 @@ from benchmarks.records.store import Store
 def git(box, *args):
     return subprocess.run(
         ["git", "-c", "user.name=a", "-c", "user.email=a@b.invalid", "-C", str(box.root), *args],
-        capture_output=True, text=True, check=True).stdout
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def commit(box):
@@ -67,7 +70,8 @@ def test_a_superseded_attempt_goes_and_its_line_says_where_it_is(ran, capsys):
     (one,) = ran.store.retired.lines()
     assert (one["key"], one["attempt"], one["why"]) == (old["key"], "1", "superseded")
     assert one["measure"] == "purity" and float(one["value"]) == pytest.approx(
-        old["metrics"]["purity"], rel=1e-5)
+        old["metrics"]["purity"], rel=1e-5
+    )
     shown = ["git", "-C", str(ran.root), "show", f"{one['found_in']}:results/{place}"]
     found = subprocess.run(shown, capture_output=True, check=True).stdout
     assert one["sha256"] == digest == hashlib.sha256(found).hexdigest()
@@ -98,7 +102,9 @@ def test_a_cell_that_no_suite_asks_for_goes_and_its_number_never_comes_again(ran
     assert retire(box, "--delete") == 0
     assert files(box) == set()
     assert {(one["why"], one["attempt"]) for one in box.store.retired.lines()} == {
-        ("unasked", "1"), ("unasked", "2")}
+        ("unasked", "1"),
+        ("unasked", "2"),
+    }
     assert box.store.write(record, arrays)["attempt"] == 3
 
 
@@ -107,8 +113,9 @@ def settings(box, power):
     path = box.registry / "methods.toml"
     text = path.read_text()
     start = text.index("[autoencoder.params.power]\nvalue = ") + len(
-        "[autoencoder.params.power]\nvalue = ")
-    path.write_text(text[:start] + str(power) + text[text.index("\n", start):])
+        "[autoencoder.params.power]\nvalue = "
+    )
+    path.write_text(text[:start] + str(power) + text[text.index("\n", start) :])
 
 
 def test_settings_of_before_stay_until_those_of_now_are_done(box):
@@ -199,7 +206,11 @@ def test_a_merge_does_not_bring_back_what_was_retired(ran):
 def test_a_damaged_line_is_said_and_the_rest_holds(tmp_path):
     ledger = retired.Retired(tmp_path)
     good = dict.fromkeys(retired.FIELDS, "") | {
-        "key": "0" * 16, "attempt": 7, "sha256": "1" * 64, "found_in": "2" * 40}
+        "key": "0" * 16,
+        "attempt": 7,
+        "sha256": "1" * 64,
+        "found_in": "2" * 40,
+    }
     ledger.append([good])
     ledger.append([{**good, "attempt": 8}])
     text = ledger.path.read_text()

@@ -25,8 +25,11 @@ def shared():
 @pytest.fixture
 def cluster(box, shared):
     """Two dask workers, each a process with one thread, that live as long as these tests."""
-    ours = {name: value for name, value in os.environ.items()
-            if name.startswith(("MIXNET_", "FAKE_", "PYTHON"))}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("MIXNET_", "FAKE_", "PYTHON"))
+    }
 
     def adopt():
         os.environ.update(ours)
@@ -43,8 +46,9 @@ def mortal(box):
 
 
 def workers(n, **options):
-    with distributed.LocalCluster(n_workers=n, threads_per_worker=1, processes=True,
-                                  dashboard_address=None, **options) as made:
+    with distributed.LocalCluster(
+        n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None, **options
+    ) as made:
         made.wait_for_workers(n)
         yield made
 
@@ -74,14 +78,20 @@ def test_a_worker_that_is_killed_midway(box, mortal):
     """The first cell that sleeps loses its dask worker; all others are untouched."""
     box.suite(["flat"], ["slow", "kmeans"], "0-3")
     flag = box.root / "asleep"
-    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
-             f"open({str(flag)!r}, 'a').close(); time.sleep(2)")
+    box.edit(
+        "cluster",
+        'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+        f"open({str(flag)!r}, 'a').close(); time.sleep(2)",
+    )
     killed = []
 
     def kill():
         box.wait_for(flag.exists)
-        cell = next(int(line.split()[-1]) for line in box.log.read_text().splitlines()
-                    if line.startswith("slow"))
+        cell = next(
+            int(line.split()[-1])
+            for line in box.log.read_text().splitlines()
+            if line.startswith("slow")
+        )
         killed.append(cell)
         os.kill(parent(cell), signal.SIGKILL)
 
@@ -102,8 +112,11 @@ def test_a_worker_that_is_killed_midway(box, mortal):
 @pytest.mark.slow
 def test_a_cell_that_loses_every_worker_is_a_killed_record(box, mortal):
     box.suite(["flat"], ["slow", "kmeans"])
-    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
-             "os.kill(os.getppid(), 9); time.sleep(60)")
+    box.edit(
+        "cluster",
+        'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+        "os.kill(os.getppid(), 9); time.sleep(60)",
+    )
     mortal.scheduler.allowed_failures = 1
     summary = on(box, mortal)
     assert sorted(o.status for o in summary.outcomes.values()) == ["done", "killed"]
@@ -120,8 +133,9 @@ def test_what_is_finished_is_not_run_again_by_the_next_try(box, cluster):
         first = box.run(jobs=1, launch=door.launch)
         assert first.complete
         job = {"cell": node.cell, "artifacts": str(node.artifacts), "results": str(box.results)}
-        again = door.client.submit(scheduler.launch, job, 60, 0, door.topic, "again",
-                                   scheduler.code_hash(door.topic))
+        again = door.client.submit(
+            scheduler.launch, job, 60, 0, door.topic, "again", scheduler.code_hash(door.topic)
+        )
         assert again.result(timeout=30) == {"attempts": [1]}
     assert box.ran() == ["good 0"]
 
@@ -131,7 +145,11 @@ def test_failures_are_the_same_records_as_here(box, cluster):
     summary = on(box, cluster)
     found = {r["cell"]["method"]: r for r in box.store.all()}
     assert {m: r["status"] for m, r in found.items()} == {
-        "crash": "killed", "fail": "error", "hang": "timeout", "exit": "error"}
+        "crash": "killed",
+        "fail": "error",
+        "hang": "timeout",
+        "exit": "error",
+    }
     assert len(summary.outcomes) == 4 and "SIGKILL" in found["crash"]["error"]["reason"]
     assert found["hang"]["error"]["reason"] == "longer than 2.5 s"
     assert "last words" in found["exit"]["error"]["traceback"]
@@ -139,8 +157,9 @@ def test_failures_are_the_same_records_as_here(box, cluster):
     assert found["crash"]["provenance"]["cores"] >= 1
 
 
-@pytest.mark.parametrize("number", [
-    pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_no_cell_outlives_a_stopped_or_killed_harness(box, cluster, number):
     box.suite(["flat"], ["hang", "kmeans"])
     path = box.registry / "methods.toml"
@@ -161,10 +180,14 @@ def test_no_cell_outlives_a_stopped_or_killed_harness(box, cluster, number):
 
 def test_progress_comes_through(box, cluster):
     box.suite(["flat"], ["mixnet"])
-    box.edit("mix", "progress(step, 3, \"iteration\")",
-             "__import__('time').sleep(0.7); progress(step, 3, 'iteration')")
+    box.edit(
+        "mix",
+        'progress(step, 3, "iteration")',
+        "__import__('time').sleep(0.7); progress(step, 3, 'iteration')",
+    )
     seen = []
     with Cluster(cluster.scheduler_address, box.results) as door:
+
         def launch(job, timeout):
             cell = door.launch(job, timeout)
             take = cell._take
@@ -223,9 +246,12 @@ def test_workers_of_one_machine_share_its_memory_and_cores(box, cluster, monkeyp
     """Two workers of a thread each: a cell may take half of the memory, not all of it."""
     monkeypatch.setattr(scheduler.provenance, "n_cores", lambda: 1)
     box.suite(["flat"], ["slow"])
-    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
-             "import pathlib, sys; pathlib.Path(os.environ['FAKE_LOG'] + '.job').write_text("
-             "pathlib.Path(sys.argv[-1]).read_text())")
+    box.edit(
+        "cluster",
+        'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+        "import pathlib, sys; pathlib.Path(os.environ['FAKE_LOG'] + '.job').write_text("
+        "pathlib.Path(sys.argv[-1]).read_text())",
+    )
     with Cluster(cluster.scheduler_address, box.results, threads=8) as door:
         assert door.slots == 2 and list(door.slots_of.values()) == [2]
         assert box.run(launch=door.launch).complete
@@ -244,22 +270,27 @@ def test_gpu_cells_need_workers_with_slots(box, cluster):
 def test_gpu_slots_limit_how_many_cells_run_at_a_time(box, monkeypatch):
     """Two slots on a worker of four threads; what the cells do needs no GPU here."""
     box.suite(["flat"], ["slow"], "0-3")
-    box.edit("cluster", 'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
-             "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} 1\\n'); "
-             "time.sleep(1.5); "
-             "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} -1\\n')")
+    box.edit(
+        "cluster",
+        'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+        "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} 1\\n'); "
+        "time.sleep(1.5); "
+        "open(os.environ['FAKE_LOG'] + '.times', 'a').write(f'{time.time()} -1\\n')",
+    )
     monkeypatch.setattr(Cluster, "_problems", lambda *_: [])
     for made in workers(1, resources={"GPU": 2}):
         with Cluster(made.scheduler_address, box.results, device="cuda") as door:
             assert door.slots == 2
             assert box.run(jobs=4, device="cuda", launch=door.launch).complete
     events = sorted(line.split() for line in Path(f"{box.log}.times").read_text().splitlines())
-    running = [sum(int(step) for _, step in events[:i + 1]) for i in range(len(events))]
+    running = [sum(int(step) for _, step in events[: i + 1]) for i in range(len(events))]
     assert max(running) <= 2 and len(events) == 8
 
 
-@pytest.mark.parametrize("address, message", [("tcp://127.0.0.1:9", "needs the address"),
-                                              ("nonsense:x:y", "needs the address")])
+@pytest.mark.parametrize(
+    "address, message",
+    [("tcp://127.0.0.1:9", "needs the address"), ("nonsense:x:y", "needs the address")],
+)
 def test_no_scheduler_there(box, capsys, monkeypatch, address, message):
     monkeypatch.setattr(scheduler, "DOOR_S", 1.0)
     assert main(["run", "small", "--scheduler", address]) == 2

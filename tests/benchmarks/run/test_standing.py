@@ -23,21 +23,28 @@ def counted(monkeypatch):
         def count(*args):
             found[what][name(*args)] += 1
             return function(*args)
+
         return count
 
-    monkeypatch.setattr(stanzas.tomllib, "loads",
-                        counting("parsed", tomllib.loads, lambda text: text))
-    monkeypatch.setattr(Standing, "_judge",
-                        counting("judged", Standing._judge, lambda self, node: node.key))
-    monkeypatch.setattr(provenance, "module_hash",
-                        counting("hashed", provenance.module_hash, lambda name: name))
+    monkeypatch.setattr(
+        stanzas.tomllib, "loads", counting("parsed", tomllib.loads, lambda text: text)
+    )
+    monkeypatch.setattr(
+        Standing, "_judge", counting("judged", Standing._judge, lambda self, node: node.key)
+    )
+    monkeypatch.setattr(
+        provenance, "module_hash", counting("hashed", provenance.module_hash, lambda name: name)
+    )
     return found
 
 
 def chain(box, n):
     """Mixtures of which each starts from the one before: what is stale below is stale above."""
-    added = [f'[chain{i}]\nkind = "mixture"\nestimator = "fakepkg.mix:Mix"\nspaces = ["code"]\n'
-             f'needs.start = "{f"chain{i - 1}" if i else "kmeans10"}/code"\n' for i in range(n)]
+    added = [
+        f'[chain{i}]\nkind = "mixture"\nestimator = "fakepkg.mix:Mix"\nspaces = ["code"]\n'
+        f'needs.start = "{f"chain{i - 1}" if i else "kmeans10"}/code"\n'
+        for i in range(n)
+    ]
     methods = box.registry / "methods.toml"
     methods.write_text(methods.read_text() + "\n".join(added))
     box.suite(["blobs"], [f"chain{i}" for i in range(n)])

@@ -33,14 +33,27 @@ def ran_from(box, place: Path, monkeypatch):
     return record
 
 
-@pytest.mark.parametrize("files", [
-    {"benchmarks/__init__.py": "", "benchmarks/metrics.py": LYING_METRICS,
-     "benchmarks/records/__init__.py": "", "benchmarks/records/metrics.py": LYING_METRICS},
-    {"random.py": "raise RuntimeError", "select.py": "raise RuntimeError",
-     "numpy.py": "raise RuntimeError"},
-    {"mixnet_core/__init__.py": "raise RuntimeError", "baselines.py": "raise RuntimeError",
-     "fakepkg/__init__.py": "raise RuntimeError"},
-])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "benchmarks/__init__.py": "",
+            "benchmarks/metrics.py": LYING_METRICS,
+            "benchmarks/records/__init__.py": "",
+            "benchmarks/records/metrics.py": LYING_METRICS,
+        },
+        {
+            "random.py": "raise RuntimeError",
+            "select.py": "raise RuntimeError",
+            "numpy.py": "raise RuntimeError",
+        },
+        {
+            "mixnet_core/__init__.py": "raise RuntimeError",
+            "baselines.py": "raise RuntimeError",
+            "fakepkg/__init__.py": "raise RuntimeError",
+        },
+    ],
+)
 def test_nothing_is_imported_from_the_working_directory(box, tmp_path, monkeypatch, files):
     record = ran_from(box, folder(tmp_path / "here", files), monkeypatch)
     assert record["status"] == "done" and record["metrics"]["purity"] == 100.0
@@ -53,8 +66,13 @@ def test_an_empty_entry_of_pythonpath_is_not_the_working_directory(box, tmp_path
 
 
 def test_a_project_of_the_same_name_in_pythonpath_is_not_looked_into(box, tmp_path, monkeypatch):
-    other = folder(tmp_path / "other", {"benchmarks/__init__.py": "raise RuntimeError",
-                                        "baselines/__init__.py": "raise RuntimeError"})
+    other = folder(
+        tmp_path / "other",
+        {
+            "benchmarks/__init__.py": "raise RuntimeError",
+            "baselines/__init__.py": "raise RuntimeError",
+        },
+    )
     monkeypatch.setenv("PYTHONPATH", f"{other}{os.pathsep}{os.environ['PYTHONPATH']}")
     record = ran_from(box, tmp_path, monkeypatch)
     assert record["status"] == "done"
@@ -64,8 +82,9 @@ def test_a_project_of_the_same_name_in_pythonpath_is_not_looked_into(box, tmp_pa
 def clone(tmp_path: Path) -> Path:
     """A second checkout whose kinds say other labels; no repository."""
     for name in ("mixnet_core", "baselines", "benchmarks"):
-        shutil.copytree(ROOT / name, tmp_path / "clone" / name,
-                        ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, tmp_path / "clone" / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     path = tmp_path / "clone" / "benchmarks" / "kinds" / "clustering.py"
     path.write_text(path.read_text().replace("estimator.labels_,", "estimator.labels_ * 0,"))
     return tmp_path / "clone"
@@ -80,8 +99,12 @@ def test_from_within_a_second_clone_the_first_ones_code_runs(box, tmp_path, monk
 def test_a_second_clones_own_command_runs_and_records_its_own_code(box, tmp_path):
     other = clone(tmp_path)
     box.suite(["flat"], ["kmeans"])
-    done = subprocess.run([sys.executable, "-m", "benchmarks", "run", "small"], cwd=other,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "run", "small"],
+        cwd=other,
+        capture_output=True,
+        text=True,
+    )
     (record,) = box.store.all()
     assert record["metrics"]["purity"] == 50.0, done.stderr
     assert "benchmarks.kinds.clustering" in provenance.changed_modules(record)
@@ -97,8 +120,9 @@ def test_installed_beside_a_folder_of_the_same_name(box, tmp_path):
     box.suite(["flat"], ["kmeans"])
     words = "import sys; from benchmarks.cli.main import main; sys.exit(main(['run', 'small']))"
     env = {**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{box.package.parent}"}
-    done = subprocess.run([sys.executable, "-P", "-c", words], cwd=here, env=env,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", words], cwd=here, env=env, capture_output=True, text=True
+    )
     (record,) = box.store.all()
     assert record["status"] == "done" and record["metrics"]["purity"] == 50.0, done.stderr
     assert "benchmarks.kinds.clustering" in record["provenance"]["modules"]
@@ -124,20 +148,33 @@ def test_a_module_of_the_project_from_elsewhere_is_refused(box, tmp_path):
     """An estimator that loads one by its path."""
     box.suite(["flat"], ["kmeans"])
     other = folder(tmp_path / "other", {"graph.py": "x = 1"}) / "graph.py"
-    box.edit("cluster", "note(self.mode, self.seed)",
-             "import importlib.util, sys; "
-             f"spec = importlib.util.spec_from_file_location('baselines.graph', {str(other)!r}); "
-             "sys.modules['baselines.graph'] = module = importlib.util.module_from_spec(spec); "
-             "spec.loader.exec_module(module)")
+    box.edit(
+        "cluster",
+        "note(self.mode, self.seed)",
+        "import importlib.util, sys; "
+        f"spec = importlib.util.spec_from_file_location('baselines.graph', {str(other)!r}); "
+        "sys.modules['baselines.graph'] = module = importlib.util.module_from_spec(spec); "
+        "spec.loader.exec_module(module)",
+    )
     (outcome,) = box.run().outcomes.values()
     assert outcome.status == "killed" and "baselines.graph was imported from" in outcome.reason
 
 
 def test_helpers_outside_the_estimators_package_count(box):
-    folder(box.package.parent, {"myhelp/__init__.py": "", "myhelp/add.py": "ZERO = 0\n",
-                                "plain.py": "ONE = 1\n", "unused.py": ""})
-    box.edit("cluster", "from fakepkg.helper import note, shift",
-             "import plain\nfrom fakepkg.helper import note, shift\nfrom myhelp import add")
+    folder(
+        box.package.parent,
+        {
+            "myhelp/__init__.py": "",
+            "myhelp/add.py": "ZERO = 0\n",
+            "plain.py": "ONE = 1\n",
+            "unused.py": "",
+        },
+    )
+    box.edit(
+        "cluster",
+        "from fakepkg.helper import note, shift",
+        "import plain\nfrom fakepkg.helper import note, shift\nfrom myhelp import add",
+    )
     box.edit("cluster", ".astype(int)", ".astype(int) * plain.ONE + add.ZERO")
     box.suite(["flat"], ["kmeans"])
     assert box.run().complete
@@ -154,8 +191,11 @@ def test_the_fingerprint_is_of_what_ran_and_not_of_what_lies_there_since(box):
     """The estimator's file is edited while its cell runs."""
     before = provenance.module_hash("fakepkg.cluster")
     box.suite(["flat"], ["kmeans"])
-    box.edit("cluster", "note(self.mode, self.seed)",
-             "note(self.mode, self.seed); open(__file__, 'a').write('late = 1\\n')")
+    box.edit(
+        "cluster",
+        "note(self.mode, self.seed)",
+        "note(self.mode, self.seed); open(__file__, 'a').write('late = 1\\n')",
+    )
     during = provenance.module_hash("fakepkg.cluster")
     box.run()
     (record,) = box.store.all()
@@ -204,11 +244,14 @@ def test_a_module_that_was_missing_runs_once_it_is_there(box):
 
 def test_what_a_library_writes_into_a_temporary_folder_is_no_code_of_ours(box, tmp_path):
     made = folder(tmp_path / "made", {"generated.py": "x = 1"}) / "generated.py"
-    box.edit("cluster", "note(self.mode, self.seed)",
-             "note(self.mode, self.seed); import importlib.util, sys; "
-             f"spec = importlib.util.spec_from_file_location('generated', {str(made)!r}); "
-             "sys.modules['generated'] = module = importlib.util.module_from_spec(spec); "
-             "spec.loader.exec_module(module)")
+    box.edit(
+        "cluster",
+        "note(self.mode, self.seed)",
+        "note(self.mode, self.seed); import importlib.util, sys; "
+        f"spec = importlib.util.spec_from_file_location('generated', {str(made)!r}); "
+        "sys.modules['generated'] = module = importlib.util.module_from_spec(spec); "
+        "spec.loader.exec_module(module)",
+    )
     box.suite(["flat"], ["kmeans"])
     assert box.run().complete
     (record,) = box.store.all()
@@ -218,8 +261,12 @@ def test_what_a_library_writes_into_a_temporary_folder_is_no_code_of_ours(box, t
 def test_a_package_in_a_zip_is_found_by_nobody_and_stops_nothing(box):
     with zipfile.ZipFile(box.root / "packed.zip", "w") as archive:
         archive.writestr("packed.py", "ONE = 1\n")
-    box.edit("cluster", "import os\n", "import os\nimport sys\n"
-             f"sys.path.append({str(box.root / 'packed.zip')!r})\nimport packed\n")
+    box.edit(
+        "cluster",
+        "import os\n",
+        "import os\nimport sys\n"
+        f"sys.path.append({str(box.root / 'packed.zip')!r})\nimport packed\n",
+    )
     box.suite(["flat"], ["kmeans"])
     assert box.run().complete
 
@@ -231,7 +278,8 @@ def test_records_name_the_kernels_of_linear_algebra(box):
     for one in record["provenance"]["blas"]:
         assert set(one) == {"library", "version", "kernel", "threads"} and one["threads"] == 1
     assert "openblas" in json.dumps(record["provenance"]["blas"]) or "mkl" in json.dumps(
-        record["provenance"]["blas"])
+        record["provenance"]["blas"]
+    )
 
 
 def test_on_gpus_each_cell_takes_the_one_with_the_fewest(monkeypatch):
@@ -257,9 +305,16 @@ def test_on_gpus_each_cell_takes_the_one_with_the_fewest(monkeypatch):
     assert child.OnGpus(3).names == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("words, jobs", [
-    (["--device", "cuda"], 2), (["--device", "cuda", "--jobs", "3"], 3),
-    (["--device", "cuda:1"], 1), (["--threads", "2"], 4), (["--jobs", "5"], 5)])
+@pytest.mark.parametrize(
+    "words, jobs",
+    [
+        (["--device", "cuda"], 2),
+        (["--device", "cuda", "--jobs", "3"], 3),
+        (["--device", "cuda:1"], 1),
+        (["--threads", "2"], 4),
+        (["--jobs", "5"], 5),
+    ],
+)
 def test_cells_at_a_time(box, monkeypatch, capsys, words, jobs):
     """Of a machine with eight cores and two GPUs."""
     from benchmarks.cli import main as cli
@@ -268,7 +323,10 @@ def test_cells_at_a_time(box, monkeypatch, capsys, words, jobs):
     seen = []
     monkeypatch.setattr(cli, "_n_gpus", lambda: 2)
     monkeypatch.setattr(provenance, "n_cores", lambda: 8)
-    monkeypatch.setattr(dispatch.Dispatcher, "run", lambda self: seen.append(self.settings.jobs)
-                        or dispatch.Summary(stopped=True))
+    monkeypatch.setattr(
+        dispatch.Dispatcher,
+        "run",
+        lambda self: seen.append(self.settings.jobs) or dispatch.Summary(stopped=True),
+    )
     cli.main(["run", "small", *words])
     assert seen == [jobs]

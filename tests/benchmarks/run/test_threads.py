@@ -5,7 +5,7 @@ import pytest
 from benchmarks.cli.main import main
 from benchmarks.records.provenance import n_cores
 
-COUNTING = '''
+COUNTING = """
 import os
 
 import numpy as np
@@ -30,7 +30,7 @@ class Cluster:
             "pools": [
             [pool["user_api"], pool["num_threads"]] for pool in threadpoolctl.threadpool_info()]}
         return self
-'''
+"""
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -60,5 +60,7 @@ def test_the_number_of_cells_at_a_time_follows_the_threads(box, capsys, monkeypa
     assert main(["run", "small", "--threads", "2", "--jobs", "3"]) == 0
     text = capsys.readouterr().err
     (warning,) = [line for line in text.splitlines() if "warning" in line]
-    assert warning == ("warning: 3 cells of 2 thread(s) at a time on 4 cores: they wait for each "
-                       "other, and their seconds grow")
+    assert warning == (
+        "warning: 3 cells of 2 thread(s) at a time on 4 cores: they wait for each "
+        "other, and their seconds grow"
+    )

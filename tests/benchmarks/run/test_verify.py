@@ -107,8 +107,11 @@ def two(quick):
 
 def stamps(box):
     cells = {r["key"]: r["cell"] for r in box.store.all()}
-    return sorted((cells[key]["dataset"], cells[key]["seed"])
-                  for one in box.store.ledger.lines() for key in one["keys"])
+    return sorted(
+        (cells[key]["dataset"], cells[key]["seed"])
+        for one in box.store.ledger.lines()
+        for key in one["keys"]
+    )
 
 
 def test_by_method_one_cell_stands_for_all_datasets(two, capsys):
@@ -147,8 +150,11 @@ def test_by_method_a_short_schedule_stands_for_the_long(quick, capsys):
 
 def test_what_was_verified_before_is_not_run_again(two, capsys):
     """A record of the old code that comes later, from another machine, needs no second run."""
-    late = next(path for path in two.results.rglob("flat/spectral/*-1.json")
-                if json.loads(path.read_text())["cell"]["seed"] == 1)
+    late = next(
+        path
+        for path in two.results.rglob("flat/spectral/*-1.json")
+        if json.loads(path.read_text())["cell"]["seed"] == 1
+    )
     kept = late.read_bytes()
     late.unlink()
     two.edit("helper", "x + 0.0", "x - 0.0")
@@ -162,8 +168,11 @@ def test_what_was_verified_before_is_not_run_again(two, capsys):
 
 def test_one_cell_that_differs_takes_the_word_from_the_witness(two, capsys):
     """As above, but on one dataset the new code was seen to differ."""
-    late = next(path for path in two.results.rglob("flat/spectral/*-1.json")
-                if json.loads(path.read_text())["cell"]["seed"] == 1)
+    late = next(
+        path
+        for path in two.results.rglob("flat/spectral/*-1.json")
+        if json.loads(path.read_text())["cell"]["seed"] == 1
+    )
     kept = late.read_bytes()
     late.unlink()
     two.edit("spectral", "self.labels_ = (", "self.labels_ = (self.seed == 0) * (")

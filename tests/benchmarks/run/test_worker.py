@@ -37,9 +37,15 @@ def test_the_record_of_a_mixture(box):
     (record,) = box.store.attempts(node.cell)
     assert record["status"] == "done" and record["variant"] == "only"
     assert record["metrics"] == {"purity": 100.0, "acc": 100.0, "nmi": 100.0, "ari": 100.0}
-    assert record["values"] == {"n_clusters_found": 2, "n": 40, "held_out": -1.5, "none": None,
-                                "largest_class": 50.0, "largest_cluster": 50.0,
-                                "effective_clusters": pytest.approx(2)}
+    assert record["values"] == {
+        "n_clusters_found": 2,
+        "n": 40,
+        "held_out": -1.5,
+        "none": None,
+        "largest_class": 50.0,
+        "largest_cluster": 50.0,
+        "effective_clusters": pytest.approx(2),
+    }
     arrays = box.store.arrays(record)
     assert arrays["labels"].dtype == np.uint8 and arrays["labels"].tolist() == [0] * 20 + [1] * 20
     assert arrays["log_likelihood"].dtype == np.float32
@@ -78,7 +84,7 @@ def test_no_record_holds_a_path(box):
     assert len(texts) == 6
     for text in texts:
         assert str(box.root) not in text and "/home/" not in text
-        assert not re.search(r'(?<![\w.…])/(usr|root|work|tmp|opt)/', text), text
+        assert not re.search(r"(?<![\w.…])/(usr|root|work|tmp|opt)/", text), text
 
 
 def test_a_spectral_embedding_is_computed_once(box):
@@ -90,8 +96,7 @@ def test_a_spectral_embedding_is_computed_once(box):
     assert len({r["phases"]["spectral"] for r in records}) == 1
 
 
-def test_the_cache_of_embeddings_has_code_software_parameters_and_data_in_its_key(
-        box, monkeypatch):
+def test_the_cache_of_embeddings_has_code_software_parameters_and_data_in_its_key(box, monkeypatch):
     from fakepkg.spectral import Spectral
 
     from benchmarks.kinds import clustering
@@ -129,12 +134,19 @@ def test_the_cache_mends_itself(box):
         shared_arrays({"k": 3}, lambda: np.array([{}]))
 
 
-@pytest.mark.parametrize("old, new, status, reason", [
-    ("return np.clip", "return np.nan * np.clip", "diverged", "codes are not finite"),
-    ("return np.clip(shift(X[:, :self.code_dim]) ** self.power + self.seed * 1e-3, 0, 1)",
-     "return X * 3", "error", r"need \[0, 1\]"),
-    ("return np.clip", "return X[:5] * np.clip(0, 0, 0)  #", "error", "shape"),
-])
+@pytest.mark.parametrize(
+    "old, new, status, reason",
+    [
+        ("return np.clip", "return np.nan * np.clip", "diverged", "codes are not finite"),
+        (
+            "return np.clip(shift(X[:, :self.code_dim]) ** self.power + self.seed * 1e-3, 0, 1)",
+            "return X * 3",
+            "error",
+            r"need \[0, 1\]",
+        ),
+        ("return np.clip", "return X[:5] * np.clip(0, 0, 0)  #", "error", "shape"),
+    ],
+)
 def test_bad_codes_are_refused(box, old, new, status, reason):
     box.suite(["blobs"], ["mixnet"])
     box.edit("embed", old, new)
@@ -144,11 +156,14 @@ def test_bad_codes_are_refused(box, old, new, status, reason):
     assert outcomes["blobs mixnet code seed 0"].status == "skipped"
 
 
-@pytest.mark.parametrize("old, new, status", [
-    ("self.labels_ = (", "self.labels_ = 0.5 * (", "error"),
-    ("self.labels_ = (", "self.labels_ = -(", "error"),
-    (".astype(int)", ".astype(int)[:7]", "error"),
-])
+@pytest.mark.parametrize(
+    "old, new, status",
+    [
+        ("self.labels_ = (", "self.labels_ = 0.5 * (", "error"),
+        ("self.labels_ = (", "self.labels_ = -(", "error"),
+        (".astype(int)", ".astype(int)[:7]", "error"),
+    ],
+)
 def test_bad_labels_are_refused(box, old, new, status):
     box.suite(["flat"], ["kmeans"])
     box.edit("cluster", old, new)
@@ -188,11 +203,13 @@ def test_time_of_an_interrupted_training_is_kept(tmp_path, monkeypatch):
 
 
 def test_a_worker_ends_with_its_parent(box):
-    script = ("import os, subprocess, sys\n"
-              "child = subprocess.Popen([sys.executable, '-c', 'import os, time\\n"
-              "from benchmarks.run.worker import die_with\\ndie_with(os.getppid())\\n"
-              "print(os.getpid(), flush=True)\\ntime.sleep(100)'])\n"
-              "child.wait()\n")
+    script = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import os, time\\n"
+        "from benchmarks.run.worker import die_with\\ndie_with(os.getppid())\\n"
+        "print(os.getpid(), flush=True)\\ntime.sleep(100)'])\n"
+        "child.wait()\n"
+    )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)

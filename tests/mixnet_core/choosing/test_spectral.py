@@ -39,11 +39,15 @@ def test_units_do_not_matter(scale):
     assert adjusted_rand_score(spectral_partition(X, 2, 0), mapped) == 1
 
 
-@pytest.mark.parametrize("X", [
-    make_blobs(300, 3, centers=3, cluster_std=0.01, random_state=0)[0],
-    np.repeat(np.arange(40.0)[:, None], 20, axis=0),
-    np.arange(3.0)[:, None],
-], ids=["in pieces", "most points coincide", "as many clusters as points"])
+@pytest.mark.parametrize(
+    "X",
+    [
+        make_blobs(300, 3, centers=3, cluster_std=0.01, random_state=0)[0],
+        np.repeat(np.arange(40.0)[:, None], 20, axis=0),
+        np.arange(3.0)[:, None],
+    ],
+    ids=["in pieces", "most points coincide", "as many clusters as points"],
+)
 def test_there_is_none_where_it_would_say_nothing(X):
     assert spectral_partition(X, 3, 0) is None
 

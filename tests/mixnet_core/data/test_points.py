@@ -203,8 +203,9 @@ def test_only_what_is_known_to_be_in_order_is():
         DataLoader(data, batch_sampler=Backwards(101)),
         DataLoader(data, sampler=Backwards(101)),
         DataLoader(data, sampler=RandomSampler(data, generator=generator), batch_size=4),
-        DataLoader(data, batch_sampler=BatchSampler(RandomSampler(data, generator=generator), 4,
-                                                    False)),
+        DataLoader(
+            data, batch_sampler=BatchSampler(RandomSampler(data, generator=generator), 4, False)
+        ),
     ]
     assert not any(map(in_order, out_of_order))
     ordered = [

@@ -71,7 +71,8 @@ PAIRS = {
     "objective of the library": lambda s: RationalQuadraticMMD([s]),
     "code": lambda s: of_code(f"{s} * y.sum()"),
     "keyword default": lambda s: types.FunctionType(
-        global_scaled.__code__, globals() | {"SCALE": s}, "global_scaled"),
+        global_scaled.__code__, globals() | {"SCALE": s}, "global_scaled"
+    ),
     "array": lambda s: np.full(100, s),
     "tensor": lambda s: torch.full((3,), float(s)),
     "module": lambda s: torch.nn.LeakyReLU(s),
@@ -111,13 +112,21 @@ def test_what_cannot_be_described_is_refused():
 
 def test_the_description_is_the_same_in_another_process(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "import torch\nA = {'b', 'a'}\ndef f(x, y, mask):\n    return [y for _ in A]\n")
-    code = ("import mine; from mixnet_core.files.describe import fingerprint; "
-            "print(fingerprint({'f': mine.f}))")
+        "import torch\nA = {'b', 'a'}\ndef f(x, y, mask):\n    return [y for _ in A]\n"
+    )
+    code = (
+        "import mine; from mixnet_core.files.describe import fingerprint; "
+        "print(fingerprint({'f': mine.f}))"
+    )
     runs = {
-        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                       check=True, env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)}
-                       ).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(runs) == 1
@@ -139,17 +148,29 @@ def test_data_are_part_of_the_key():
 @pytest.mark.parametrize("kind", ["default argument", "bound method", "callable object"])
 def test_a_checkpoint_of_another_objective_is_not_resumed(kind, tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 2))
-    settings = dict(n_components=2, structure="2-4-x", recipe="mixnet", t1=4, t2=0, n_samples=20,
-                    n_final_samples=20, lr=0.01)
+    settings = dict(
+        n_components=2,
+        structure="2-4-x",
+        recipe="mixnet",
+        t1=4,
+        t2=0,
+        n_samples=20,
+        n_final_samples=20,
+        lr=0.01,
+    )
 
     def square(s):
-        make = {"default argument": lambda: with_square(s), "bound method": lambda: Square(s).loss,
-                "callable object": lambda: Square(s)}
+        make = {
+            "default argument": lambda: with_square(s),
+            "bound method": lambda: Square(s).loss,
+            "callable object": lambda: Square(s),
+        }
         return make[kind]()
 
     path = tmp_path / "state"
     MixtureOfNetworks(objective=square(1.0), **settings).fit(
-        X, checkpoint=path, callbacks=[lambda step: step.done == 2])
+        X, checkpoint=path, callbacks=[lambda step: step.done == 2]
+    )
     resumed = MixtureOfNetworks(objective=square(50.0), **settings).fit(X, checkpoint=path)
     fresh = MixtureOfNetworks(objective=square(50.0), **settings).fit(X)
     assert np.array_equal(resumed.log_likelihood_, fresh.log_likelihood_)

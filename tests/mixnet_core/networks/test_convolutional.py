@@ -24,13 +24,26 @@ def same(before, after):
 # The networks written out by hand, layer by layer.
 NETWORKS = {
     "3-6-2x2x5-4x4x3-8x8": lambda: [
-        nn.Linear(3, 6), nn.ReLU(), *dense_to_map(6, 5, 2, 2), nn.ReLU(), up(5, 3), nn.ReLU(),
-        up(3, 1), nn.Sigmoid()],
+        nn.Linear(3, 6),
+        nn.ReLU(),
+        *dense_to_map(6, 5, 2, 2),
+        nn.ReLU(),
+        up(5, 3),
+        nn.ReLU(),
+        up(3, 1),
+        nn.Sigmoid(),
+    ],
     "2-3x2x4-3x2x5-6x4x3-6x4x2": lambda: [
-        *dense_to_map(2, 4, 3, 2), nn.ReLU(), same(4, 5), nn.ReLU(), up(5, 3), nn.ReLU(),
-        same(3, 2), nn.Sigmoid()],
-    "4-7-2x3x2": lambda: [
-        nn.Linear(4, 7), nn.ReLU(), *dense_to_map(7, 2, 2, 3), nn.Sigmoid()],
+        *dense_to_map(2, 4, 3, 2),
+        nn.ReLU(),
+        same(4, 5),
+        nn.ReLU(),
+        up(5, 3),
+        nn.ReLU(),
+        same(3, 2),
+        nn.Sigmoid(),
+    ],
+    "4-7-2x3x2": lambda: [nn.Linear(4, 7), nn.ReLU(), *dense_to_map(7, 2, 2, 3), nn.Sigmoid()],
     "2-1x1x3-2x2x3": lambda: [*dense_to_map(2, 3, 1, 1), nn.ReLU(), up(3, 3), nn.Sigmoid()],
 }
 
@@ -138,9 +151,15 @@ def test_samples_lie_inside_the_unit_cube_and_do_not_depend_on_the_blocks(g):
 
 @pytest.mark.parametrize(
     ("structure", "message"),
-    [("3-8-6", "end with a map"), ("3-4x4-16", "followed by 16"), ("3-4x4-x", "resolve_structure"),
-     ("3-4x4x2-12x12", "4x4x2 is followed by 12x12x1"), ("3-4x4-8x4", "followed by 8x4x1"),
-     ("3-4x4-2x2", "followed by 2x2x1"), ("3-4x4-16-8x8", "followed by 16")],
+    [
+        ("3-8-6", "end with a map"),
+        ("3-4x4-16", "followed by 16"),
+        ("3-4x4-x", "resolve_structure"),
+        ("3-4x4x2-12x12", "4x4x2 is followed by 12x12x1"),
+        ("3-4x4-8x4", "followed by 8x4x1"),
+        ("3-4x4-2x2", "followed by 2x2x1"),
+        ("3-4x4-16-8x8", "followed by 16"),
+    ],
 )
 def test_a_structure_without_such_layers_is_an_error(structure, message, g):
     with pytest.raises(ValueError, match=message) as raised:

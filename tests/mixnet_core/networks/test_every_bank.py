@@ -15,10 +15,14 @@ from mixnet_core.training.adam import Adam
 
 WIDTHS = [0.3, 0.9]
 RULES = {
-    "sgd": (lambda: SGD(lr=0.5, momentum=0.9, weight_decay=1e-2),
-            lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.9, weight_decay=1e-2)),
-    "adam": (lambda: Adam(lr=0.01, weight_decay=0.1),
-             lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1)),
+    "sgd": (
+        lambda: SGD(lr=0.5, momentum=0.9, weight_decay=1e-2),
+        lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.9, weight_decay=1e-2),
+    ),
+    "adam": (
+        lambda: Adam(lr=0.01, weight_decay=0.1),
+        lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    ),
 }
 
 
@@ -37,15 +41,24 @@ class ChannelsLast(nn.Module):
 
 
 def dense():
-    return nn.Sequential(nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 5), nn.ReLU(), nn.Linear(5, 32),
-                         nn.Sigmoid())
+    return nn.Sequential(
+        nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 5), nn.ReLU(), nn.Linear(5, 32), nn.Sigmoid()
+    )
 
 
 def convolutional():
     return nn.Sequential(
-        nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 12), nn.Unflatten(1, (3, 2, 2)), nn.ReLU(),
-        nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1), nn.ReLU(),
-        nn.Conv2d(4, 2, 3, padding=1), ChannelsLast(), nn.Sigmoid())
+        nn.Linear(3, 7),
+        nn.ReLU(),
+        nn.Linear(7, 12),
+        nn.Unflatten(1, (3, 2, 2)),
+        nn.ReLU(),
+        nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(4, 2, 3, padding=1),
+        ChannelsLast(),
+        nn.Sigmoid(),
+    )
 
 
 # What a bank is made of, and one of its networks in torch's own layers.

@@ -62,8 +62,9 @@ def test_all_points_move_by_the_steps(framed, g):
     z, steps = bank.draw_inputs(3, 9, generator=g), torch.randn(3, 4, generator=g)
     before = bank(z)
     bank.move(steps.double())
-    torch.testing.assert_close(bank(z)[..., :4], before[..., :4] + steps.unsqueeze(1),
-                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        bank(z)[..., :4], before[..., :4] + steps.unsqueeze(1), rtol=1e-4, atol=1e-4
+    )
     assert torch.equal(bank(z)[..., 4], before[..., 4])  # scales of kernels stay
 
 

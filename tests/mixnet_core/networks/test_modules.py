@@ -50,8 +50,9 @@ def network(bank, module, j):
     return net
 
 
-@pytest.mark.parametrize("make", [mlp, Residual, lambda: Residual(branch=True)],
-                         ids=["mlp", "residual", "branching"])
+@pytest.mark.parametrize(
+    "make", [mlp, Residual, lambda: Residual(branch=True)], ids=["mlp", "residual", "branching"]
+)
 def test_values_and_gradients_equal_the_modules(make, g):
     module, k = make(), 4
     bank = ModuleBank(module, k, g)
@@ -89,9 +90,16 @@ def test_both_ways_of_running_agree_on_any_slice(g):
 
 
 def test_matrices_are_drawn_anew_and_the_rest_is_kept(g):
-    module = quiet(lambda: nn.Sequential(
-        nn.Linear(50, 36), nn.LayerNorm(36), nn.Unflatten(1, (4, 3, 3)), nn.Conv2d(4, 60, 3),
-        nn.Flatten(), nn.Sigmoid()))
+    module = quiet(
+        lambda: nn.Sequential(
+            nn.Linear(50, 36),
+            nn.LayerNorm(36),
+            nn.Unflatten(1, (4, 3, 3)),
+            nn.Conv2d(4, 60, 3),
+            nn.Flatten(),
+            nn.Sigmoid(),
+        )
+    )
     before = copy.deepcopy(module.state_dict())
     bank = ModuleBank(module, 3, g)
     assert bank.names == [name for name, _ in module.named_parameters()]
@@ -226,8 +234,11 @@ def test_a_module_that_cannot_be_trained_is_named(case, g):
 def test_the_size_of_the_input_comes_from_the_module(g):
     assert ModuleBank(mlp(), 2, g).n_inputs == 3
     assert ModuleBank(Residual(), 2, g).n_inputs == 2  # its attribute; its first Linear has 5
-    conv = quiet(lambda: nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 1, 1), nn.Flatten(),
-                                       nn.Sigmoid()))
+    conv = quiet(
+        lambda: nn.Sequential(
+            nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 1, 1), nn.Flatten(), nn.Sigmoid()
+        )
+    )
     assert ModuleBank(conv, 2, g, n_inputs=4).n_outputs == 4
     with pytest.raises(ValueError, match="attribute n_inputs.*Sequential has None"):
         ModuleBank(conv, 2, g)
@@ -238,11 +249,21 @@ def test_the_size_of_the_input_comes_from_the_module(g):
 
 @pytest.mark.parametrize(
     ("factory", "message"),
-    [(lambda g: "net", "return a torch.nn.Module; got str"),
-     (lambda g: nn.Sequential(nn.Linear(2, int(torch.randint(1, 99, (), generator=g))),
-                              nn.Sigmoid()), "network 1 differs from network 0"),
-     (lambda g: nn.Sequential(nn.Linear(2, 3), constant(torch.rand(3, generator=g)), nn.Sigmoid()),
-      "same buffers.*in 1.value")],
+    [
+        (lambda g: "net", "return a torch.nn.Module; got str"),
+        (
+            lambda g: nn.Sequential(
+                nn.Linear(2, int(torch.randint(1, 99, (), generator=g))), nn.Sigmoid()
+            ),
+            "network 1 differs from network 0",
+        ),
+        (
+            lambda g: nn.Sequential(
+                nn.Linear(2, 3), constant(torch.rand(3, generator=g)), nn.Sigmoid()
+            ),
+            "same buffers.*in 1.value",
+        ),
+    ],
     ids=["no module", "shapes", "buffers"],
 )
 def test_a_factory_of_different_kinds_is_an_error(factory, message, g):

@@ -45,9 +45,7 @@ class Separate:
             layer.bias.data.copy_(bias[j, 0])
             layers += [layer, nn.LeakyReLU(0.2)]
         self.net = nn.Sequential(*layers[:-1])
-        self.adam = torch.optim.Adam(
-            self.net.parameters(), lr=objective.lr, betas=objective.betas
-        )
+        self.adam = torch.optim.Adam(self.net.parameters(), lr=objective.lr, betas=objective.betas)
         self.centre = None
 
     def see(self, points):
@@ -148,8 +146,7 @@ def test_first_weights_have_the_stated_variance():
     objective = Adversarial(hidden=64)
     objective.prepare(20, 10, SCALE, torch.Generator().manual_seed(1))
     shapes = [tuple(t.shape) for t in objective.tensors]
-    assert shapes == [
-        (20, 10, 64), (20, 64, 64), (20, 64, 1), (20, 1, 64), (20, 1, 64), (20, 1, 1)]
+    assert shapes == [(20, 10, 64), (20, 64, 64), (20, 64, 1), (20, 1, 64), (20, 1, 64), (20, 1, 1)]
     for weight in objective.tensors[:3]:
         expected = math.sqrt(2 / 1.04 / weight.shape[1])
         assert abs(float(weight.std()) / expected - 1) < 0.05

@@ -73,26 +73,47 @@ def test_the_trainer_says_which_networks_it_trains(g):
 
 BAD_FUNCTIONS = {
     "one loss for all": (
-        lambda x, y, mask: (x - y).square().mean(), ValueError, r"shape \(2,\); got shape \(\)"),
+        lambda x, y, mask: (x - y).square().mean(),
+        ValueError,
+        r"shape \(2,\); got shape \(\)",
+    ),
     "one loss a point": (
-        lambda x, y, mask: (x - y).square().mean(2), ValueError, r"shape \(2,\); got shape \(2, 8"),
+        lambda x, y, mask: (x - y).square().mean(2),
+        ValueError,
+        r"shape \(2,\); got shape \(2, 8",
+    ),
     "a number": (lambda x, y, mask: 1.0, TypeError, "must return a tensor of floats; got float"),
     "integers": (
-        lambda x, y, mask: torch.ones(2, dtype=torch.int64), TypeError, "floats; got torch.int64"),
+        lambda x, y, mask: torch.ones(2, dtype=torch.int64),
+        TypeError,
+        "floats; got torch.int64",
+    ),
     "root of a negative": (
-        lambda x, y, mask: (-y.square().sum((1, 2))).sqrt(), ValueError, "must be finite; got"),
+        lambda x, y, mask: (-y.square().sum((1, 2))).sqrt(),
+        ValueError,
+        "must be finite; got",
+    ),
     "infinite with a mask": (
         lambda x, y, mask: y.mean((1, 2)) * (1.0 if mask is None else float("inf")),
-        ValueError, "with a mask, must be finite"),
-    "no gradient": (
-        lambda x, y, mask: y.detach().mean((1, 2)), ValueError, "must have a gradient"),
+        ValueError,
+        "with a mask, must be finite",
+    ),
+    "no gradient": (lambda x, y, mask: y.detach().mean((1, 2)), ValueError, "must have a gradient"),
     "no part of y": (
-        lambda x, y, mask: x.mean((1, 2)).requires_grad_(), ValueError, "must have a gradient"),
+        lambda x, y, mask: x.mean((1, 2)).requires_grad_(),
+        ValueError,
+        "must have a gradient",
+    ),
     "a root at zero": (
         lambda x, y, mask: (y - y).square().sum((1, 2)).sqrt() + y.mean((1, 2)),
-        ValueError, "must have a finite gradient"),
+        ValueError,
+        "must have a finite gradient",
+    ),
     "networks mixed": (
-        lambda x, y, mask: (x - y).square().mean().expand(2), ValueError, "must not mix networks"),
+        lambda x, y, mask: (x - y).square().mean().expand(2),
+        ValueError,
+        "must not mix networks",
+    ),
 }
 
 

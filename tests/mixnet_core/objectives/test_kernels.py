@@ -46,8 +46,10 @@ def prepared(objective, p=4, scale=SCALE):
 
 
 def batch(g, a=3, m=7, n=5, p=4, dtype=torch.float64):
-    return (torch.rand(a, m, p, generator=g, dtype=dtype),
-            torch.rand(a, n, p, generator=g, dtype=dtype))
+    return (
+        torch.rand(a, m, p, generator=g, dtype=dtype),
+        torch.rand(a, n, p, generator=g, dtype=dtype),
+    )
 
 
 def ragged(n_networks=3, size=7):

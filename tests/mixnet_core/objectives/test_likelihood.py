@@ -15,8 +15,10 @@ K, P = 3, 2
 def noises(g):
     full = torch.randn(K, P, P, generator=g, dtype=torch.float64).tril(-1)
     full += torch.diag_embed(torch.rand(K, P, generator=g, dtype=torch.float64) + 0.5)
-    return {"isotropic": Noise(torch.tensor([0.4, 0.7, 1.1], dtype=torch.float64)),
-            "full": Noise(full)}
+    return {
+        "isotropic": Noise(torch.tensor([0.4, 0.7, 1.1], dtype=torch.float64)),
+        "full": Noise(full),
+    }
 
 
 def prepared(noise):
@@ -37,10 +39,13 @@ def test_the_loss_is_minus_the_mean_log_density_but_for_its_constant(kind, local
     for a, j in enumerate(networks.tolist()):
         root = noise.roots[j] * (torch.eye(P).double() if noise.isotropic else 1)
         scales = y[a, :, P].exp() if local else torch.ones(5)
-        logs = np.stack([
-            stats.multivariate_normal(c[:P], float(s) ** 2 * (root @ root.T)).logpdf(x[a])
-            for c, s in zip(y[a], scales, strict=True)
-        ], 1)
+        logs = np.stack(
+            [
+                stats.multivariate_normal(c[:P], float(s) ** 2 * (root @ root.T)).logpdf(x[a])
+                for c, s in zip(y[a], scales, strict=True)
+            ],
+            1,
+        )
         density = logsumexp(logs, 1) - np.log(5)
         constant = float(noise.log_det(P)[j]) + P / 2 * np.log(2 * np.pi)
         assert float(found[a]) == pytest.approx(-density[mask[a]].mean() - constant)

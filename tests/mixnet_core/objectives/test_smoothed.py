@@ -20,8 +20,10 @@ def prepared(objective, noise=0.0, scale=0.8):
 
 
 def batches(g, m=6, n=5, p=3):
-    return (torch.rand(2, m, p, generator=g, dtype=torch.float64),
-            torch.rand(2, n, p, generator=g, dtype=torch.float64))
+    return (
+        torch.rand(2, m, p, generator=g, dtype=torch.float64),
+        torch.rand(2, n, p, generator=g, dtype=torch.float64),
+    )
 
 
 @pytest.mark.parametrize("mask", [None, torch.tensor([[1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 0]])])
@@ -32,8 +34,10 @@ def test_it_is_the_mean_over_the_noise(g, mask):
     ours = prepared(SmoothedMMD([width]), noise)
     plain = prepared(GaussianMMD([width]))
     factor = (1 + (noise / (width * scale)) ** 2) ** (3 / 2)
-    draws = [plain(x, y + noise * torch.randn(y.shape, generator=g, dtype=y.dtype), mask, NETWORKS)
-             for _ in range(6000)]
+    draws = [
+        plain(x, y + noise * torch.randn(y.shape, generator=g, dtype=y.dtype), mask, NETWORKS)
+        for _ in range(6000)
+    ]
     draws = factor * torch.stack(draws)
     error = draws.std(0) / math.sqrt(len(draws))
     assert ((ours(x, y, mask, NETWORKS) - draws.mean(0)).abs() < 4 * error).all()
@@ -57,7 +61,8 @@ def test_the_closed_form_is_the_gradient(g, kind, mask):
     mask = mask if mask is None else mask.bool()
     objective = prepared(kind(), torch.tensor([0.2, 0.7], dtype=torch.float64))
     assert torch.autograd.gradcheck(
-        lambda y: objective(x, y, mask, NETWORKS), y.clone().requires_grad_(), atol=1e-8)
+        lambda y: objective(x, y, mask, NETWORKS), y.clone().requires_grad_(), atol=1e-8
+    )
     leaf = y.clone().requires_grad_()
     (expected,) = torch.autograd.grad(objective(x, leaf, mask, NETWORKS).sum(), leaf)
     torch.testing.assert_close(objective.gradient(x, y, mask, NETWORKS), expected)
@@ -79,8 +84,17 @@ def test_noise_is_left_to_the_kernel(rng):
     scores = {}
     for objective in ("mmd", "smoothed_mmd"):
         model = MixtureOfNetworks(
-            1, "1-32-x", "mixnet", objective, optimizer="adam", lr=3e-3, t1=15, t2=0, min_updates=0,
-            n_samples=300, n_final_samples=300,
+            1,
+            "1-32-x",
+            "mixnet",
+            objective,
+            optimizer="adam",
+            lr=3e-3,
+            t1=15,
+            t2=0,
+            min_updates=0,
+            n_samples=300,
+            n_final_samples=300,
         ).fit(X.astype(np.float32))
         scores[objective] = model.score(X)
     truth = 20 * -0.5 * math.log(2 * math.pi * math.e * 0.25**2)  # entropy of the noise alone

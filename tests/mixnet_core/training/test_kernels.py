@@ -26,9 +26,14 @@ def test_kernel_sums_against_a_loop(x, rng, local, soft):
         scales = y[j, :, 3].exp().numpy() if local else np.ones(s)
         total, mean, weights = 0.0, torch.zeros(3).double(), []
         for i in range(180):
-            logs = np.array([stats.multivariate_normal(
-                y[j, r, :3], scales[r] ** 2 * (1 + j) * np.eye(3)).logpdf(points[i])
-                for r in range(s)])
+            logs = np.array(
+                [
+                    stats.multivariate_normal(
+                        y[j, r, :3], scales[r] ** 2 * (1 + j) * np.eye(3)
+                    ).logpdf(points[i])
+                    for r in range(s)
+                ]
+            )
             w = np.exp(logs - logs.max())
             weights.append(float(m[i, j]) * (m[i, j] > 1e-3) * w / w.sum() / scales**2)
         for i in range(180):

@@ -33,8 +33,11 @@ def test_em_without_a_prior_is_that_of_scikit_learn(x, rng, soft):
     m = soft(180, 3, rng)
     model = estimate(points, m, 0.0)
     again = estimate(points, model.log_joint(points).softmax(1), 0.0)
-    start = dict(weights_init=model.weights.numpy(), means_init=model.means.numpy(),
-                 precisions_init=np.linalg.inv(model.covariances))
+    start = dict(
+        weights_init=model.weights.numpy(),
+        means_init=model.means.numpy(),
+        precisions_init=np.linalg.inv(model.covariances),
+    )
     with pytest.warns(match="did not converge"):
         theirs = GaussianMixture(3, reg_covar=0, max_iter=1, tol=0, **start).fit(points.numpy())
     np.testing.assert_allclose(again.means, theirs.means_, rtol=1e-6)
@@ -102,5 +105,6 @@ def test_frames_are_principal_directions(x, rng, soft):
 
 def test_a_model_without_points_stays_finite():
     model = estimate(torch.ones(5, 2).double(), torch.ones(5, 1).double(), 3.0)
-    assert isinstance(model, Gaussians) and bool(model.log_joint(torch.ones(5, 2).double())
-                                                 .isfinite().all())
+    assert isinstance(model, Gaussians) and bool(
+        model.log_joint(torch.ones(5, 2).double()).isfinite().all()
+    )

@@ -10,8 +10,14 @@ from mixnet_core import em
 from mixnet_core.mixture import MixtureOfNetworks
 
 QUICK = dict(
-    n_components=3, structure="2-16-x", t1=10, t2=4, batch_size=10, n_samples=100,
-    n_final_samples=300, random_state=3,
+    n_components=3,
+    structure="2-16-x",
+    t1=10,
+    t2=4,
+    batch_size=10,
+    n_samples=100,
+    n_final_samples=300,
+    random_state=3,
 )
 
 
@@ -43,13 +49,15 @@ def test_dead_components_are_named_with_their_numbers(X, monkeypatch):
 
     monkeypatch.setattr(em, "algorithm_2_iteration", leave)
     monkeypatch.setattr(em, "drawn_epoch", lambda *args: None)
-    model, words = caught(X, keep="last", revive=False, batches="rearranged", kernel="component",
-                          last_layer="cluster")
+    model, words = caught(
+        X, keep="last", revive=False, batches="rearranged", kernel="component", last_layer="cluster"
+    )
     assert model.values_["dead_components"] == 1 == model.values_["empty_components"]
     assert "1 of 3 components are dead" in words[0] and "1 (0 of " in words[0]
     assert model.history_["empty"] == [0, 1, 1, 1, 1]
-    model, words = caught(X, revive=True, batches="rearranged", kernel="component",
-                          last_layer="cluster")
+    model, words = caught(
+        X, revive=True, batches="rearranged", kernel="component", last_layer="cluster"
+    )
     assert model.values_["dead_components"] == 0 and model.values_["kept_iteration"] == 0
     assert model.values_["cuts"] == 1 and model.history_["lr"][-1] < model.history_["lr"][0]
 
