@@ -60,7 +60,11 @@ SMALL = {
     "validation_size": lambda v: 0.1,
     "patience": lambda v: min(v, 5),
     "max_iter": lambda v: min(v, 3),
+    "layer_updates": lambda v: 2,
+    "finetune_updates": lambda v: 4,
 }
+#: Of extras that an environment may lack; compiled when first used, so tried at night.
+EXTRAS = {"n2d": "umap"}
 
 
 class Blind(SimpleNamespace):
@@ -139,6 +143,8 @@ class Bench:
         """(result, fitted model as other cells take it) of a method's cell."""
         if DATASETS[name]["embedding"] == "none":
             space = "raw"
+        if method in EXTRAS:
+            pytest.importorskip(EXTRAS[method])
         key = (method, name, space, of)
         if key in self.done and not again:
             return self.done[key]
@@ -193,12 +199,13 @@ def spaces(method):
 
 
 #: Those that measure how the cost of whole trainings grows take their time.
+SLOW = {"growth-mixnet", *EXTRAS}
 CELLS = [
     pytest.param(
         method,
         space,
         id=f"{method} {space}",
-        marks=[pytest.mark.slow] if method == "growth-mixnet" else [],
+        marks=[pytest.mark.slow] if method in SLOW else [],
     )
     for method in METHODS
     for space in spaces(method)
@@ -244,7 +251,11 @@ def test_a_method_keeps_the_contract_of_its_kind(bench, method, space):
 TIMED = ("_seconds", "seconds", "spectral_reused")
 #: One cell of every estimator, on codes where it takes them. Other parameters and spaces go through
 #: the same generators: they are repeated at night. Those that measure time cannot be.
-USUAL = {METHODS[method]["estimator"]: (method, spaces(method)[-1]) for method in reversed(METHODS)}
+USUAL = {
+    METHODS[method]["estimator"]: (method, spaces(method)[-1])
+    for method in reversed(METHODS)
+    if method not in EXTRAS
+}
 REPEATED = [
     pytest.param(
         method,
