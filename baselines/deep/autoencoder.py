@@ -96,7 +96,7 @@ def dropped(x: Tensor, share: float, noise: torch.Generator) -> Tensor:
     """x with that share of its entries 0, the others divided by 1 − share; `noise` on the CPU."""
     if not share:
         return x
-    kept = torch.empty(x.shape).bernoulli_(1 - share, generator=noise).to(x.device)
+    kept = torch.rand(x.shape, generator=noise).to(x.device) >= share
     return x * kept / (1 - share)
 
 
