@@ -200,8 +200,13 @@ def _unpack(revision: str, folder: Path) -> None:
     if "results/records" not in there:
         raise NoResults(f"revision {revision} has no results/records")
     packed = git(folders.ROOT, "archive", "--format=zip", "-0", commit, "--", *there)
+    root = Path(folder).resolve()
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        archive.extractall(folder)
+        for name in archive.namelist():
+            path = (root / name).resolve()
+            if not name.endswith("/") and path.is_relative_to(root):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.read(name))
 
 
 def load(place: str | Path | None = None) -> pd.DataFrame:

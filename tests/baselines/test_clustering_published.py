@@ -48,8 +48,8 @@ def real(tmp_path_factory):
         ("coil20", NCut, {}, 5, 85.0, 91.0),  # 85-91; 89.5
         ("coil20", LDMGI, {}, 5, 86.0, 90.5),  # 88.6
         ("coil20", LLC, {"n_neighbors": (5,), "ridges": (0.1,)}, 5, 72.0, 84.0),  # 78.0, see above
-        ("usps", KMeans, {}, 10, 66.5, 73.0),  # 69.7
-        ("usps", KMeans, {"n_init": 10}, 3, 71.5, 76.5),  # 73.9
+        pytest.param("usps", KMeans, {}, 10, 66.5, 73.0, marks=pytest.mark.slow),  # 69.7
+        pytest.param("usps", KMeans, {"n_init": 10}, 3, 71.5, 76.5, marks=pytest.mark.slow),  # 73.9
         ("usps", NCut, {}, 5, 77.0, 86.0),  # 81.5
         ("usps", LDMGI, {}, 5, 87.0, 89.0),  # 87.9
         ("usps", LLC, {"n_neighbors": (5,), "ridges": (0.1,)}, 5, 84.5, 88.5),  # 86.4

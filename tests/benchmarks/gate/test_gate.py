@@ -264,6 +264,7 @@ def test_false_alarms_of_split_seeds_keep_the_level():
     assert row["alarms"] <= 0.003 and 0.005 < row["alarms_5%"] < 0.08
 
 
+@pytest.mark.slow
 def test_study_writes_the_same_files_twice(tmp_path, full_shelf, capsys):
     old = rows(SPREAD, loglik=SPREAD) + rows(SPREAD[::-1], "usps", loglik=SPREAD)
     for name in ("one", "two"):

@@ -259,6 +259,7 @@ def test_the_page_shows_faces_and_numbers(records):
     assert any(text.endswith("; chosen") for text in words)
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(records, tmp_path):
     _, first = figure3.report(records, SUITE, tmp_path / "one", "figure3")
     _, again = figure3.report(records[::-1], SUITE, tmp_path / "two", "figure3")

@@ -418,7 +418,11 @@ def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix):
 
 
 @pytest.mark.parametrize(
-    "moments", [{}, {20: "worker", 45: "parent", 55: "worker", 75: "both"}], ids=["calm", "killed"]
+    "moments",
+    [
+        pytest.param({}, id="calm", marks=pytest.mark.slow),
+        pytest.param({20: "worker", 45: "parent", 55: "worker", 75: "both"}, id="killed"),
+    ],
 )
 def test_two_harnesses_at_once(box, calm, monkeypatch, moments):
     undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"])

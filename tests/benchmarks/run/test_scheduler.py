@@ -267,6 +267,7 @@ def test_gpu_cells_need_workers_with_slots(box, cluster):
         Cluster(cluster.scheduler_address, box.results, device="cuda:1").__enter__()
 
 
+@pytest.mark.slow
 def test_gpu_slots_limit_how_many_cells_run_at_a_time(box, monkeypatch):
     """Two slots on a worker of four threads; what the cells do needs no GPU here."""
     box.suite(["flat"], ["slow"], "0-3")
