@@ -9,7 +9,6 @@ import difflib
 import hashlib
 import logging
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -243,13 +242,7 @@ def _folder(source):
 
 
 def _cache_dir(cache_dir):
-    given = cache_dir or os.environ.get("MIXNET_CACHE")
-    if given:
-        return Path(given).expanduser()
-    try:
-        return Path.home() / ".cache" / "mixnet"
-    except RuntimeError:  # a user without a home
-        return Path(tempfile.gettempdir()) / f"mixnet-{os.getuid()}"
+    return Path(cache_dir or os.environ.get("MIXNET_CACHE") or "~/.cache/mixnet").expanduser()
 
 
 def _known(name, among, what):

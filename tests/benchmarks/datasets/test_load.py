@@ -440,13 +440,3 @@ def test_a_folder_whose_name_is_not_utf8(small, tmp_path):
     done = command("data", "small")
     assert done.returncode == 1 and rb"d\xffta" in done.stdout, done.stderr
     assert b"Traceback" not in done.stderr
-
-
-def test_a_user_without_a_home_has_a_cache_of_its_own(monkeypatch):
-    def no_home():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("MIXNET_CACHE", raising=False)
-    monkeypatch.delenv("MIXNET_DATA", raising=False)
-    monkeypatch.setattr(Path, "home", no_home)
-    assert len(load("two-moon").X) == stanza("two-moon")["n"]
