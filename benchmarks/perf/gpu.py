@@ -24,7 +24,6 @@ from benchmarks.perf import measure, workloads
 from benchmarks.records.purity import purity
 from mixnet_core import Autoencoder, MixtureOfNetworks
 
-PARTS = ("tests", "speed", "mnist")
 LIMIT_S = 540.0
 TESTS = ("tests/mixnet_core/test_gpu.py", "tests/baselines/test_generative_cuda.py")
 
@@ -117,6 +116,9 @@ def trained(method: str, codes, start, y, end: float, device: dict, fast: bool) 
     }
 
 
+PARTS = {"tests": tests, "speed": speed, "mnist": mnist}
+
+
 def main(arguments=None) -> int:
     """Run the parts asked for, all of them where none is; the worst exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.perf.gpu", description=__doc__)
@@ -134,7 +136,7 @@ def main(arguments=None) -> int:
     worst = 0
     for part in options.parts or PARTS:
         print(f"== {part}", flush=True)
-        worst = max(worst, globals()[part](options))
+        worst = max(worst, PARTS[part](options))
     return worst
 
 
