@@ -174,7 +174,7 @@ def test_what_is_missing_fails(old, new, why):
 )
 def test_exact_rows(points, machine, passed):
     old = rows([88.0] * 5, method="ncut")
-    new = rows([88.0] * 4 + [88.0 - points / 10], method="ncut", cpu=machine)
+    new = rows([88.0 - points / 10], method="ncut", cpu=machine)
     assert (not red(old, new)) == passed
     new[0]["n"] = 1001
     assert red(old, new), "another number of points is another dataset"
@@ -384,7 +384,7 @@ def test_gate_keeps_records_in_an_empty_folder_only(referred, tmp_path):
     kept = tmp_path / "kept"
     assert referred.gate("--keep", str(kept))[0] == 0
     found = [json.loads(p.read_text()) for p in kept.glob("results/records/*/*/*.json")]
-    assert len(found) == 2 * 4 and all(r["timeout_s"] == 60 for r in found)
+    assert len(found) == 4 + 3 and all(r["timeout_s"] == 60 for r in found)
     assert {r["cell"]["params"]["power"] for r in found if r["kind"] == "embedding"} == {3}
     assert all(r["provenance"]["threads"] == 1 for r in found)
     status, _, err = referred.gate("--keep", str(kept))
@@ -469,7 +469,7 @@ def test_reference_fits_the_grid():
         for part in gate["grid"]
         for dataset in part["datasets"]
         for method, space in part["methods"].items()
-        for seed in gate["seeds" if method in gate["exact"] else "reference_seeds"]
+        for seed in (gate["seeds"][:1] if method in gate["exact"] else gate["reference_seeds"])
     }
     assert {(r["dataset"], r["method"], r["space"], r["seed"]) for r in old} == wanted
     assert all(row["status"] == "done" and not row["dirty"] for row in old)
