@@ -1,11 +1,11 @@
-"""Means, deviations and Welch's interval against scipy's t-test."""
+"""Means, deviations, intervals and tests against scipy's t-tests."""
 
 import math
 import statistics
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind, ttest_ind_from_stats
+from scipy.stats import ttest_1samp, ttest_ind, ttest_ind_from_stats, ttest_rel
 
 from benchmarks.report import stats
 
@@ -85,3 +85,89 @@ def test_interval_errors(arguments, message):
 def test_a_missing_value_is_never_averaged():
     with pytest.raises(ValueError, match="finite"):
         stats.mean([70.0, math.nan])
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+@pytest.mark.parametrize("margin", [0.5, 3.0])
+def test_paired_comparison_is_scipys(n, margin):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(70, 4, size=n), rng.normal(69, 4, size=n)
+    found = stats.paired(a - b, margin=margin)
+    test = ttest_rel(a, b)
+    assert found[:3] == pytest.approx((np.mean(a - b), *test.confidence_interval()))
+    assert found.p_different == pytest.approx(test.pvalue)
+    one_sided = (
+        ttest_rel(a + margin, b, alternative="greater"),
+        ttest_rel(a - margin, b, alternative="less"),
+    )
+    assert found.p_level == pytest.approx(max(one.pvalue for one in one_sided))
+
+
+@pytest.mark.parametrize("case", cases)
+@pytest.mark.parametrize("margin", [0.0, 1.0, 12.0])
+def test_equivalence_is_two_one_sided_tests(case, margin):
+    found = stats.welch(*case, margin=margin)
+    p = [
+        ttest_ind_from_stats(case[0] + shift, *case[1:], equal_var=False, alternative=side).pvalue
+        for shift, side in ((margin, "greater"), (-margin, "less"))
+    ]
+    assert found.p_level == pytest.approx(max(p))
+    assert found.p_different == pytest.approx(ttest_ind_from_stats(*case, equal_var=False).pvalue)
+
+
+def test_a_value_without_chance_is_compared_by_the_test_of_one_sample():
+    printed = np.random.default_rng(3).normal(68, 5, size=10)
+    moments = printed.mean(), printed.std(ddof=1), 10
+    found = stats.welch(70.0, 0.0, math.inf, *moments)
+    test = ttest_1samp(printed, 70.0)
+    assert found.p_different == pytest.approx(test.pvalue)
+    low, high = test.confidence_interval()
+    assert found.interval == pytest.approx((70.0 - high, 70.0 - low))
+
+
+def test_what_does_not_vary_is_known_exactly():
+    assert stats.paired([1.5, 1.5, 1.5], margin=2.0) == (1.5, 1.5, 1.5, 0.0, 0.0)
+    assert stats.paired([0.0, 0.0], margin=0.0) == (0.0, 0.0, 0.0, 1.0, 1.0)
+
+
+def test_holm_adjusts_as_worked_out_by_hand():
+    """p(1) = 0.01 × 4, p(2) = 0.02 × 3, p(3) = 0.03 × 2 is raised to that of p(2), p(4) × 1."""
+    assert stats.holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert stats.holm([0.4, 0.9]) == pytest.approx([0.8, 0.9])
+    assert stats.holm([0.7, 0.6]) == [1.0, 1.0] and stats.holm([]) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_holm_rejects_what_stepping_down_rejects(seed):
+    """The procedure as Holm states it: compare the k-th smallest with alpha / (m - k + 1), stop."""
+    p = np.random.default_rng(seed).uniform(0, 0.06, size=8) ** 1.5
+    alpha, rejected = 0.05, set()
+    for k, index in enumerate(np.argsort(p)):
+        if p[index] > alpha / (len(p) - k):
+            break
+        rejected.add(int(index))
+    assert {i for i, q in enumerate(stats.holm(p)) if q <= alpha} == rejected and rejected
+
+
+@pytest.mark.parametrize(
+    ("difference", "error", "word"),
+    [
+        (0.5, 0.3, "level"),
+        (-2.0, 0.3, "level"),  # different for certain, and by less than matters
+        (6.0, 0.3, "above"),
+        (-6.0, 0.3, "below"),
+        (0.5, 3.0, "unclear"),  # not shown to differ, nor to be level
+        (4.0, 2.5, "unclear"),
+    ],
+)
+def test_level_is_shown_and_not_inferred(difference, error, word):
+    std = error * math.sqrt(10)  # ten runs, against a constant
+    assert stats.judged(stats.welch(difference, std, 10, 0.0, 0.0, 10, margin=3.0)) == word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"margin": -1.0}, "margin must be"), ({"confidence": 1}, "confid")]
+)
+def test_comparison_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        stats.paired([1.0, 2.0], **arguments)
