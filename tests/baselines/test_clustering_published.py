@@ -50,9 +50,17 @@ def real(tmp_path_factory):
         ("coil20", LLC, {"n_neighbors": (5,), "ridges": (0.1,)}, 5, 72.0, 84.0),  # 78.0, see above
         pytest.param("usps", KMeans, {}, 10, 66.5, 73.0, marks=pytest.mark.slow),  # 69.7
         pytest.param("usps", KMeans, {"n_init": 10}, 3, 71.5, 76.5, marks=pytest.mark.slow),  # 73.9
-        ("usps", NCut, {}, 5, 77.0, 86.0),  # 81.5
-        ("usps", LDMGI, {}, 5, 87.0, 89.0),  # 87.9
-        ("usps", LLC, {"n_neighbors": (5,), "ridges": (0.1,)}, 5, 84.5, 88.5),  # 86.4
+        pytest.param("usps", NCut, {}, 5, 77.0, 86.0, marks=pytest.mark.slow),  # 81.5
+        pytest.param("usps", LDMGI, {}, 5, 87.0, 89.0, marks=pytest.mark.slow),  # 87.9
+        pytest.param(
+            "usps",
+            LLC,
+            {"n_neighbors": (5,), "ridges": (0.1,)},
+            5,
+            84.5,
+            88.5,
+            marks=pytest.mark.slow,
+        ),  # 86.4
     ],
 )
 def test_purity_on_raw_features(real, name, method, params, seeds, low, high):

@@ -394,8 +394,14 @@ def test_the_real_umap_finds_groups_repeats_itself_and_places_new_points(monkeyp
     "make",
     [
         pytest.param(lambda k: IDEC(k, updates=100, **SHORT), id="idec"),
-        pytest.param(lambda k: IDEC(k, updates=100, gamma=1, reconstruction=0, **SHORT), id="dec"),
-        pytest.param(lambda k: VaDE(k, max_updates=120, **SHORT), id="vade"),
+        pytest.param(
+            lambda k: IDEC(k, updates=100, gamma=1, reconstruction=0, **SHORT),
+            id="dec",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            lambda k: VaDE(k, max_updates=120, **SHORT), id="vade", marks=pytest.mark.slow
+        ),
         pytest.param(lambda k: VaDE(k, output="gaussian", max_updates=120, **SHORT), id="gaussian"),
         pytest.param(
             lambda k: N2D(k, hidden=(32, 32, 64), max_updates=300, random_state=0), id="n2d"

@@ -389,6 +389,7 @@ def test_rounding_is_less_than_is_allowed_for(bright):
     assert max(worst) < tiles.rounding(784) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_that_of_tiles():
     """8,000 x 8,000 distances are 256 MB."""

@@ -60,6 +60,7 @@ SMALL = {
     "validation_size": lambda v: 0.1,
     "patience": lambda v: min(v, 5),
     "max_iter": lambda v: min(v, 3),
+    "prior_strength": lambda v: 1.0,
     "layer_updates": lambda v: 2,
     "finetune_updates": lambda v: 4,
 }

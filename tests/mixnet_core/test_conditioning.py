@@ -18,7 +18,15 @@ def blobs(std, n=500):
     return make_blobs(n, 10, centers=5, cluster_std=std, random_state=0)
 
 
-@pytest.mark.parametrize("std", [1.0, 0.3, 0.1, 0.01])
+@pytest.mark.parametrize(
+    "std",
+    [
+        1.0,
+        pytest.param(0.3, marks=pytest.mark.slow),
+        pytest.param(0.1, marks=pytest.mark.slow),
+        0.01,
+    ],
+)
 def test_blobs_keep_their_start_and_come_near_the_true_density(std):
     """The easiest data there is: perfect k-means clusters, at any distance from each other."""
     X, y = blobs(std, 1000)
@@ -40,7 +48,7 @@ def fitted(X):
 def test_place_and_units_change_nothing():
     X = np.round(blobs(1.5)[0] * 1024) / 1024  # so that shifts are exact in float64
     labels, nats = fitted(X)
-    for place, unit in ((2.0**33, 1.0), (-1e6, 1.0), (0.0, 2.0**-500), (0.0, 2.0**500)):
+    for place, unit in ((2.0**33, 2.0**-500), (-1e6, 2.0**500)):
         other, moved = fitted((X + place) * unit)
         assert np.array_equal(labels, other)
         assert moved == pytest.approx(nats - 10 * np.log(unit), abs=1e-6)

@@ -25,7 +25,7 @@ def test_the_guide_runs(tmp_path, monkeypatch, iterations):
         assert text.count(load) == 1
         text = text.replace(
             load,
-            f"{load[:-1]}; digits.data, digits.target = digits.data[:700], digits.target[:700]\n",
+            f"{load[:-1]}; digits.data, digits.target = digits.data[:400], digits.target[:400]\n",
         )
     blocks = list(re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S))
     assert len(blocks) > 15

@@ -554,6 +554,7 @@ def test_not_fitted_is_said(call, tmp_path):
 # --- what it learns -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_moon(tmp_path):
     """§4.1.1: the k-means start cuts both moons; the mixture puts them together.
 

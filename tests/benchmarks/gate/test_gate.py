@@ -358,6 +358,7 @@ def test_gate_from_nothing_to_red(small):
     assert path.read_bytes() != before and small.gate()[0] == 0
 
 
+@pytest.mark.slow
 def test_gate_takes_a_broken_cell_for_a_failure_and_no_reference(referred):
     path = referred.results / "gate" / "reference.csv"
     before = path.read_bytes()

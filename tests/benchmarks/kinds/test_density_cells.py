@@ -33,10 +33,11 @@ def records(tmp_path_factory, method):
     return found
 
 
+@pytest.mark.slow  # of every method the contract is tested, tests/contract/
 @pytest.mark.parametrize("space", ["raw", "code"])
 @pytest.mark.parametrize(
     "method",
-    ["gaussian-mixture", pytest.param("mixture-of-ppca", marks=pytest.mark.slow)],
+    ["gaussian-mixture", "mixture-of-ppca"],
     indirect=True,
 )
 def test_a_fast_run_on_digits_records_labels_and_held_out_nats(records, space):

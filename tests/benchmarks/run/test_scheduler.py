@@ -305,6 +305,7 @@ def test_no_worker_there(box, monkeypatch, capsys):
     assert "no worker at tcp://" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_lost_ends_the_run(box, capsys):
     box.suite(["flat"], ["hang", "kmeans"])
     made = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
