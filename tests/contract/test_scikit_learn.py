@@ -7,7 +7,7 @@ from mixnet_core import Autoencoder, MixtureOfNetworks
 from mixnet_core.choosing.starts import StartSelection
 
 QUICK = dict(
-    n_components=3, structure="2-8-x", t1=20, t2=2, updates=5, n_samples=20, n_final_samples=50
+    n_components=3, structure="2-8-x", t1=5, t2=2, updates=5, n_samples=20, n_final_samples=50
 )
 ESTIMATORS = [
     MixtureOfNetworks(**QUICK),

@@ -71,7 +71,7 @@ def test_in_a_pipeline_and_a_search(X):
     labels = pipeline.fit_predict(X)
     assert np.array_equal(labels, pipeline.predict(X)) and len(set(labels)) == 3
     search = GridSearchCV(
-        MixtureOfNetworks(**QUICK), {"t1": [0, 60], "likelihood_widths": [(1.0,), (30.0,)]}, cv=3
+        MixtureOfNetworks(**QUICK), {"t1": [0, 60], "likelihood_widths": [(1.0,), (30.0,)]}, cv=2
     )
     search.fit(X)
     # Trained networks and a fitting width make held-out points likelier.
@@ -422,7 +422,8 @@ LARGE = """
 @pytest.mark.parametrize(
     ("n", "most"),
     [
-        (200_000, 900),  # MB: distances of all points to all components by feature are 500 more
+        # MB: distances of all points to all components by feature are 500 more
+        pytest.param(200_000, 900, marks=pytest.mark.slow),
         pytest.param(1_000_000, 4000, marks=pytest.mark.slow),
     ],
 )

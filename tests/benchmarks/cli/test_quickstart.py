@@ -93,6 +93,7 @@ def test_a_second_call_goes_on_and_a_fresh_one_starts_over(started, capsys):
     assert "before, " not in said and "--fresh" not in said
 
 
+@pytest.mark.slow
 def test_changed_code_is_run_again_and_a_failure_is_said(started, capsys):
     assert main(["quickstart", "--jobs", "2"]) == 0
     started.edit("mix", "-np.square(X)", "undefined(X)")

@@ -28,6 +28,11 @@ PAYLOADS = (
     "&lt;script&gt;",
     "a\x00b\x1b[31m",
 )
+#: A table takes a second or two: the rest at night.
+SHORT = [
+    words if i % 4 == 0 else pytest.param(words, marks=pytest.mark.slow)
+    for i, words in enumerate(PAYLOADS)
+]
 
 
 def everywhere(value, words):
@@ -93,7 +98,7 @@ def test_hostile_words_stay_words(shelf, words):
     assert shown in " ".join(made.text.replace("`", "").split()) or "`" in words
 
 
-@pytest.mark.parametrize("words", PAYLOADS)
+@pytest.mark.parametrize("words", SHORT)
 def test_tables_take_hostile_words(shelf, words):
     rewrite(shelf, hostile(words))
     tables.write("table1", suite_plan("table1", store=shelf.store), shelf.store, False)
@@ -119,7 +124,7 @@ def assert_the_page_stands(shelf, seed):
 
 
 def test_the_page_stands_on_damaged_records(shelf):
-    for seed in range(8):
+    for seed in range(4):
         assert_the_page_stands(shelf, seed)
 
 

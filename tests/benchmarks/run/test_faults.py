@@ -406,7 +406,7 @@ def test_a_full_disk_while_tables_are_written_is_said(box, monkeypatch, capsys):
     assert before == {path: path.read_bytes() for path in box.results.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("suffix", ["json", "npz"])
+@pytest.mark.parametrize("suffix", ["json", pytest.param("npz", marks=pytest.mark.slow)])
 def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix):
     undisturbed, _ = calm(["blobs", "flat"], ["kmeans"])
     assert harness(box) == 0
@@ -417,10 +417,11 @@ def test_a_truncated_record_is_made_again_and_no_other(box, calm, suffix):
     assert starts(box, since) == [path.name.partition("-")[0]]
 
 
+@pytest.mark.slow  # two undisturbed ones: test_dispatch.py
 @pytest.mark.parametrize(
     "moments",
     [
-        pytest.param({}, id="calm", marks=pytest.mark.slow),
+        pytest.param({}, id="calm"),
         pytest.param({20: "worker", 45: "parent", 55: "worker", 75: "both"}, id="killed"),
     ],
 )
