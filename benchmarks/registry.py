@@ -9,9 +9,20 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from functools import lru_cache
 
 from benchmarks import kinds
-from benchmarks.stanzas import RegistryError, datasets, folder, read, stanzas
+from benchmarks.stanzas import (
+    MOST_FACTORS,
+    RegistryError,
+    copied,
+    datasets,
+    fillings,
+    folder,
+    read,
+    stanzas,
+    version,
+)
 
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
@@ -56,13 +67,22 @@ def _check(where: str, stanza: dict, types: dict[str, type], lists: tuple[str, .
 def methods() -> dict[str, dict]:
     """Stanzas of methods.toml by name, checked as they are read; label and spaces have defaults.
 
+    Those of the rows of a suite's design follow, with its name as ``design``.
+
     Raises
     ------
     RegistryError
         On an unknown kind or space, a missing estimator, a parameter or default without source, or
         one that is both, needs that do not fit the kind, or a stanza like one that is not there.
     """
-    found = stanzas(folder() / "methods.toml")
+    files = [folder() / "methods.toml", *sorted((folder() / "suites").glob("*.toml"))]
+    return copied(_methods(*((path, *version(path)) for path in files)))
+
+
+@lru_cache(maxsize=8)
+def _methods(*files: tuple) -> dict[str, dict]:
+    """The same, read and checked once while the files stay as they are."""
+    found = stanzas(files[0][0])
     for name, stanza in found.items():
         _check(
             f"methods.toml [{name}]",
@@ -79,6 +99,9 @@ def methods() -> dict[str, dict]:
             },
             ("spaces", "without"),
         )
+    for suite in suites().values():
+        if "rows" in suite:
+            found |= _design(suite, found)
     found = {name: _inherit(name, found) for name in found}
     for name, stanza in found.items():
         where = f"methods.toml [{name}]"
@@ -111,8 +134,40 @@ def methods() -> dict[str, dict]:
     return found
 
 
+def _design(suite: dict, known: dict) -> dict[str, dict]:
+    """Stanzas of a design's rows but the first, a method that is there: as it, but for levels."""
+    base, *_ = suite["methods"]
+    if base not in known:
+        raise RegistryError(f"suites/{suite['name']}.toml: there is no method {base!r}")
+    allowed, made = _inherit(base, known).get("params", {}), {}
+    for name, row in suite["rows"].items():
+        params, needs, of = {}, {}, ""
+        for factor, level in row.items():
+            sets = dict(suite["factors"][factor][level])
+            of += sets.pop("of", "")
+            needs |= sets.pop("needs", {})
+            sets.pop("not_on", None)
+            why = f"{factor}: {level}"
+            params |= {p: {"value": v, "source": "ours", "why": why} for p, v in sets.items()}
+        if unknown := set(params) - set(allowed):
+            raise RegistryError(
+                f"suites/{suite['name']}.toml: factors set {sorted(unknown)}, which {base} has not"
+            )
+        made[name] = {
+            "like": base,
+            "label": name.capitalize().replace("-", " "),
+            "design": suite["name"],
+            "params": params,
+            "needs": {role: need.replace("{of}", of) for role, need in needs.items()},
+        }
+    del made[base]
+    return made
+
+
 def _plain(where: str, value) -> None:
     """Raise RegistryError unless a record, which is JSON, can hold a parameter's value."""
+    if isinstance(value, str | int):  # most are, and all are checked by every command
+        return
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -157,7 +212,15 @@ def _suite(name: str, stanza: dict) -> dict:
     _check(
         where,
         stanza,
-        {"title": str, "table": str, "raw_up_to": int, "against": dict, "keeps": dict},
+        {
+            "title": str,
+            "table": str,
+            "raw_up_to": int,
+            "against": dict,
+            "keeps": dict,
+            "factors": dict,
+            "printed": dict,
+        },
         ("datasets", "methods", "evaluations", "columns", "paired"),
     )
     against, keeps = stanza.get("against", {}), stanza.get("keeps", {})
@@ -177,7 +240,35 @@ def _suite(name: str, stanza: dict) -> dict:
         seeds = parse_seeds(stanza.get("seeds", "0-9"))
     except (ValueError, TypeError) as error:
         raise RegistryError(f"{where}: {error}") from error
-    return {**stanza, "name": name, "seeds": seeds}
+    stanza = {**stanza, "name": name, "seeds": seeds}
+    return _with_rows(where, stanza) if "factors" in stanza else stanza
+
+
+def _with_rows(where: str, suite: dict) -> dict:
+    """A suite with the ``rows`` of its design, which join its methods."""
+    factors, base = suite["factors"], suite.get("methods", ())
+    if len(base) != 1:
+        raise RegistryError(f"{where}: methods is {base!r:.60}, needs the one that factors vary")
+    if not 1 <= len(factors) <= MOST_FACTORS:
+        raise RegistryError(f"{where}: factors has {len(factors)}, needs 1 to {MOST_FACTORS}")
+    for factor, levels in factors.items():
+        if not isinstance(levels, dict) or not 1 < len(levels) <= 4:
+            raise RegistryError(f"{where}: {factor} is {levels!r:.60}, needs 2 to 4 levels")
+        for name, level in levels.items():
+            if not isinstance(level, dict):
+                raise RegistryError(f"{where}: {factor}.{name} is {level!r:.60}, needs a table")
+            _check(f"{where}: {factor}.{name}", level, {"of": str, "needs": dict}, ("not_on",))
+            _check(
+                f"{where}: {factor}.{name}",
+                level.get("needs", {}),
+                dict.fromkeys(level.get("needs", ()), str),
+            )
+    rows = fillings(suite)
+    left = {
+        method: [d for f, level in row.items() for d in factors[f][level].get("not_on", ())]
+        for method, row in rows.items()
+    }
+    return {**suite, "methods": list(rows), "rows": rows, "not_on": left}
 
 
 def asked_spaces(suite: dict, method: str, stanza: dict, dataset: str, data: dict) -> list[str]:
@@ -188,6 +279,8 @@ def asked_spaces(suite: dict, method: str, stanza: dict, dataset: str, data: dic
     names them by method, and where it does not, all are asked for that the method has.
     """
     if dataset not in suite.get("only_datasets", {}).get(method, [dataset]):
+        return []
+    if dataset in suite.get("not_on", {}).get(method, ()):
         return []
     if data.get("embedding", "none") == "none":
         return ["raw"]

@@ -11,11 +11,13 @@ import os
 import re
 import tomllib
 from functools import lru_cache
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 #: Names of datasets and methods: parts of paths, of the command line and of links.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 LONGEST = 200  # characters of one; file systems take 255 bytes
+MOST_FACTORS = 21  # of a suite's design
 RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?) to 0\.\.1")
 SCALINGS = ("none", "min-max", "tf-idf")  # and what `RANGE` matches
 FORMATS = ("idx", "libsvm", "mat", "csv", "lyrl2004", "csr_npz", "digits", "toy", "made")
@@ -89,10 +91,10 @@ def read(path: Path) -> dict:
 
     It is parsed once while the file stays as it is.
     """
-    return _copy(_parse(path, *_version(path)))
+    return copied(_parse(path, *version(path)))
 
 
-def _version(path: Path) -> tuple[int, ...]:
+def version(path: Path) -> tuple[int, ...]:
     """What changes when a file does; empty where there is none."""
     if not path.is_file():
         return ()
@@ -100,16 +102,16 @@ def _version(path: Path) -> tuple[int, ...]:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _copy(value):
+def copied(value):
     """A copy of TOML's containers all the way down."""
     if isinstance(value, dict):
-        return {name: _copy(item) for name, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
+        return {name: copied(item) for name, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=64)
-def _parse(path: Path, *version: int) -> dict:
-    if not version:
+def _parse(path: Path, *versions: int) -> dict:
+    if not versions:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -131,6 +133,33 @@ def stanzas(path: Path) -> dict[str, dict]:
                 f"and +._- after the first, at most {LONGEST} of them"
             )
     return found
+
+
+def fillings(suite: dict) -> dict[str, dict[str, str]]:
+    """Rows of the design of a suite's ``factors``: method -> factor -> name of its level.
+
+    The linear orthogonal array of 64 rows over GF(4), whose columns are the 21 points of the plane
+    over it (Hedayat, Sloane and Stufken, "Orthogonal Arrays", 1999, theorem 3.20): in any two
+    columns every pair of symbols stands four times. A factor of fewer than four levels takes the
+    symbol modulo their number. The first row, of zeros, is the first method of the suite; the
+    others are called after the suite.
+    """
+    triples = list(
+        product(range(4), repeat=3)
+    )  # 1, 2 and 3 stand for powers 0, 1 and 2 of one element
+    points = [t for t in triples if next(filter(None, t), 0) == 1]  # first symbol that is not 0: 1
+
+    def times(a: int, b: int) -> int:
+        return (a + b - 2) % 3 + 1 if a and b else 0
+
+    rows = {}
+    for i, (a, b, c) in enumerate(triples):
+        name = f"{suite['name']}-{i:02}" if i else suite["methods"][0]
+        rows[name] = {
+            factor: list(levels)[(times(a, x) ^ times(b, y) ^ times(c, z)) % len(levels)]
+            for (factor, levels), (x, y, z) in zip(suite["factors"].items(), points, strict=False)
+        }
+    return rows
 
 
 def own_folder() -> Path | None:
@@ -156,9 +185,9 @@ def datasets() -> dict[str, dict]:
         that two files have.
     """
     path = folder() / "datasets.toml"
-    found, own = _copy(_datasets(path, "", *_version(path))), own_folder()
+    found, own = copied(_datasets(path, "", *version(path))), own_folder()
     for path in sorted(own.glob("*.toml")) if own else ():
-        mine = _copy(_datasets(path, str(path), *_version(path)))
+        mine = copied(_datasets(path, str(path), *version(path)))
         if twice := found.keys() & mine.keys():
             raise RegistryError(
                 f"{path}: {sorted(twice)} stand in another file of stanzas too, "
@@ -169,7 +198,7 @@ def datasets() -> dict[str, dict]:
 
 
 @lru_cache(maxsize=64)
-def _datasets(path: Path, own: str, *version: int) -> dict[str, dict]:
+def _datasets(path: Path, own: str, *versions: int) -> dict[str, dict]:
     """Checked stanzas of a file; those of `own`, a user's, have defaults for what follows."""
     if not own:
         return {name: dataset_stanza(name, stanza) for name, stanza in stanzas(path).items()}

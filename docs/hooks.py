@@ -147,12 +147,13 @@ def suites() -> str:
     for path in sorted((ROOT / "benchmarks" / "suites").glob("*.toml")):
         suite = tomllib.loads(path.read_text(encoding="utf-8"))
         file = f"results/{suite.get('table', path.stem)}.md"
+        design = stanzas.fillings({**suite, "name": path.stem}) if "factors" in suite else ()
         rows.append(
             (
                 f"`{path.stem}`",
                 suite.get("title", ""),
                 len(suite["datasets"]),
-                len(suite["methods"]),
+                len(design or suite["methods"]),
                 suite.get("seeds", "0-9"),
                 f"[table]({file})" if (ROOT / file).is_file() else "",
             )

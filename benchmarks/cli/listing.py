@@ -13,6 +13,8 @@ def show(what: str) -> int:
     """Print the registered methods, datasets or suites (no estimator is imported)."""
     if what == "methods":
         for name, stanza in registry.methods().items():
+            if "design" in stanza:
+                continue  # a row of a suite, see there
             spaces = "/".join(stanza.get("spaces", []))
             print(f"{name:<12} {stanza['kind']:<11} {spaces:<9} {stanza.get('label', name)}")
     elif what == "datasets":

@@ -889,10 +889,8 @@ def _status(args) -> int:
         plan = _plan(args, suite, store)
         groups = defaultdict(list)
         for node in plan.nodes.values():
-            cell = node.cell
-            groups[cell["dataset"], cell["method"], cell["params"]["space"]].append(
-                standing.state(node)
-            )
+            cell, method = node.cell, node.method.get("design", node.cell["method"])
+            groups[cell["dataset"], method, cell["params"]["space"]].append(standing.state(node))
         print(f"{suite}: {len(plan.nodes)} cells")
         for (dataset, method, space), states in groups.items():
             tally = Counter(

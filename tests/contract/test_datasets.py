@@ -68,8 +68,9 @@ def test_every_method_that_is_asked_on_a_dataset_finds_its_parameters(name):
         for method in suite["methods"]
         if name in suite.get("only_datasets", {}).get(method, [name])
     }
+    methods = registry.methods()
     for method in asked | {"kmeans", "mixnet", "autoencoder", "start"}:
-        registry.resolve_params(method, name)
+        registry.resolve(method, methods[method], name, registry.datasets()[name])
 
 
 def test_those_without_files_need_no_folder(tmp_path):

@@ -199,8 +199,8 @@ def spaces(method):
     return ["raw"] if DATASETS[home(method)]["embedding"] == "none" else METHODS[method]["spaces"]
 
 
-#: Those that measure how the cost of whole trainings grows take their time.
-SLOW = {"growth-mixnet", *EXTRAS}
+#: Those that measure how the cost of whole trainings grows take time, rows of a design are many.
+SLOW = {"growth-mixnet", *EXTRAS, *(m for m in METHODS if "design" in METHODS[m])}
 CELLS = [
     pytest.param(
         method,

@@ -94,8 +94,8 @@ def _builder(suite):
     kind = suite.get("report", "")
     if "columns" in suite:
         return _measured
-    if kind.startswith("figure"):
-        return lambda *_: None
+    if kind.startswith("figure") or kind == "multiverse":
+        return lambda *_: None  # pictures are all
     return {"knee": _knee, "table2": _table2}.get(kind, _table1)
 
 

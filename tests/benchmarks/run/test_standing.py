@@ -18,6 +18,7 @@ def counted(monkeypatch):
     found = {"parsed": Counter(), "judged": Counter(), "hashed": Counter()}
     stanzas._parse.cache_clear()
     stanzas._datasets.cache_clear()
+    registry._methods.cache_clear()
 
     def counting(what, function, name):
         def count(*args):
@@ -59,6 +60,7 @@ def test_status_of_all_suites_does_each_thing_once(box, counted, capsys):
         counts.clear()
     stanzas._parse.cache_clear()
     stanzas._datasets.cache_clear()
+    registry._methods.cache_clear()
     assert main(["status"]) == 1
     said = capsys.readouterr().out
     assert "chain3 is stale" not in said and "chain2 is stale" in said
