@@ -53,7 +53,7 @@ def knee_frame(suggestion, paper=None) -> pd.DataFrame:
 def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
     """Write `path`.png and .pdf, and `path`.csv with what they show.
 
-    Left, the graphs of all restarts, and the lines through the one that `suggestion` shows; right,
+    Above, the graphs of all restarts, and the lines through the one that `suggestion` shows; below,
     how often each knee was found over restarts and cutoffs.
 
     Parameters
@@ -66,10 +66,9 @@ def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
         The number that the paper reports, marked where given.
     """
     frame = knee_frame(suggestion, paper)
-    figure = _figure(frame, title)
     paths = {kind: Path(f"{path}.{kind}") for kind in ("csv", "png", "pdf")}
     words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
-    plot.save(figure, path, dpi=200)
+    plot.column(path, _figure, frame, title)
     return paths
 
 
@@ -110,6 +109,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         found, row = judge(records, suite, name)
         if found:
             base, title = Path(out_dir) / f"{stem}-{name}", datasets[name]["title"]
+            title += " · older code" * bool(row["stale"])
             files = plot_knee(found, base, title, row["paper"])
             paths |= {f"{name} {kind}": path for kind, path in files.items()}
         rows.append(row)
@@ -127,13 +127,12 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
 def _figure(frame, title):
     from matplotlib.ticker import MaxNLocator
 
-    figure = plot.canvas(7.2, 3.6)
-    curve, counts = figure.subplots(1, 2, width_ratios=(2, 1))
-    figure.suptitle(title)
+    figure = plot.canvas(plot.COLUMN, 3.6)
+    curve, counts = figure.subplots(2, 1, height_ratios=(2, 1))
+    figure.suptitle(title, fontsize=7.5)
+    counts.set_xlabel("components K")
     for axis in (curve, counts):
-        axis.set_xlabel("components K")
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-        axis.spines[["top", "right"]].set_visible(False)
     _draw_curve(curve, frame)
     _draw_counts(counts, frame)
     return figure
@@ -147,16 +146,16 @@ def _draw_curve(axis, frame):
     if others.size:
         lines = axis.plot(others.index, others.to_numpy(), color=GREY, linewidth=0.7)
         lines[0].set_label("other restarts")
-    axis.plot(graph.k, graph.value, "o", color="black", markersize=2.8, label="k-means")
+    axis.plot(graph.k, graph.value, "o", color="black", markersize=2, label="k-means")
     for series, colour, style in (("left line", BLUE, "-"), ("right line", ORANGE, "--")):
         line = frame[frame.series == series]
-        axis.plot(line.k, line.value, style, color=colour, linewidth=2, label=series)
+        axis.plot(line.k, line.value, style, color=colour, linewidth=1.5, label=series)
     _mark(axis, frame, "suggested", GREEN, "-.")
     _mark(axis, frame, "paper", "black", ":")
     axis.set_ylim(bottom=min(0, frame.value[frame.series.str.endswith("line")].min()))
     axis.set_ylabel("within-cluster sum of squares")
     axis.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
-    axis.legend(frameon=False, fontsize="small")
+    axis.legend(frameon=False, loc="lower right")
 
 
 def _draw_counts(axis, frame):
@@ -178,12 +177,12 @@ def _draw_counts(axis, frame):
     if max(marks) - min(marks) < 6:  # room for every number
         axis.set_xticks(range(min(marks) - 1, max(marks) + 2))
     axis.set_ylim(0, 100)
-    axis.set_ylabel("share of knees found, %")
-    axis.set_title(f"stability {suggested.value:.2f}", fontsize="medium")
+    axis.set_ylabel("knees found, %")
+    axis.set_title(f"stability {suggested.value:.2f}", fontsize=7)
     _mark(axis, frame, "paper", "black", ":", zorder=3)
 
 
 def _mark(axis, frame, series, colour, style, zorder=0):
     for k in frame.k[frame.series == series]:
         label = f"{series}: {k}"
-        axis.axvline(k, color=colour, linestyle=style, linewidth=1.4, zorder=zorder, label=label)
+        axis.axvline(k, color=colour, linestyle=style, linewidth=1.0, zorder=zorder, label=label)

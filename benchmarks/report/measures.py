@@ -155,7 +155,10 @@ def to_markdown(rows, suite, methods, datasets, remarks=()) -> str:
 
 
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
-    """Write `stem`.csv and `stem`.md into `out_dir`, each replaced whole; the table as text."""
+    """Write `stem`.csv and `stem`.md into `out_dir`, each replaced whole; the table as text.
+
+    With differences also `stem`.png and .pdf, as soon as there is one.
+    """
     methods, datasets = registry.methods(), registry.datasets()
     rows = summarise(records, suite, methods, datasets)
     remarks = notes.machines(records) if "seconds" in suite["columns"] else []
@@ -164,6 +167,14 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         kind: words.replace(Path(out_dir) / f"{stem}.{kind}", content)
         for kind, content in texts.items()
     }
+    compared = [row for row in rows for column in suite.get("paired", ()) if row[f"{column}_pairs"]]
+    if compared:
+        from benchmarks.report import plot  # matplotlib only where it is wanted
+        from benchmarks.report.figures import differences
+
+        paths |= plot.column(
+            Path(out_dir) / stem, differences.draw, compared, suite["paired"], methods
+        )
     return "\n".join([text(rows, suite, methods), *remarks]), paths
 
 

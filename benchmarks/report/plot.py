@@ -1,4 +1,4 @@
-"""Purity as bars: a panel for each feature space, a group for each dataset, a bar a method."""
+"""What all figures share, and purity as small multiples: a panel a dataset, a line a method."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import io
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.records.whole import write_atomic
 
-# Okabe and Ito's palette, told apart by all common forms of colour blindness; hatches tell the
-# bars apart in print as well.
+# Okabe and Ito's palette, told apart by all common forms of colour blindness; markers and dashes
+# tell what is drawn apart in print as well.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++", "oo")
+COLUMN = 3.3  # inches: a column of a journal, at which figures are drawn and print as they are
+DPI = 300  # of their PNG
+SPACES = {"raw": (COLOURS[5], "s", "raw"), "code": (COLOURS[0], "o", "codes")}
+STALE = "hollow: of older code"
 
 
 def canvas(width: float, height: float):
@@ -26,50 +27,165 @@ def canvas(width: float, height: float):
     return figure
 
 
-def purity_bars(rows, methods, datasets, base) -> dict[str, Path]:
-    """Draw mean purity with one standard deviation and write `base`.png and `base`.pdf.
+def column_style():
+    """A context in which what is drawn has letters and lines that read at the width of a column."""
+    import matplotlib
+
+    small = ("xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+    return matplotlib.rc_context(
+        {
+            "font.size": 7,
+            "axes.titlesize": 7.5,
+            "axes.labelsize": 7,
+            **dict.fromkeys(small, 6.5),
+            "axes.linewidth": 0.6,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "lines.linewidth": 1.0,
+            "grid.linewidth": 0.4,
+            "grid.color": "#dddddd",
+            "hatch.linewidth": 0.6,
+        }
+    )
+
+
+def column(base, draw, *given, **more) -> dict[str, Path]:
+    """Draw a figure in `column_style` and `save` it; ticks are made, and sized, only by saving."""
+    with column_style():
+        return save(draw(*given, **more), base, DPI)
+
+
+def older(records) -> str:
+    """What a figure says of the stale ones among its records, or nothing."""
+    stale = sum(bool(record.get("stale")) for record in records)
+    return f"{stale} of {len(records)} runs: older code" if stale else ""
+
+
+def lines_of(axis, names):
+    """Make an axis one of dots: a line for each name, from the top, with a pale rule along it."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    axis.grid(axis="y")
+    axis.set_axisbelow(True)
+
+
+def dot(axis, x, y, spread, style, hollow=False, label=None, runs=None):
+    """A mean with its spread to both sides, or none; hollow where it is stale.
+
+    ``style`` is (colour, marker); ``runs``, their number, is written beside a mean of too few.
+    """
+    colour, marker = style
+    axis.errorbar(
+        x,
+        y,
+        xerr=spread,
+        fmt=marker,
+        color=colour,
+        markerfacecolor="white" if hollow else colour,
+        markersize=3.2,
+        markeredgewidth=0.8,
+        elinewidth=0.8,
+        label=label,
+    )
+    if runs is not None:
+        axis.annotate(
+            str(runs),
+            (x + (spread or 0), y),
+            (3.5, 0),
+            textcoords="offset points",
+            fontsize=5.5,
+            color="0.3",
+            va="center",
+        )
+
+
+def legend(figure, axes, more=(), ncols=2, remark=""):
+    """What the labels of all axes say, each once, below the panels.
+
+    `more` are handles, the `remark` words without one.
+    """
+    from matplotlib.lines import Line2D
+
+    found = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    found |= {handle.get_label(): handle for handle in more}
+    if remark:
+        found[remark] = Line2D([], [], linestyle="")
+    if found:
+        figure.legend(
+            found.values(),
+            found.keys(),
+            loc="outside lower center",
+            ncols=ncols,
+            frameon=False,
+            columnspacing=1.2,
+            handletextpad=0.4,
+        )
+
+
+def hollow_key():
+    """Handle of a legend for what is drawn hollow."""
+    from matplotlib.lines import Line2D
+
+    look = {"markerfacecolor": "white", "linestyle": "", "markersize": 3.2}
+    return Line2D([], [], color="0.4", marker="o", label=STALE, **look)
+
+
+def purity_dots(rows, methods, datasets, base) -> dict[str, Path]:
+    """Draw mean purity ± one standard deviation and write `base`.png and `base`.pdf.
+
+    A small number beside a dot is that of its runs, where they are not all that were asked for.
 
     Parameters
     ----------
     rows : list of dict
-        As from `summary.summarise`; a row without runs leaves its place empty.
+        As from `summary.summarise`; a row without runs has no dot.
     methods, datasets : dict
         Contents of methods.toml and datasets.toml, for the labels.
     base : path
         Files to write, without suffix.
     """
+    return column(base, purity_figure, rows, methods, datasets)
+
+
+def purity_figure(rows, methods, datasets):
+    """The figure of `purity_dots`."""
+    shown = list(dict.fromkeys(row["dataset"] for row in rows))
     names = list(dict.fromkeys(row["method"] for row in rows))
-    panels = [space for space in ("raw", "code") if any(row["space"] == space for row in rows)]
-    groups = {
-        space: list(dict.fromkeys(r["dataset"] for r in rows if r["space"] == space))
-        for space in panels
-    }
-    widths = [len(groups[space]) for space in panels] or [1]
-    width = 2.5 + 1.9 * sum(widths)
-    figure = canvas(width, 4.2)
-    axes = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
-    handles = {}
-    for axis, space in zip(axes, panels, strict=False):
-        for row in (row for row in rows if row["space"] == space):
-            _bar(axis, row, groups[space].index(row["dataset"]), names, methods, handles)
-        axis.set_title("raw features" if space == "raw" else "codes of the autoencoder")
-        axis.set_xticks(
-            np.arange(len(groups[space])), [datasets[d].get("title", d) for d in groups[space]]
-        )
-        axis.set_xlim(-0.5, len(groups[space]) - 0.5)
-    axes[0].set_ylim(0, 100)
-    axes[0].set_ylabel("purity, %")
-    if "paper" in handles:
-        handles["paper"] = handles.pop("paper")  # last in the legend
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=min(len(handles), 8, int(width / 2)),
-            frameon=False,
-        )
-    return save(figure, base)
+    across = min(2, len(shown)) or 1
+    down = -(-len(shown) // across) or 1
+    figure = canvas(COLUMN, 0.45 + down * (0.34 + 0.125 * len(names)))
+    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat
+    for axis, dataset in zip(axes, shown, strict=False):
+        lines_of(axis, [methods[name]["label"] for name in names])
+        axis.set_title(datasets[dataset].get("title", dataset).partition(" (")[0])
+        for row in (row for row in rows if row["dataset"] == dataset):
+            _purity(axis, row, names.index(row["method"]))
+    for axis in figure.axes[len(shown) :]:
+        axis.remove()
+    for axis in figure.axes[-across:]:
+        axis.set_xlabel("purity, %")
+        axis.tick_params(labelbottom=True)
+    legend(figure, figure.axes, [hollow_key()] * any(row["stale"] for row in rows), ncols=4)
+    return figure
+
+
+def _purity(axis, row, line):
+    colour, marker, label = SPACES[row["space"]]
+    # Codes a little below raw features: neither covers the other.
+    y = line + (0.16 if row["space"] == "code" else -0.16)
+    if row["purity_mean"] is not None:
+        few = row["n"] if row["n"] < row["n_asked"] else None
+        style = colour, marker
+        dot(axis, row["purity_mean"], y, row["purity_std"], style, bool(row["stale"]), label, few)
+    if row["paper_mean"] is not None:
+        axis.plot(row["paper_mean"], y, "|", color="black", markersize=5, label="paper")
 
 
 def save(figure, base, dpi: int = 150) -> dict[str, Path]:
@@ -103,27 +219,3 @@ def small_png(data: bytes) -> bytes:
         out, "PNG", optimize=True
     )
     return out.getvalue()
-
-
-def _bar(axis, row, group, names, methods, handles):
-    width = 0.84 / len(names)
-    index = names.index(row["method"])
-    x = group + width * (index - (len(names) - 1) / 2)
-    label = methods[row["method"]]["label"]
-    if row["purity_mean"] is not None:
-        handles[label] = axis.bar(
-            x,
-            row["purity_mean"],
-            width,
-            yerr=row["purity_std"],
-            capsize=2,
-            edgecolor="white",
-            linewidth=0.5,
-            color=COLOURS[index % len(COLOURS)],
-            hatch=HATCHES[index % len(HATCHES)],
-            error_kw={"linewidth": 1},
-        )
-    if row["paper_mean"] is not None:
-        handles["paper"] = axis.hlines(
-            row["paper_mean"], x - width / 2, x + width / 2, color="black", linewidth=1.6, zorder=3
-        )

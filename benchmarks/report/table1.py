@@ -45,9 +45,9 @@ def write(
     }
     paths = {kind: words.replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
     if plot:
-        from benchmarks.report.plot import purity_bars  # matplotlib only where it is wanted
+        from benchmarks.report.plot import purity_dots  # matplotlib only where it is wanted
 
-        paths |= purity_bars(rows, methods, datasets, out_dir / stem)
+        paths |= purity_dots(rows, methods, datasets, out_dir / stem)
     return paths
 
 

@@ -51,7 +51,7 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         The keys of `COLUMNS` and ``method``; what was not measured is None. ``ll_std`` is over
         runs (ddof = 1), ``ll_se`` the mean standard error over test points.
     measures : list of dict
-        ``model``, ``space``, ``n`` and the mean and deviation of every value.
+        ``method, model, space, n, n_asked, stale`` and the mean and deviation of every value.
     """
     seeds = registry.parse_seeds(suite["seeds"])
     records = list(records)
@@ -71,7 +71,7 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         for space in suite.get("spaces", {}).get(method, methods[method]["spaces"]):
             rows = [(method, space, seed) for seed in seeds]
             found = [scored["measures"][row] for row in rows if row in scored["measures"]]
-            measures.append(_measured(method, space, found))
+            measures.append(_measured(method, space, found, len(seeds)))
             if method in evaluations:
                 continue
             made = [samples[row] for row in rows if row in samples]
@@ -136,9 +136,17 @@ def _model(method) -> str:
     return method.removesuffix("-samples").removesuffix("-full")
 
 
-def _measured(method, space, records) -> dict:
-    done = [r["values"] for r in records if r["status"] == "done"]
-    row = {"method": method, "model": _model(method), "space": space, "n": len(done)}
+def _measured(method, space, records, n_asked) -> dict:
+    ended = [r for r in records if r["status"] == "done"]
+    done = [r["values"] for r in ended]
+    row = {
+        "method": method,
+        "model": _model(method),
+        "space": space,
+        "n": len(done),
+        "n_asked": n_asked,
+        "stale": sum(bool(r.get("stale")) for r in ended),
+    }
     for name in done[0] if done else ():
         if name not in ("n_samples", "n_test"):
             found = [values[name] for values in done]
@@ -155,7 +163,7 @@ def label(row, methods) -> str:
 
 
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
-    """Write `stem`.csv, .md, .tex and `stem`-measures.csv; the first table as text."""
+    """Write `stem`.csv, .md, .tex, .png, .pdf and `stem`-measures.csv; the first table as text."""
     methods, datasets, paper = registry.methods(), registry.datasets(), registry.paper()
     scores, measures = summarise(records, suite, methods, paper)
     remarks = notes.machines(r for r in records if kinds.of(r).output == "samples")
@@ -168,6 +176,12 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         f"{stem}.tex": to_latex(scores, methods),
     }
     paths = {name: words.replace(out / name, text) for name, text in contents.items()}
+    if any(row["n"] for row in (*scores, *measures)):
+        from benchmarks.report import plot  # matplotlib only where it is wanted
+        from benchmarks.report.figures import models
+
+        labels = {(row["method"], row["space"]): label(row, methods) for row in measures}
+        paths |= plot.column(out / stem, models.draw, scores, measures, labels)
     return "\n".join([text(scores, methods), *remarks]), paths
 
 
@@ -322,7 +336,7 @@ def _paper(row) -> str:
 def _columns(measures) -> list[str]:
     names = ["model", "space", "n"]
     for row in measures:
-        names += [name for name in row if name not in (*names, "method")]
+        names += [name for name in row if name not in (*names, "method", "n_asked", "stale")]
     return names
 
 

@@ -16,15 +16,16 @@ BLUE, ORANGE, GREEN = COLOURS[0], COLOURS[5], COLOURS[2]
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Write `stem`.csv, .png and .pdf into `out_dir`; the mean purity of each stage as text."""
     out, titles = Path(out_dir), registry.datasets()
-    frame = curve_frame([r for r in records if r["status"] == "done"])
+    done = [r for r in records if r["status"] == "done"]
+    frame = curve_frame(done)
     if frame.empty:
         return "no training has been recorded yet", {}
     out.mkdir(parents=True, exist_ok=True)
     csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
     paths = {"csv": words.replace(out / f"{stem}.csv", csv)}
     shown = [name for name in suite["datasets"] if name in set(frame.dataset)]
-    figure = draw(frame, shown, {n: short_title(titles[n], n) for n in shown})
-    paths |= plot.save(figure, out / stem, dpi=200)
+    short = {name: short_title(titles[name], name) for name in shown}
+    paths |= plot.column(out / stem, draw, frame, shown, short, remark=plot.older(done))
     lines = []
     for name in shown:
         purity = frame[(frame.dataset == name) & (frame.measure == "purity")]
@@ -64,32 +65,32 @@ def curve_frame(records) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "seed", "measure", "iteration", "stage", "value"])
 
 
-def draw(frame, datasets, titles):
-    """A column for each dataset: purity above, held-out likelihood below; mean in colour."""
-    figure = plot.canvas(2.3 * len(datasets) + 0.6, 4.6)
-    axes = figure.subplots(2, len(datasets), sharex="col", squeeze=False)
-    for column, name in enumerate(datasets):
-        for axis, measure in zip(axes[:, column], ("purity", "heldout"), strict=True):
+def draw(frame, datasets, titles, remark=""):
+    """A row for each dataset: purity left, held-out likelihood right; mean in colour."""
+    figure = plot.canvas(plot.COLUMN, 1.05 * len(datasets) + 0.75)
+    axes = figure.subplots(len(datasets), 2, squeeze=False)
+    for row, name in zip(axes, datasets, strict=True):
+        for axis, measure in zip(row, ("purity", "heldout"), strict=True):
             _curves(axis, frame[(frame.dataset == name) & (frame.measure == measure)])
-        axes[0, column].set_title(titles[name])
-        axes[1, column].set_xlabel("iteration of Algorithm 2")
-    axes[0, 0].set_ylabel("purity, %")
-    axes[1, 0].set_ylabel("held-out log-likelihood,\nnats a point")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        row[0].set_ylabel(titles[name], fontsize=7.5)
+    axes[0, 0].set_title("purity, %")
+    axes[0, 1].set_title("held-out nats a point")
+    for axis in axes[-1]:
+        axis.set_xlabel("iteration of Algorithm 2")
+    plot.legend(figure, [axes[0, 0]], remark=remark)
     return figure
 
 
 def _curves(axis, frame):
     path = frame[frame.stage.isin(["", "Algorithm 1"]) | (frame.measure == "heldout")]
     for _, one in path.groupby("seed"):
-        axis.plot(one.iteration, one.value, color="0.75", linewidth=0.7, zorder=1)
+        axis.plot(one.iteration, one.value, color="0.75", linewidth=0.4, zorder=1)
     full = path.groupby("iteration").value
     mean = full.mean()[full.count() == path.seed.nunique()]  # of all seeds, while all go on
-    axis.plot(mean.index, mean, color=BLUE, linewidth=2, label="mean of the seeds")
+    axis.plot(mean.index, mean, color=BLUE, linewidth=1.4, label="mean of the seeds")
     first, last = frame[frame.stage == "k-means"], frame[frame.stage == "end"]
     if len(first):
-        points = {"markersize": 3.5, "linestyle": "", "clip_on": False}
+        points = {"markersize": 2.5, "linestyle": "", "clip_on": False}
         axis.plot(
             first.iteration * 0 - _gap(frame),
             first.value,
@@ -102,7 +103,6 @@ def _curves(axis, frame):
             last.iteration, last.value, marker="^", color=GREEN, label="final labels", **points
         )
     axis.axvline(0, color="0.4", linewidth=0.8, linestyle=":", label="end of Algorithm 1")
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _gap(frame) -> float:

@@ -54,11 +54,15 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         arrays = {name: record["load"]() for name, record in shown.items()}
         frame = toy_frame(arrays, _scores(done, shown))
         titles = {name: datasets[name]["title"] for name in shown}
-        paths |= _files(thinned(frame), draw(frame, titles), out / stem)
+        figure = draw(frame, titles, plot.older(list(shown.values())))
+        paths |= _files(thinned(frame), out / stem, plot.save(figure, out / stem, dpi=200))
     grown = growth.growth_frame(done)
     if len(grown):
         labels = {name: methods[name]["label"] for name in grown.method.unique()}
-        paths |= _files(grown, growth.draw(grown, labels), out / f"{stem}-growth")
+        base = out / f"{stem}-growth"
+        remark = plot.older([r for r in done if r["estimator"] == growth.GROWTH])
+        drawn = plot.column(base, growth.draw, grown, labels, remark=remark)
+        paths |= _files(grown, base, drawn)
     found = steps(done, own, datasets)
     costs = growth.sentences(grown, methods)
     said = [
@@ -153,7 +157,7 @@ def renumbered(labels, like) -> np.ndarray:
     return linear_sum_assignment(shared, maximize=True)[1][labels]
 
 
-def draw(frame, titles):
+def draw(frame, titles, remark=""):
     """The figure: a row for each dataset of the frame, under its title; a column a clustering."""
     names = list(dict.fromkeys(frame.dataset))
     roles = [role for role in PANELS if role in frame]
@@ -195,7 +199,8 @@ def draw(frame, titles):
     )
     bar.set_label(
         "membership probability of the orange cluster; isolines at "
-        + ", ".join(f"{level:g}" for level in ISOLINES),
+        + ", ".join(f"{level:g}" for level in ISOLINES)
+        + (f"\n{remark}" if remark else ""),
         fontsize=8,
     )
     bar.ax.tick_params(labelsize=8)
@@ -274,7 +279,7 @@ def _ends(values):
     return values.min(), values.max()
 
 
-def _files(frame, figure, base):
-    paths = {**plot.save(figure, base, dpi=200), "csv": Path(f"{base}.csv")}
+def _files(frame, base, drawn):
+    paths = {**drawn, "csv": Path(f"{base}.csv")}
     words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
     return {f"{base.name} {kind}": path for kind, path in paths.items()}

@@ -10,6 +10,7 @@ from benchmarks.report.plot import COLOURS
 
 GROWTH = "benchmarks.exhibits.growth:growth"  # the exhibit that is drawn here
 FITTED = 3  # runs, the largest, that an exponent is fitted to
+APART = 1.07  # ratio of the places of two methods at one n, where they would cover each other
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 
@@ -49,40 +50,43 @@ def growth_frame(done) -> pd.DataFrame:
 
 
 def exponent(n, seconds) -> float:
-    """Slope of log seconds over log n at the largest sizes that were run; NaN below `FITTED`."""
+    """Slope of log seconds over log n at the largest sizes that were run.
+
+    NaN below `FITTED` of them, and where the seconds fall from one to the next: no power of n does.
+    """
     n, seconds = np.asarray(n, dtype=float), np.asarray(seconds, dtype=float)
     run = np.flatnonzero(np.isfinite(seconds))[-FITTED:]
-    if len(run) < FITTED:
+    if len(run) < FITTED or (np.diff(seconds[run]) < 0).any():
         return float("nan")
     return float(np.polyfit(np.log(n[run]), np.log(seconds[run]), 1)[0])
 
 
-def draw(frame, labels):
-    """The figure: seconds over n on logarithmic axes, and purity over n; a line for each method."""
-    figure = plot.canvas(7.2, 4.0)
-    cost, purity = figure.subplots(1, 2, width_ratios=(3, 2))
-    for i, (method, rows) in enumerate(frame.groupby("method", sort=False)):
+def draw(frame, labels, remark=""):
+    """The figure: seconds over n on logarithmic axes above, purity over n below.
+
+    Seconds are joined by lines. Purities are not: each is of one fit, and one that fails is no
+    trend; those of one n stand side by side.
+    """
+    figure = plot.canvas(plot.COLUMN, 4.4)
+    cost, purity = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    methods = list(frame.groupby("method", sort=False))
+    for i, (method, rows) in enumerate(methods):
         run = rows[rows.status == "done"]
         style = {
             "color": COLOURS[i % len(COLOURS)],
             "marker": MARKERS[i % len(MARKERS)],
-            "linestyle": LINES[i % len(LINES)],
-            "markersize": 4.5,
+            "markersize": 3.5,
         }
-        cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), linewidth=1.4, **style)
-        # Each size is one fit: thin, since a fit that fails is no trend.
-        purity.plot(run.n, run.purity, linewidth=0.5, markerfacecolor="none", **style)
+        line = LINES[i % len(LINES)]
+        cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), linestyle=line, **style)
+        beside = APART ** (i - (len(methods) - 1) / 2)
+        purity.plot(run.n * beside, run.purity, linestyle="", **style)
+    cost.set(xscale="log", yscale="log", ylabel="processor seconds of one fit")
+    cost.set_xlim(0.75 * frame.n.min(), 1.35 * frame.n.max())
+    purity.set(ylabel="purity, %", xlabel="points n")
     for axis in (cost, purity):
-        axis.set_xscale("log")
-        axis.set_xlabel("points n")
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_xlim(0.8 * frame.n.min(), 1.25 * frame.n.max())
-    cost.set_yscale("log")
-    cost.set_ylabel("processor seconds of one fit")
-    cost.grid(True, which="major", linewidth=0.4, color="#dddddd")
-    purity.set_ylabel("purity, %")
-    purity.set_ylim(top=101)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=3.5)
+        axis.grid(True, which="major")
+    plot.legend(figure, [cost], ncols=1, remark=remark)
     return figure
 
 
@@ -116,7 +120,8 @@ def _legend(rows, label):
     words = _plain(label)
     if np.isfinite(grows):
         words += f", $n^{{{grows:.2f}}}$"
-    return words + (f" ({_stopped(rows)})" if _stopped(rows) else "")
+    left = rows[rows.status != "done"]
+    return words + (f"; n = {left.n.iloc[0]:,}: {left.status.iloc[0]}" if len(left) else "")
 
 
 def _plain(label):

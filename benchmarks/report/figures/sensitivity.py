@@ -18,15 +18,16 @@ CHOSEN = "mixnet-printed"  # the row whose width was chosen by held-out likeliho
 def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Write `stem`.csv, .png and .pdf into `out_dir`; what the choice costs, as text."""
     out, datasets = Path(out_dir), registry.datasets()
-    frame = width_frame([r for r in records if r["status"] == "done"], datasets)
+    done = [r for r in records if r["status"] == "done"]
+    frame = width_frame(done, datasets)
     if frame.empty or not frame.chosen.any() or frame.chosen.all():
         return "no widths have been recorded yet", {}
     out.mkdir(parents=True, exist_ok=True)
     csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
     paths = {"csv": words.replace(out / f"{stem}.csv", csv)}
     shown = [name for name in suite["datasets"] if name in set(frame.dataset)]
-    figure = draw(frame, shown, {name: datasets[name].get("title", name) for name in shown})
-    paths |= plot.save(figure, out / stem, dpi=200)
+    titles = {name: datasets[name].get("title", name).partition(" (")[0] for name in shown}
+    paths |= plot.column(out / stem, draw, frame, shown, titles, remark=plot.older(done))
     return "\n".join(_sentence(name, frame[frame.dataset == name]) for name in shown), paths
 
 
@@ -55,9 +56,9 @@ def width_frame(records, datasets) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "seed", "chosen", "width", "purity", "heldout"])
 
 
-def draw(frame, datasets, titles):
+def draw(frame, datasets, titles, remark=""):
     """A column for each dataset: purity above, held-out likelihood below; choices marked."""
-    figure = plot.canvas(3.4 * len(datasets) + 0.4, 4.8)
+    figure = plot.canvas(plot.COLUMN, 3.2)
     axes = figure.subplots(2, len(datasets), sharex=True, squeeze=False)
     for column, name in enumerate(datasets):
         mine = frame[frame.dataset == name]
@@ -70,9 +71,8 @@ def draw(frame, datasets, titles):
                 by.std().fillna(0),
                 color=BLUE,
                 marker="o",
-                markersize=4,
-                capsize=2,
-                linewidth=1.5,
+                markersize=3,
+                capsize=1.5,
                 label="fixed width, mean ± std",
             )
             axis.plot(
@@ -80,22 +80,29 @@ def draw(frame, datasets, titles):
                 chosen[measure],
                 "D",
                 color=ORANGE,
-                markersize=5,
+                markersize=4,
                 zorder=3,
                 label="chosen by held-out likelihood",
             )
-            axis.spines[["top", "right"]].set_visible(False)
         axes[0, column].set_title(titles[name])
         axes[1, column].set_xscale("log")
-        ticks = sorted(fixed.width.round(2).unique())
-        axes[1, column].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes[1, column].minorticks_off()
-        axes[1, column].set_xlabel("width of eq. 4, units of w/√(2p)")
+        ticks = sorted(fixed.width.round(2).unique())
+        axes[1, column].set_xticks(ticks, apart(ticks))
+        axes[1, column].set_xlabel("width of eq. 4, of w/√(2p)")
     axes[0, 0].set_ylabel("purity, %")
-    axes[1, 0].set_ylabel("held-out log-likelihood,\nnats a point")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    axes[1, 0].set_ylabel("held-out nats a point")
+    plot.legend(figure, [axes[0, 0]], ncols=1, remark=remark)
     return figure
+
+
+def apart(ticks, ratio=1.9) -> list[str]:
+    """Labels of ticks of a logarithmic axis: empty where the one before is nearer than a ratio."""
+    labels, last = [], 0.0
+    for tick in ticks:
+        labels.append(f"{tick:g}" if tick >= ratio * last else "")
+        last = tick if labels[-1] else last
+    return labels
 
 
 def _sentence(name, frame) -> str:

@@ -368,12 +368,21 @@ def test_growth_picture_shows_its_table():
     cost, purity = figure.axes
     assert cost.get_xscale() == cost.get_yscale() == purity.get_xscale() == "log"
     lines = {line.get_label(): line for line in cost.lines}
-    assert list(lines) == ["GMM, $n^{2.00}$", "all pairs (not run from n = 5,000: memory)"]
-    full = lines["all pairs (not run from n = 5,000: memory)"]
+    assert list(lines) == ["GMM, $n^{2.00}$", "all pairs; n = 5,000: memory"]
+    full = lines["all pairs; n = 5,000: memory"]
     np.testing.assert_array_equal(full.get_xdata(), [1000, 2000])  # nothing where nothing was run
     np.testing.assert_allclose(full.get_ydata(), [2.0, 8.0])
     assert [len(line.get_xdata()) for line in purity.lines] == [4, 2]
     assert len({(line.get_marker(), line.get_linestyle()) for line in cost.lines}) == 2
+    assert {line.get_linestyle() for line in purity.lines} == {"None"}  # no line through one fit
+    first, second = (line.get_xdata()[0] for line in purity.lines)
+    assert first < 1000 < second  # side by side: neither covers the other
+
+
+def test_no_exponent_stands_where_time_falls():
+    rising, n = [3.0, 1.0, 4.0, 16.0], [1000, 2000, 4000, 8000]  # falls before the largest only
+    assert figure1_growth.exponent(n, rising) == pytest.approx(2.0)
+    assert np.isnan(figure1_growth.exponent(n, [1.0, 4.0, 3.0, 16.0]))
 
 
 # ---- the suite -------------------------------------------------------------------------------

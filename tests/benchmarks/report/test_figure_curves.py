@@ -10,6 +10,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics.cluster import contingency_matrix
 
 from benchmarks.exhibits.curves import training_curves
+from benchmarks.report import plot
 from benchmarks.report.figures import curves as figure_curves
 from benchmarks.report.figures import sensitivity as figure_sensitivity
 from mixnet_core.mixture import MixtureOfNetworks
@@ -114,3 +115,18 @@ def test_the_choice_stands_beside_the_best_and_the_worst_of_its_own_seeds(tmp_pa
 def test_without_records_nothing_is_drawn(module, tmp_path):
     text, paths = module.report([], SUITE, tmp_path, "x")
     assert "recorded yet" in text and not paths and not list(tmp_path.iterdir())
+
+
+def test_labels_of_ticks_do_not_touch():
+    ticks = [0.2, 0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 4.0]
+    labels = figure_sensitivity.apart(ticks)
+    assert labels == ["0.2", "0.4", "", "0.8", "", "1.6", "", "4"]
+
+
+def test_older_code_is_said_on_the_figure():
+    frame = figure_curves.curve_frame([curve("usps", 0), curve("usps", 1)])
+    remark = plot.older([{"stale": True}, {"stale": False}])
+    assert remark == "1 of 2 runs: older code" and plot.older([{}]) == ""
+    figure = figure_curves.draw(frame, ["usps"], {"usps": "USPS"}, remark)
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words[-1] == remark and "mean of the seeds" in words
