@@ -221,7 +221,7 @@ def _suite(name: str, stanza: dict) -> dict:
             "factors": dict,
             "printed": dict,
         },
-        ("datasets", "methods", "evaluations", "columns", "paired"),
+        ("datasets", "methods", "evaluations", "columns", "paired", "full_only"),
     )
     against, keeps = stanza.get("against", {}), stanza.get("keeps", {})
     asked = {*against, *against.values()} - set(stanza.get("methods", ()))

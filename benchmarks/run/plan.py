@@ -188,7 +188,8 @@ def suite_plan(
     """Cells of a suite, or of a selection, with all that they need.
 
     A selection may name any registered dataset and method, the suite's own or not: whoever adds a
-    method runs it beside those of a suite without changing the suite. `recorded` is for tables:
+    method runs it beside those of a suite without changing the suite. What a suite lists under
+    ``full_only`` is in a `fast` plan only where it is named. `recorded` is for tables:
     see `Plan`.
 
     Raises
@@ -198,7 +199,9 @@ def suite_plan(
     """
     suite = registry.get(registry.suites(), name, "suite")
     plan = Plan(fast, source, store, recorded)
-    datasets = check_names(datasets, plan.datasets, "dataset") or suite["datasets"]
+    left = suite.get("full_only", ()) if fast else ()
+    own = [dataset for dataset in suite["datasets"] if dataset not in left]
+    datasets = check_names(datasets, plan.datasets, "dataset") or own
     methods = check_names(methods, plan.methods, "method") or suite["methods"]
     for seed in suite["seeds"] if seeds is None else seeds:
         for dataset in datasets:  # seeds outermost: a stopped run leaves whole rows

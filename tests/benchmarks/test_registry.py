@@ -300,3 +300,14 @@ def test_listed_defaults_are_those_of_the_estimator(name):
     listed = {k: entry["value"] for k, entry in stanza["defaults"].items()}
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
     assert {k: plain[k] for k in listed} == listed
+
+
+def test_what_is_for_full_runs_only_is_in_a_fast_one_where_it_is_named(box):
+    with open(box.registry / "suites" / "small.toml", "a") as suite:
+        suite.write('full_only = ["blobs"]\n')
+
+    def asked(**how):
+        return {n.cell["dataset"] for n in suite_plan("small", **how).nodes.values()}
+
+    assert asked() == {"blobs", "flat"} and asked(fast=True) == {"flat"}
+    assert asked(fast=True, datasets=["blobs"]) == {"blobs"}

@@ -198,3 +198,12 @@ def test_its_example_is_python_that_the_library_has():
     (code,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
     compile(code, "README.md", "exec")
     assert mixnet_core.MixtureOfNetworks and "from mixnet_core import MixtureOfNetworks" in code
+
+
+def test_a_dataset_of_two_suites_stands_once_and_one_without_printed_figures_not_at_all(tracked):
+    lines = readme.headline(tracked).rows
+    assert [line[0] for line in lines] == ["COIL-20", "Reuters-10K", "USPS", "Isolet", "MNIST"]
+    keys = [(row["dataset"], row["method"], row["space"]) for row in tracked.rows]
+    assert len(keys) == len(set(keys)) and ("mnist", "ncut", "raw") in keys
+    gains = [(gain["dataset"], gain["what"]) for gain in tracked.gains]
+    assert len(gains) == len(set(gains)) and ("mnist", "paper") in gains
