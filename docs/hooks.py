@@ -24,7 +24,12 @@ INSERT = re.compile(r"^<!-- insert: (.+?) -->$", re.M)
 LINK = re.compile(r"\]\((?:\.\./)([^)#\s]+)((?:#[^)]*)?)\)")
 BLOCK = re.compile(r"<!-- results: begin .*?-->(.*?)<!-- results: end -->", re.S)
 PAGES = {"README.md": "index.md", "mixnet_core/GUIDE.md": "library.md"}  # under another name
-BESIDE = ("ARCHITECTURE.md", "CHANGELOG.md", "results/gain.png")  # what inserted text leads to
+BESIDE = (
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "results/gain.png",
+    "results/claims.csv",
+)  # what inserted text leads to
 
 
 def line(cells) -> str:
@@ -166,7 +171,19 @@ def readme() -> str:
     return BLOCK.search((ROOT / "README.md").read_text(encoding="utf-8"))[1].strip()
 
 
-INSERTS = {"choices": choices, "datasets": datasets, "suites": suites, "readme": readme}
+def claims() -> str:
+    """The table of claims without its title; its links are those of results/."""
+    text = (ROOT / "results" / "claims.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].strip().replace("](claims.csv)", "](results/claims.csv)")
+
+
+INSERTS = {
+    "choices": choices,
+    "claims": claims,
+    "datasets": datasets,
+    "suites": suites,
+    "readme": readme,
+}
 
 
 def filled(text: str) -> str:

@@ -20,6 +20,7 @@ from benchmarks.run.plan import NEVER, Plan, Standing, suite_plan
 SAYS_ONLY = ("list", "status", "doctor", "data")  # commands that leave nothing but what they say
 
 DATA_ADD = "data add"  # a command of two words
+CLAIMS = "claims"  # stands where a suite does, in `mixnet table`
 
 
 def parser() -> argparse.ArgumentParser:
@@ -144,7 +145,13 @@ def parser() -> argparse.ArgumentParser:
         help="method: one cell, --fast ones too, stands for all datasets; for "
         "changes that no data can tell apart (default: dataset)",
     )
-    command("table", _table, "write a suite's tables from the records", "any", True)
+    command(
+        "table",
+        _table,
+        "write a suite's tables, or those of the claims (claims), from the records",
+        "any",
+        True,
+    )
     rescore = command(
         "rescore",
         _rescore,
@@ -647,6 +654,8 @@ def _tables(args, plan: Plan, store: Store, told=None) -> bool:
 
 def _table(args) -> int:
     store = Store(args.results)
+    if args.suite == CLAIMS:
+        return _claims(args, store)
     suites = _chosen_suites(args)
     _need_results(store)
     good = True
@@ -656,8 +665,32 @@ def _table(args) -> int:
             store.attempts(node.cell) for node in plan.nodes.values() if node.requested
         ):  # of all, those that were ever run
             good &= _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
+    if not (args.suite or _partial(args)):
+        _claims(args, store)
     _warn(store)
     return 0 if good else 1
+
+
+def _claims(args, store: Store) -> int:
+    from benchmarks.report.claims import judge
+    from benchmarks.report.claims.evidence import Evidence
+
+    if not (judge.read() or args.suite):  # a registry of somebody's own
+        return 0
+    if _partial(args):
+        print(
+            f"mixnet: {CLAIMS} are judged by all records; needs no selection of them",
+            file=sys.stderr,
+        )
+        return 2
+    _need_results(store)
+    found = judge.judge(Evidence.of(store))
+    files = judge.write(found, store.results)
+    print(judge.text(found))
+    for path in files:
+        print(f"wrote {_near(path)}")
+    _warn(store)
+    return 0
 
 
 def _rescore(args) -> int:

@@ -1,28 +1,26 @@
 """The block of the README that is made from records: verdict, figure, and the headline table.
 
 `mixnet readme` writes it between two markers; a test compares what stands there with what the
-records give. Sentences say what was measured, whichever way it went.
+records give. The verdict is that of the claims (`benchmarks.report.claims`).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from functools import cached_property
 from pathlib import Path
 
 from benchmarks import registry
-from benchmarks.records.scores import rescored
 from benchmarks.records.store import Store
-from benchmarks.report import stats, summary, table2, tables, words
+from benchmarks.report import stats, summary, words
+from benchmarks.report.claims import judge
+from benchmarks.report.claims.evidence import Evidence
 from benchmarks.report.table import Table
-from benchmarks.run.plan import suite_plan
 
 BEGIN, END = "<!-- results: begin (mixnet readme) -->", "<!-- results: end -->"
 STALE = r"\*"
 START, PRINTED, OURS, SELECTED = "kmeans10", "mixnet", "mixnet+", "mixnet+selected"
 MIXTURES = (PRINTED, "mixnet-printed", OURS, SELECTED)
-LEAST = 2  # runs that a sentence needs
-NETWORKS = ("mixnet-samples", "mixnet-printed-samples")
 GAINS = ("dataset", "what", "n", "gain", "low", "high")
 
 
@@ -37,24 +35,27 @@ class Results:
         The keys of `GAINS`: by how much the purity of a mixture lies above that of the k-means on
         the same codes, with its 95% interval. ``what`` is ``paper`` (of the printed means, Welch)
         or a method (paired by seed, over ``n`` seeds).
-    scores : list of dict
-        Of Table 2, see `benchmarks.report.table2.summarise`.
+    claims : list of benchmarks.report.claims.judge.Claim
+        Judged when they are asked for.
     """
 
     def __init__(self, store: Store):
         self.methods, self.datasets = registry.methods(), registry.datasets()
         self.paper = registry.paper()
-        self.rows, self.gains = [], []
+        self.rows, self.gains, self._evidence = [], [], Evidence.of(store)
         for name in ("table1", "mnist"):  # MNIST is in both, each with rows that the other lacks
-            suite, records = _records(name, store)
-            suite["datasets"] = [d for d in suite["datasets"] if self._printed(d)]
+            suite, records = self._evidence.suite(name)
+            suite = suite | {"datasets": [d for d in suite["datasets"] if self._printed(d)]}
             found = summary.summarise(records, suite, self.methods, self.datasets, self.paper)
             new = set(suite["datasets"]) - {row["dataset"] for row in self.rows}
             self.rows += [r for r in found if not self.row(r["dataset"], r["method"], r["space"])]
             for dataset in (d for d in suite["datasets"] if d in new):
                 self.gains += self._gains(dataset, records)
-        suite, records = _records("table2", store)
-        self.scores, _ = table2.summarise(records, suite, self.methods, self.paper)
+
+    @cached_property
+    def claims(self) -> list[judge.Claim]:
+        """The paper's claims, judged by the same records."""
+        return judge.judge(self._evidence)
 
     def _printed(self, dataset) -> dict | None:
         """The figures that the paper prints of a dataset."""
@@ -117,11 +118,6 @@ class Results:
         return max(rows, key=lambda row: row["purity_mean"], default=None)
 
 
-def _records(name, store) -> tuple[dict, list[dict]]:
-    plan = suite_plan(name, store=store, recorded=True)
-    return (tables.selected_suite(name, plan), rescored(tables.current(plan, store), store))
-
-
 def _gain(dataset, what, n, gain, interval) -> dict:
     return {
         "dataset": dataset,
@@ -136,12 +132,16 @@ def _gain(dataset, what, n, gain, interval) -> dict:
 # -- the block --------------------------------------------------------------------------------
 
 
-def block(found: Results) -> str:
-    """Verdict, figure and table in Markdown, markers included."""
+def block(found: Results, claims: list[dict]) -> str:
+    """Verdict, figure and table in Markdown, markers included; `claims` as of `judge.rows`."""
     lines = [
         BEGIN,
         "",
-        *(f"* {line}" for line in verdict(found)),
+        *(f"* {line}" for line in judge.verdict_lines(claims)),
+        "",
+        f"Of {len({row['claim'] for row in claims})} claims, {judge.count(claims)}: by rules, from "
+        "runs of the present code alone. [Each claim, what was measured, and the command that "
+        "does](results/claims.md).",
         "",
         "![By how much the mixture improves the k-means partition that it starts from: the "
         "paper's figures beside ours, with 95% intervals](results/gain.png)",
@@ -173,154 +173,12 @@ def _other_data(found) -> str:
     return f" {_titles(found, names)}: not the paper's data, see the notes there." if names else ""
 
 
-def verdict(found: Results) -> list[str]:
-    """Five sentences: printed purities, the start, other clusterings, baselines, samples."""
-    return [_reached(found), _improved(found), _beaten(found), _baselines(found), _samples(found)]
-
-
 def _titles(found, names) -> str:
     return ", ".join(found.datasets[name]["title"].partition(" (")[0] for name in names)
 
 
 def _names(found) -> list[str]:
     return list(dict.fromkeys(row["dataset"] for row in found.rows))
-
-
-def _reached(found) -> str:
-    by: dict[str, list[str]] = {}
-    for name in _names(found):
-        row = found.row(name, PRINTED)
-        known = row["n"] >= LEAST and row["verdict"]
-        by.setdefault(row["verdict"] if known else "not run", []).append(name)
-    said = {
-        "above": "above them on",
-        "level": "level with them on",
-        "below": "below them on",
-        "not run": "not run often enough by the present code on",
-    }
-    return (
-        "**Are the paper's purities reached?** The mixture of networks, as printed, is "
-        + "; ".join(
-            f"{words_} {_titles(found, by[key])}" for key, words_ in said.items() if key in by
-        )
-        + _so_far(found, PRINTED)
-        + "."
-    )
-
-
-def _so_far(found, *methods: str) -> str:
-    """How many seeds there are of rows that do not have all of theirs."""
-    rows = [found.row(name, method) for name in _names(found) for method in methods]
-    few = [row["n"] for row in rows if row and LEAST <= row["n"] < row["n_asked"]]
-    if not few:
-        return ""
-    span = f"{min(few)}" if min(few) == max(few) else f"{min(few)} to {max(few)}"
-    return f" (so far {span} of ten seeds)"
-
-
-def _improved(found) -> str:
-    def of(what, good):
-        return [gain["dataset"] for gain in found.gains if gain["what"] == what and good(gain)]
-
-    parts = []
-    names = (
-        (PRINTED, "the printed recipe"),
-        (OURS, "ours from the same start"),
-        (SELECTED, "ours from the selected start"),
-    )
-    for what, name in names:
-        ran = of(what, lambda _: True)
-        if not ran:
-            parts.append(f"{name} has not been run yet")
-            continue
-        better, worse = of(what, lambda g: g["low"] > 0), of(what, lambda g: g["high"] < 0)
-        said = [f"better on {_titles(found, better) or 'none'} of {len(ran)} datasets"]
-        said += [f"worse on {_titles(found, worse)}"] if worse else []
-        parts.append(f"{name} is " + ", ".join(said))
-    printed = len(of("paper", lambda g: g["low"] > 0))
-    return (
-        "**Does it improve its k-means start?** By 95% paired intervals "
-        + "; ".join(parts)
-        + f"{_so_far(found, *MIXTURES)}. In the paper it is better on "
-        f"{printed} of {len(of('paper', lambda _: True))}."
-    )
-
-
-def _beaten(found) -> str:
-    said, compared = [], 0
-    for name in _names(found):
-        other, rows = found.best_other(name), [found.row(name, m) for m in MIXTURES]
-        rows = [row for row in rows if row and row["n"] >= LEAST]
-        if other is None or not rows:
-            continue
-        compared += 1
-        mine = max(rows, key=lambda row: row["purity_mean"])
-        if other["purity_mean"] > mine["purity_mean"]:
-            said.append(
-                f"{found.datasets[name]['title'].partition(' (')[0]} "
-                f"({found.methods[other['method']]['label']}: {other['purity_mean']:.1f} "
-                f"against {mine['purity_mean']:.1f})"
-            )
-    head = "**Is it the best clustering here?** "
-    if not compared:
-        best = [(name, found.best_other(name)) for name in _names(found)]
-        return (
-            head
-            + "Not to be said before it is run; the best of the others are "
-            + ", ".join(
-                f"{found.methods[row['method']]['label']} on {_titles(found, [name])} "
-                f"({row['purity_mean']:.1f})"
-                for name, row in best
-                if row
-            )
-            + "."
-        )
-    if not said:
-        return head + f"On all {compared} datasets compared{_so_far(found, *MIXTURES)}."
-    return (
-        head
-        + f"Not on {len(said)} of {compared} datasets, where another is better: "
-        + "; ".join(said)
-        + _so_far(found, *MIXTURES)
-        + "."
-    )
-
-
-def _baselines(found) -> str:
-    rows = [
-        row
-        for row in found.rows
-        if row["paper_mean"] is not None
-        and row["method"] not in MIXTURES
-        and row["verdict"]
-        and row["dataset"] != "mnist"
-    ]
-    counts = Counter(row["verdict"] for row in rows)
-    return (
-        f"**Are its baselines as strong as they should be?** Of {len(rows)} printed figures of "
-        f"baselines ours lie above {counts['above']}, level with {counts['level']}, below "
-        f"{counts['below']}. On COIL-20 and USPS the printed ones look like accuracies copied "
-        "from another paper."
-    )
-
-
-def _samples(found) -> str:
-    scores = {row["method"]: row for row in found.scores if row["n"]}
-    head = "**Does it generate the best digits?** "
-    mine = [scores[name] for name in NETWORKS if name in scores]
-    naive = scores.get("centroids")
-    said = [
-        f"{found.methods[row['method']]['label']} {words.pm(row['ll_mean'], row['ll_std'])}"
-        for row in mine
-    ] or ["the mixture has not been run by the present code"]
-    printed = found.paper["table2"]["models"]["mixnet"]
-    text = f"By the paper's score, in nats: {', '.join(said)}; printed {printed['mean']}."
-    if naive:
-        text += (
-            f" Cluster means of k-means, no model of digits, score {naive['ll_mean']:.1f}: "
-            "the score rewards smooth samples and does not rank generators."
-        )
-    return head + text
 
 
 def headline(found: Results) -> Table:
@@ -382,7 +240,7 @@ def between(text: str) -> str:
 
 
 def write(store: Store, readme: Path) -> list[Path]:
-    """Put the block into a README, and draw its figure beside the tables.
+    """Put the block into a README; write its claims, and draw its figure, beside the tables.
 
     Raises
     ------
@@ -396,8 +254,9 @@ def write(store: Store, readme: Path) -> list[Path]:
     files = [
         words.replace(out.with_suffix(".csv"), Table(GAINS, found.gains).csv()),
         *draw(found, out).values(),
+        *judge.write(found.claims, store.results),
     ]
-    words.replace(readme, text.replace(old, block(found)))
+    words.replace(readme, text.replace(old, block(found, judge.rows(found.claims))))
     return [readme, *files]
 
 

@@ -9,14 +9,29 @@ from pathlib import Path
 from benchmarks import registry
 from benchmarks.records.scores import rescored
 from benchmarks.records.store import Store
-from benchmarks.run.plan import Plan, Standing, State
+from benchmarks.run.plan import Plan, Standing, State, suite_plan
 
 
-def current(plan: Plan, store: Store) -> list[dict]:
+def current(plan: Plan, store: Store, now: Standing | None = None) -> list[dict]:
     """One record a requested cell, as `standing` says; cells that were never run have none."""
-    now = Standing(store)
+    now = now or Standing(store)
     found = (standing(now.state(node)) for node in plan.nodes.values() if node.requested)
     return [record for record in found if record is not None]
+
+
+def of_suite(name: str, store: Store, now: Standing | None = None) -> tuple[dict, list[dict]]:
+    """A suite's stanza, and the records of its cells, scores and arrays (``load``) with them.
+
+    `now` may be shared by suites: each cell is then judged once.
+    """
+    plan = suite_plan(name, store=store, recorded=True)
+    records = rescored(current(plan, store, now), store)
+    return selected_suite(name, plan), with_arrays(records, store)
+
+
+def with_arrays(records: list[dict], store: Store) -> list[dict]:
+    """Records with a function ``load`` that reads their arrays."""
+    return [{**record, "load": functools.partial(store.arrays, record)} for record in records]
 
 
 def standing(state: State) -> dict | None:
@@ -76,10 +91,7 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
         )
     folder = place
     if suite.get("report", "").startswith("figure"):  # of arrays that records keep
-        folder, records = (
-            place / "figures",
-            [{**record, "load": functools.partial(store.arrays, record)} for record in records],
-        )
+        folder, records = place / "figures", with_arrays(records, store)
     try:
         words, files = _report(suite)(records, suite, folder, suite.get("table", name))
     except KeyError as error:

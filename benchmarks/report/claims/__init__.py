@@ -1,0 +1,1 @@
+"""The paper's claims (claims.toml), each judged from records by a rule."""
