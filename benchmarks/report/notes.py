@@ -124,6 +124,11 @@ def marks_of_dataset(rows, paper) -> str:
     )
 
 
+def holding(row, paper) -> list[dict]:
+    """Stanzas of the notes that hold for a row."""
+    return [note for note in paper["table1"]["notes"] if _holds(note, row)]
+
+
 def departures(name, methods) -> list[str]:
     """How a method differs from the paper's recipe: as its stanza says, and `m+` against `m`."""
     stanza = methods[name]

@@ -96,12 +96,21 @@ def welch(mean_a, std_a, n_a, mean_b, std_b, n_b, *, margin=0.0, confidence=0.95
 
 
 def paired(differences, *, margin=0.0, confidence=0.95) -> Comparison:
-    """Student's test of the mean of paired differences, at least 2 of them; see :func:`welch`."""
+    """Student's tests of the mean of paired differences, at least 2 of them; see :func:`welch`.
+
+    n differences that are all the same say no more than their sign n times: the p-values are then
+    those of the sign test, and the interval is a point.
+    """
     differences = _finite(differences)
     if len(differences) < 2:
         raise ValueError(f"differences must be at least 2 for an interval, got {len(differences)}")
     error = std(differences) / math.sqrt(len(differences))
-    return _student(mean(differences), error, len(differences) - 1, margin, confidence)
+    found = _student(mean(differences), error, len(differences) - 1, margin, confidence)
+    if error == 0:
+        sign = 0.5 ** len(differences)
+        least = 2 * sign if found.difference else 1.0
+        found = found._replace(p_different=least, p_level=max(found.p_level, sign))
+    return found
 
 
 def _student(difference, error, freedom, margin, confidence) -> Comparison:
@@ -162,21 +171,6 @@ def judged(found: Comparison, alpha=0.05) -> str:
     if found.p_different <= alpha:
         return "above" if found.difference > 0 else "below"
     return "unclear"
-
-
-def verdict(values, paper_mean, paper_std, paper_n=PAPER_RUNS) -> str:
-    """`above`, `level` or `below` the paper, or empty.
-
-    By the 95% Welch interval of the difference between the mean of `values` and the printed mean
-    with its deviation and number of runs. Empty where fewer than two values or no printed figure
-    (`paper_mean` or `paper_std` None) leave nothing to compare.
-    """
-    if paper_mean is None or paper_std is None or len(values) < 2:
-        return ""
-    low, high = welch_interval(
-        mean(values), std(values), len(values), paper_mean, paper_std, paper_n
-    )
-    return "above" if low > 0 else "below" if high < 0 else "level"
 
 
 def _finite(values) -> np.ndarray:

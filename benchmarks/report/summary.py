@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from benchmarks import kinds, registry
 from benchmarks.records import sizes
-from benchmarks.report import stats, words
+from benchmarks.report import comparisons, stats, words
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
@@ -39,6 +39,11 @@ COLUMNS = (
     "trivial",
     "largest_cluster",
     "collapsed",
+    "alike",
+    "codes_seconds_mean",
+    *comparisons.TESTED,
+    "acc_verdict",
+    *(f"acc_{name}" for name in comparisons.TESTED),
 )
 METRICS = ("purity", "acc", "nmi", "ari")
 
@@ -63,10 +68,15 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
     list of dict
         The keys of `COLUMNS`; a missing measurement or figure is None, `stale` counts the
         averaged attempts that other code made, `missing` names what became of the cells asked for
-        and not done, such as "7 no data, 3 not run"; `chosen` says how often a selection took
-        which of its candidates, such as "ldmgi/code 7, ncut/raw 3"; `trivial` is the purity of one
-        cluster of all points and `largest_cluster` the mean share of the largest, in percent;
-        `collapsed` counts the averaged partitions that are (`benchmarks.records.sizes`).
+        and not done, such as "7 no data, 3 not run". `alike` counts the runs of a row whose seeds
+        all gave the same partition (by all scores): it is one run, without a deviation, and `n` is
+        1. `codes_seconds_mean` is of the autoencoder whose codes were taken. `chosen` says how
+        often a selection took which of its candidates, such as "ldmgi/code 7, ncut/raw 3";
+        `trivial` is the purity of one cluster of all points and `largest_cluster` the mean share
+        of the largest, in percent; `collapsed` counts the averaged partitions that are
+        (`benchmarks.records.sizes`); for the
+        rest see `benchmarks.report.comparisons`. Beside the columns ``runs``, seed -> ``purity``,
+        ``acc`` and ``stale``, and ``paper_runs``.
 
     Raises
     ------
@@ -78,7 +88,7 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
     for record in records:
         cell = record["cell"]
         cells[cell["dataset"], cell["method"], cell["params"].get("space")].append(record)
-    return [
+    rows = [
         _row(
             dataset,
             method,
@@ -96,6 +106,8 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
             suite, method, methods[method], dataset, datasets[dataset]
         )
     ]
+    comparisons.judge(rows, paper)
+    return rows
 
 
 def paper_figure(paper, dataset, method, space):
@@ -135,28 +147,29 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
 
     mean, std, paper_runs = paper_figure(paper, dataset, method, space)
     columns = {m: [run["metrics"].get(m) for run in runs] for m in METRICS}
-    row = {"dataset": dataset, "method": method, "space": space, "n": len(runs)}
+    alike, missing = _alike(columns), [seed for seed in seeds if seed not in done]
+    row = {"dataset": dataset, "method": method, "space": space, "n": 1 if alike else len(runs)}
     row |= {f"{m}_mean": stats.known(stats.mean, columns[m]) for m in METRICS}
-    row |= {f"{m}_std": stats.known(stats.std, columns[m]) for m in ("purity", "acc")}
-    row["seconds_mean"] = stats.known(stats.mean, [run.get("seconds") for run in runs])
-    row |= {"paper_mean": mean, "paper_std": std}
-    row["verdict"] = stats.verdict(
-        [value for value in columns["purity"] if value is not None], mean, std, paper_runs
-    )
+    row |= {
+        f"{m}_std": None if alike else stats.known(stats.std, columns[m]) for m in ("purity", "acc")
+    }
+    row |= {"alike": alike, "paper_mean": mean, "paper_std": std, "paper_runs": paper_runs}
+    for seconds in ("seconds", "codes_seconds"):
+        row[f"{seconds}_mean"] = stats.known(stats.mean, [run.get(seconds) for run in runs])
 
     # Of densities: log-likelihood of held-out points, in nats and the units of the features.
     heldout = _values(runs, "heldout_log_likelihood")
 
     row |= {
         "variant": "/".join(sorted({run.get("variant") or "" for run in records} - {""})),
-        "n_asked": len(seeds),
+        "n_asked": 1 if alike and not missing else len(seeds),
         "d": stanza["d"],
         "n_points": stanza["n"],
         "p": stanza.get("code_dim"),
         "L": stanza["n_classes"],
         "structure": stanza.get("structure"),
         "stale": sum(bool(run.get("stale")) for run in runs),
-        "missing": words.tally(failed.get(seed, "not run") for seed in seeds if seed not in done),
+        "missing": words.tally(failed.get(seed, "not run") for seed in missing),
         "chosen": _chosen(runs, method_stanza),
         "heldout_mean": stats.known(stats.mean, heldout),
         "heldout_std": stats.known(stats.std, heldout),
@@ -164,7 +177,24 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
         "largest_cluster": stats.known(stats.mean, _values(runs, "largest_cluster")),
         "collapsed": sum(bool(sizes.collapsed(run)) for run in runs),
     }
-    return {column: row[column] for column in COLUMNS}
+    row["runs"] = {
+        seed: {
+            "purity": run["metrics"].get("purity"),
+            "acc": run["metrics"].get("acc"),
+            "stale": bool(run.get("stale")),
+        }
+        for seed, run in done.items()
+    }
+    return row
+
+
+def _alike(columns) -> int:
+    """Number of runs if there are several whose scores are all the same, but for the last bits."""
+    scores = [
+        tuple(None if value is None else round(value, 9) for value in run)
+        for run in zip(*columns.values(), strict=True)
+    ]
+    return len(scores) if len(scores) > 1 and len({*scores}) == 1 and None not in scores[0] else 0
 
 
 def _chosen(runs, stanza):
@@ -179,19 +209,3 @@ def _chosen(runs, stanza):
 
 def _values(runs, name):
     return [run.get("values", {}).get(name) for run in runs]
-
-
-def best(rows) -> set[tuple]:
-    """(dataset, method, space) of the highest purity of each dataset, to the printed decimal.
-
-    Only rows with all the runs that were asked for compete.
-    """
-    full = [row for row in rows if row["n"] == row["n_asked"] and row["purity_mean"] is not None]
-    top = defaultdict(float)
-    for row in full:
-        top[row["dataset"]] = max(top[row["dataset"]], round(row["purity_mean"], 1))
-    return {
-        (row["dataset"], row["method"], row["space"])
-        for row in full
-        if round(row["purity_mean"], 1) == top[row["dataset"]]
-    }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.records import sizes
-from benchmarks.report import notes, words
-from benchmarks.report.summary import COLUMNS, best, summarise
+from benchmarks.report import comparisons, notes, words
+from benchmarks.report.comparisons import best, key
+from benchmarks.report.summary import COLUMNS, summarise
 from benchmarks.report.table import Table
 
 HEAD = ("Dataset", "d", "n", "p", "L", "Features")
@@ -16,7 +17,7 @@ HEAD = ("Dataset", "d", "n", "p", "L", "Features")
 def write(
     records, suite, out_dir, *, stem="table1", plot=True, methods=None, datasets=None, paper=None
 ) -> dict[str, Path]:
-    """Write `stem`.csv, .md, .tex and, with `plot`, .png and .pdf into `out_dir`.
+    """Write `stem`.csv, .md, .tex, `stem`-pairs.csv, .md and, with `plot`, `stem`.png and .pdf.
 
     Parameters
     ----------
@@ -32,18 +33,24 @@ def write(
     Returns
     -------
     dict
-        Paths written, by kind: csv, md, tex, png, pdf.
+        Paths written, by kind: csv, md, tex, pairs.csv, pairs.md, png, pdf.
     """
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
+    pairs = comparisons.pairs(rows)
     texts = {
         "csv": Table(COLUMNS, rows).csv(),
+        "pairs.csv": Table(comparisons.PAIRS, pairs).csv(),
+        "pairs.md": pairs_markdown(pairs, suite, datasets),
         "md": to_markdown(rows, suite, methods, datasets, paper, notes.machines(records)),
         "tex": to_latex(rows, suite, methods, datasets, paper),
     }
-    paths = {kind: words.replace(out_dir / f"{stem}.{kind}", text) for kind, text in texts.items()}
+    paths = {
+        kind: words.replace(out_dir / f"{stem}{'-' if 'pairs' in kind else '.'}{kind}", text)
+        for kind, text in texts.items()
+    }
     if plot:
         from benchmarks.report.plot import purity_dots  # matplotlib only where it is wanted
 
@@ -81,21 +88,21 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
             row["dataset"],
             row["method"],
             row["space"],
-            f"{row['n']}/{row['n_asked']}",
-            words.pm(row["purity_mean"], row["purity_std"]) + (" *" if _key(row) in top else ""),
+            words.runs(row),
+            words.pm(row["purity_mean"], row["purity_std"]) + (" *" if key(row) in top else ""),
             *(words.fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
             words.fixed(row["seconds_mean"]),
             words.pm(row["paper_mean"], row["paper_std"]),
-            row["verdict"],
+            comparisons.verdicts(row),
             words.trouble(row, _collapse(row) if row["collapsed"] else ""),
         )
         for row in rows
     ]
-    return Table(head, body).text() + "\n* best of the dataset"
+    return Table(head, body).text() + "\n* best of the dataset, and what ties with it"
 
 
 def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
-    """Purity in the paper's layout, then all measures, then notes and the choices made.
+    """Gains over the start, purity in the paper's layout, all measures, notes, the choices made.
 
     `remarks`: more notes, of the machines.
     """
@@ -113,22 +120,36 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     )
     lines = [
         f"# {suite.get('title', 'Table 1')}",
+        *_gains(rows, methods, datasets, paper),
+        "",
+        "## Purity",
         "",
         "Clustering purity (eq. 10) in percent: mean ± standard deviation over seeds (ddof = 1), "
         "(runs averaged/asked for), [the paper's figure] and whether ours lies above, level with "
-        "or below it by the 95% Welch interval of the difference of means. Bold: best of the "
-        "dataset among rows with all runs. Stale: made by code that has changed since. "
+        "or below it. Alike: every seed gave the same partition, which is one result and has no "
+        "deviation. Bold: the best of the dataset among rows with all runs, none stale, and those "
+        "whose difference to it, paired by seed, is not significant (Student's t at 5%, Holm over "
+        "the dataset). Stale: made by code that has changed since; nothing is concluded from it. "
         "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
         "features, code = the autoencoder's.",
         "",
         layout.markdown(),
+        "",
+        f"Verdicts: two tests a printed figure, {_tests(rows)} in this table, at 5% after Holm's "
+        f"adjustment. Level: two one-sided tests show a difference of less than "
+        f"{comparisons.MARGIN:g} points. Above, below: Welch's test shows a difference. Unclear: "
+        "neither. The margin is what the printed deviations allow: of two methods alike in mean "
+        "and of the paper's median deviation, ten runs each, four in five pairs are shown to be "
+        "level, unadjusted. Each method against each other: "
+        f"[{suite.get('table', 'table1')}-pairs.md]({suite.get('table', 'table1')}-pairs.md).",
     ]
     lines += [
         "",
         "## All measures",
         "",
-        f"Seconds: wall time of the method alone on one machine{where}; the codes and labels "
-        "that it takes from other cells were computed once, for all. "
+        f"Seconds: wall time of the method alone on one machine{where} + that of the autoencoder "
+        "whose codes it takes, computed once for all methods; labels that it takes are rows of "
+        "their own. Verdict: with our mean less the printed one and its 95% interval. "
         + words.SHARED
         + f" {sizes.RULE} Held-out nats: mean log density of points that were not fitted "
         "to, the same for all methods of a seed, in the units of the features.",
@@ -158,16 +179,17 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
                     row["dataset"],
                     methods[row["method"]]["label"],
                     row["space"],
-                    f"{row['n']}/{row['n_asked']}",
+                    words.runs(row),
                     words.pm(row["purity_mean"], row["purity_std"]),
                     words.pm(row["acc_mean"], row["acc_std"]),
-                    *(words.fixed(row[f"{m}_mean"]) for m in ("nmi", "ari", "seconds")),
+                    *(words.fixed(row[f"{m}_mean"]) for m in ("nmi", "ari")),
+                    _seconds(row),
                     words.pm(row["heldout_mean"], row["heldout_std"]),
                     words.pm(row["paper_mean"], row["paper_std"]),
-                    row["verdict"],
+                    _difference(row),
                     words.fixed(row["trivial"]),
                     words.fixed(row["largest_cluster"]),
-                    f"{row['collapsed']}/{row['n']}" if row["collapsed"] else "",
+                    f"{row['collapsed']}/{row['alike'] or row['n']}" if row["collapsed"] else "",
                     row["stale"] or "",
                     row["missing"],
                 )
@@ -196,6 +218,21 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pairs_markdown(pairs, suite, datasets) -> str:
+    """Each method against each other on the same codes (or features), a matrix a dataset."""
+    n = len(registry.parse_seeds(suite["seeds"]))
+    return (
+        f"# {suite.get('title', 'Table 1')}: method against method\n\n"
+        "Purity of a row less that of a column, in points: mean over the seeds that both have "
+        f"fresh runs of (their number in brackets where it is not {n}) with its 95% interval, "
+        "Student's t of the differences paired by seed; no interval where they do not vary. Bold: "
+        "significant at 5% after Holm's adjustment for all pairs of a dataset, raw features and "
+        f"codes. All pairs: `{suite.get('table', 'table1')}-pairs.csv`.\n"
+        + comparisons.matrices(pairs, datasets, n)
+        + "\n"
+    )
+
+
 def to_latex(rows, suite, methods, datasets, paper) -> str:
     r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
     top = best(rows)
@@ -216,7 +253,8 @@ def to_latex(rows, suite, methods, datasets, paper) -> str:
         r"\begin{table*}",
         r"\centering",
         r"\caption{Clustering purity (\%): mean$\pm$standard deviation over seeds, runs "
-        r"averaged/asked for, and in brackets the figure of the paper. Best of a dataset in bold. "
+        r"averaged/asked for, and in brackets the figure of the paper. In bold the best of a "
+        r"dataset and what does not differ from it significantly, paired by seed. "
         r"$d$ features, $n$ points, $p$ code dimension, $L$ classes.}",
         r"\resizebox{\textwidth}{!}{%",
         layout.latex(f"lrrrrl{across}l") + "}",
@@ -269,10 +307,6 @@ def _layout(rows, suite, methods, datasets, paper, plain, sup, dash, cell) -> Ta
     return Table((*HEAD, *(plain(methods[m]["label"]) for m in names), "Networks structure"), lines)
 
 
-def _key(row):
-    return row["dataset"], row["method"], row["space"]
-
-
 def _collapse(row):
     """The mark of a partition that says nothing, with what its purity is to be held against."""
     return (
@@ -284,13 +318,14 @@ def _collapse(row):
 def _markdown_cell(row, top, paper):
     if row["n"]:
         value = words.pm(row["purity_mean"], row["purity_std"])
-        value = f"**{value}**" if _key(row) in top else value
-        parts = [f"{value} ({row['n']}/{row['n_asked']})"]
+        value = f"**{value}**" if key(row) in top else value
+        parts = [f"{value} ({words.runs(row)})"]
     else:
         parts = [f"{_why_empty(row)} (0/{row['n_asked']})"]
     if row["paper_mean"] is not None:
         mark = _sup(notes.marks_of_figure(row, paper))
-        verdict = f" ours {row['verdict']}" if row["verdict"] else ""
+        said = comparisons.verdicts(row).replace(", as accuracy", "<br>as accuracy")
+        verdict = f" ours {said}" if said else ""
         parts.append(f"[{words.pm(row['paper_mean'], row['paper_std'])}]{mark}{verdict}")
     if row["collapsed"]:
         parts.append(f"*{_collapse(row)}*")
@@ -303,8 +338,8 @@ def _latex_cell(row, top, paper):
     value = _why_empty(row)
     if row["n"]:
         value = words.pm(row["purity_mean"], row["purity_std"]).replace(" ± ", r"$\pm$")
-        value = rf"\textbf{{{value}}}" if _key(row) in top else value
-    parts = [rf"{value} {{\tiny {row['n']}/{row['n_asked']}}}"]
+        value = rf"\textbf{{{value}}}" if key(row) in top else value
+    parts = [rf"{value} {{\tiny {words.runs(row)}}}"]
     if row["paper_mean"] is not None:
         mark = _tex_sup(notes.marks_of_figure(row, paper))
         figure = words.pm(row["paper_mean"], row["paper_std"]).replace(" ± ", r"$\pm$")
@@ -314,6 +349,43 @@ def _latex_cell(row, top, paper):
     if row["stale"]:
         parts.append(rf"{{\scriptsize\itshape {row['stale']} stale}}")
     return parts[0] if len(parts) == 1 else r"\shortstack{" + r"\\".join(parts) + "}"
+
+
+def _gains(rows, methods, datasets, paper) -> list[str]:
+    """The first figure of merit: what a mixture adds to the partition that it starts from."""
+    gains = comparisons.gains(rows, methods, paper)
+    if not any(gain["what"] != "paper" for gain in gains):
+        return []
+    return [
+        "",
+        "## Gain over the start",
+        "",
+        "Purity of a mixture less that of the partition that it starts from, in points: mean over "
+        "seeds, paired, [95% interval], (pairs). Paper: its mixture less its k-means, of the "
+        "printed means [Welch]. The k-means here is the best of ten on the same codes.",
+        "",
+        comparisons.gain_table(gains, methods, datasets).markdown(),
+    ]
+
+
+def _tests(rows) -> int:
+    return 2 * sum(row[name] is not None for row in rows for name in ("p_level", "acc_p_level"))
+
+
+def _difference(row) -> str:
+    """Verdicts with the differences that they are of."""
+    parts = []
+    for prefix, kind in (("", ""), ("acc_", "as accuracy ")):
+        if word := comparisons.said(row, prefix):
+            found = (row[f"{prefix}{name}"] for name in comparisons.TESTED[:3])
+            parts.append(f"{kind}{word} ({words.interval(*found)})")
+    return ", ".join(parts)
+
+
+def _seconds(row) -> str:
+    """Of the method, and of the autoencoder where it takes codes."""
+    codes = words.fixed(row["codes_seconds_mean"])
+    return words.fixed(row["seconds_mean"]) + (f" + {codes}" if codes else "")
 
 
 def _why_empty(row):

@@ -13,10 +13,19 @@ from benchmarks.run.plan import Plan, Standing, State, suite_plan
 
 
 def current(plan: Plan, store: Store, now: Standing | None = None) -> list[dict]:
-    """One record a requested cell, as `standing` says; cells that were never run have none."""
-    now = now or Standing(store)
-    found = (standing(now.state(node)) for node in plan.nodes.values() if node.requested)
-    return [record for record in found if record is not None]
+    """One record a requested cell, as `standing` says; cells that were never run have none.
+
+    Where a cell takes codes, ``codes_seconds`` is what computing them took, None if not known.
+    """
+    now, found = now or Standing(store), []
+    for node in plan.nodes.values():
+        record = standing(now.state(node)) if node.requested else None
+        if record is not None and "codes" in node.needs:
+            codes = standing(now.state(node.needs["codes"])) or {}
+            record["codes_seconds"] = codes.get("seconds")
+        if record is not None:
+            found.append(record)
+    return found
 
 
 def of_suite(name: str, store: Store, now: Standing | None = None) -> tuple[dict, list[dict]]:

@@ -25,6 +25,21 @@ def fixed(value):
     return "" if value is None else f"{value:.1f}"
 
 
+def interval(middle, low, high) -> str:
+    """A difference and its interval, as "+1.1 [−5.5, +7.7]"; alone where it is known exactly."""
+    middle, low, high = (
+        f"{round(value, 1) + 0.0:+.1f}".replace("-", "−") for value in (middle, low, high)
+    )
+    return middle if low == high else f"{middle} [{low}, {high}]"
+
+
+def runs(row) -> str:
+    """Runs averaged of those asked for, such as "3/10", or "10/10 alike"."""
+    if not row.get("alike"):
+        return f"{row['n']}/{row['n_asked']}"
+    return f"{row['alike']}/{max(row['alike'], row['n_asked'])} alike"
+
+
 def csv(value):
     """A cell of a CSV file: four decimals, empty for None."""
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.report import stats
+from benchmarks.report import stats, words
 
 
 @dataclass
@@ -91,7 +91,7 @@ def number(mean, std=None, form="{:.1f}", spread=None, **more) -> Entry:
 
 def count(row, **more) -> Entry:
     """How many runs of those asked for are averaged."""
-    return Entry(f"{row['n']}/{row['n_asked']}", row["n"], label="Runs", **more)
+    return Entry(words.runs(row), row["n"], label="Runs", **more)
 
 
 def state(row) -> Entry:
@@ -100,11 +100,11 @@ def state(row) -> Entry:
     return Entry(", ".join([*parts, *([row["missing"]] if row.get("missing") else [])]))
 
 
-def difference(mean, std, n, paper_mean, paper_std, paper_n) -> stats.Interval | None:
-    """95% Welch interval of ours minus the paper's, as the verdict has it; None without one."""
+def difference(mean, std, n, paper_mean, paper_std) -> tuple[float | None, ...]:
+    """Ours minus the paper's and its 95% Welch interval, as the verdict has it; Nones without."""
     if None in (mean, std, paper_mean, paper_std) or n < 2:
-        return None
-    return stats.welch_interval(mean, std, n, paper_mean, paper_std, paper_n)
+        return None, None, None
+    return stats.welch(mean, std, n, paper_mean, paper_std, stats.PAPER_RUNS)[:3]
 
 
 def beside(id, caption, heads, rows, unit) -> Table:
@@ -116,36 +116,30 @@ def beside(id, caption, heads, rows, unit) -> Table:
     heads : list of Column
         Leading columns.
     rows : list of dict
-        ``lead`` (entries), ``ours`` (entry), ``mean, std, n, paper_mean, paper_std, paper_n``,
-        ``verdict`` and ``marks`` of notes on the paper's figure.
+        ``lead`` (entries), ``ours`` (entry), ``difference`` (middle, low, high, or Nones),
+        ``paper_mean, paper_std``, ``verdict``, what is ``said`` of it, and ``marks`` of notes on
+        the paper's figure.
     unit : str
         Of all figures, for the heads.
     """
-    intervals = [
-        difference(
-            *(row[name] for name in ("mean", "std", "n", "paper_mean", "paper_std", "paper_n"))
-        )
-        for row in rows
-    ]
-    widest = max((abs(end) for found in intervals if found for end in found), default=1.0) or 1.0
+    known = [abs(end) for row in rows for end in row["difference"] if end is not None]
+    widest = max(known, default=1.0) or 1.0
     lines = []
-    for row, found in zip(rows, intervals, strict=True):
-        ours = row["ours"]
+    for row in rows:
+        ours, (middle, low, high) = row["ours"], row["difference"]
         again = {"group": ours.group, "measure": ours.measure, "label": "Ours minus the paper's"}
         line = [*row["lead"], ours, number(row["paper_mean"], row["paper_std"], marks=row["marks"])]
-        if found:
-            middle = row["mean"] - row["paper_mean"]
+        if middle is not None:
             line += [
                 number(middle, form="{:+.1f}", **again),
-                Entry(f"{found.low:+.1f} to {found.high:+.1f}".replace("-", "−"), found.low),
+                Entry(f"{low:+.1f} to {high:+.1f}".replace("-", "−"), low),
                 Entry(
-                    interval=tuple(v / widest for v in (found.low, middle, found.high)),
-                    verdict=row["verdict"],
+                    interval=tuple(v / widest for v in (low, middle, high)), verdict=row["verdict"]
                 ),
             ]
         else:
             line += [Entry(), Entry(), Entry()]
-        lines.append([*line, Entry(verdict=row["verdict"], text=row["verdict"])])
+        lines.append([*line, Entry(verdict=row["verdict"], text=row["said"])])
     return Table(
         id,
         caption,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import kinds, registry
-from benchmarks.report import measures, notes, stats, summary, table2
+from benchmarks.report import comparisons, measures, notes, summary, table2, words
 from benchmarks.report.page.cells import SPACES, STATES, Cells
 from benchmarks.report.page.parts import (
     Column,
@@ -12,6 +12,7 @@ from benchmarks.report.page.parts import (
     Table,
     beside,
     count,
+    difference,
     number,
     state,
 )
@@ -127,13 +128,11 @@ def _table1(made, suite, records, cells):
         {
             "lead": _lead(row, cells),
             "ours": _purity(made, row),
-            "mean": row["purity_mean"],
-            "std": row["purity_std"],
-            "n": row["n"],
+            "difference": tuple(row[name] for name in comparisons.TESTED[:3]),
             "paper_mean": row["paper_mean"],
             "paper_std": row["paper_std"],
             "verdict": row["verdict"],
-            "paper_n": summary.paper_figure(paper, row["dataset"], row["method"], row["space"])[2],
+            "said": comparisons.verdicts(row),
             "marks": _marks(notes.marks_of_figure(row, paper)),
         }
         for row in rows
@@ -144,7 +143,9 @@ def _table1(made, suite, records, cells):
             beside(
                 f"{made.name}-beside",
                 "Ours beside the paper: purity, the difference of the means "
-                "and its 95% Welch interval. Above or below: the interval leaves out 0.",
+                "and its 95% Welch interval, of runs that are not stale. Verdicts are tested and "
+                "adjusted (Holm); level: a difference of less than "
+                f"{comparisons.MARGIN:g} points.",
                 BY_METHOD,
                 printed,
                 "%",
@@ -163,10 +164,10 @@ def _purity(made, row, **more):
 def _purities(made, rows, cells, paper):
     """Purity in the paper's layout: datasets and features down, methods across."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    top, lines = summary.best(rows), {}
+    top, lines = comparisons.best(rows), {}
     for row in rows:
         line = lines.setdefault((row["dataset"], row["space"]), {})
-        best = (row["dataset"], row["method"], row["space"]) in top
+        best = comparisons.key(row) in top
         entry = _purity(made, row, best=best)
         if not row["n"]:
             entry = Entry(row["missing"], group=_group(made, row), label="Missing")
@@ -174,7 +175,9 @@ def _purities(made, rows, cells, paper):
             filter(
                 None,
                 [
-                    f"n {row['n']}/{row['n_asked']}" if row["n"] not in (0, row["n_asked"]) else "",
+                    f"n {words.runs(row)}"
+                    if row["alike"] or row["n"] not in (0, row["n_asked"])
+                    else "",
                     f"{row['stale']} stale" if row["stale"] else "",
                 ],
             )
@@ -201,7 +204,8 @@ def _purities(made, rows, cells, paper):
         f"{made.name}-purity",
         "Clustering purity (eq. 10) in percent: mean ± standard "
         "deviation over seeds (ddof = 1), bold where it is the best of a dataset among "
-        "rows with all runs. In brackets the paper's figure; ▲ ours above, ◆ level with, "
+        "rows with all runs, none stale, or ties with it. Alike: every seed gave the same "
+        "partition. In brackets the paper's figure; ▲ ours above, ◆ level with, "
         "▼ below it.",
         [
             Column("Dataset", "head"),
@@ -327,13 +331,13 @@ def _table2(made, suite, records, cells):
         {
             "lead": _model(row, cells),
             "ours": _likelihood(made, row),
-            "mean": row["ll_mean"],
-            "std": row["ll_std"],
-            "n": row["n"],
+            "difference": difference(
+                row["ll_mean"], row["ll_std"], row["n"], row["paper_mean"], row["paper_pm"]
+            ),
             "paper_mean": row["paper_mean"],
             "paper_std": row["paper_pm"],
-            "paper_n": stats.PAPER_RUNS,
             "verdict": row["verdict"],
+            "said": row["verdict"],
             "marks": (),
         }
         for row in scores

@@ -145,7 +145,7 @@ def test_every_number_of_table1_is_on_the_page(shelf, made):
         if row["paper_mean"]:
             printed = f"{float(row['paper_mean']):.1f} ± {float(row['paper_std']):.1f}"
             assert beside[key]["Paper, %"][0].startswith(printed)
-            assert beside[key]["Verdict"][0].endswith(row["verdict"])
+            assert row["verdict"] in beside[key]["Verdict"][0]
         of = data[title[row["dataset"]]]
         assert [of[name][0] for name in ("n", "d", "p", "Classes", "Structure")] == [
             row[name] for name in ("n_points", "d", "p", "L", "structure")

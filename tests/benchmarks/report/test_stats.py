@@ -5,7 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp, ttest_ind, ttest_ind_from_stats, ttest_rel
+from scipy.stats import binomtest, ttest_1samp, ttest_ind, ttest_ind_from_stats, ttest_rel
 
 from benchmarks.report import stats
 
@@ -38,24 +38,6 @@ def test_an_end_of_the_interval_has_exactly_that_p_value(case):
         shifted = (case[0] - end, *case[1:])
         p = ttest_ind_from_stats(*shifted, equal_var=False).pvalue
         assert p == pytest.approx(0.05, rel=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_verdict_follows_the_t_test(seed):
-    rng = np.random.default_rng(seed)
-    values = rng.normal(63 + 8 * rng.uniform(-1, 1), rng.uniform(0.5, 6), size=rng.integers(2, 11))
-    test = ttest_ind_from_stats(
-        values.mean(), values.std(ddof=1), len(values), 63.1, 4.2, 10, equal_var=False
-    )
-    expected = "level" if test.pvalue >= 0.05 else "above" if test.statistic > 0 else "below"
-    assert stats.verdict(values, 63.1, 4.2) == expected
-
-
-def test_verdict_is_empty_without_two_runs_or_a_printed_figure():
-    assert stats.verdict([], 60.0, 3.0) == ""
-    assert stats.verdict([90.0], 60.0, 3.0) == ""
-    assert stats.verdict([90.0, 91.0], None, None) == ""
-    assert stats.verdict([90.0, 91.0], 60.0, 3.0) == "above"
 
 
 def test_mean_and_deviation():
@@ -125,9 +107,16 @@ def test_a_value_without_chance_is_compared_by_the_test_of_one_sample():
     assert found.interval == pytest.approx((70.0 - high, 70.0 - low))
 
 
-def test_what_does_not_vary_is_known_exactly():
-    assert stats.paired([1.5, 1.5, 1.5], margin=2.0) == (1.5, 1.5, 1.5, 0.0, 0.0)
-    assert stats.paired([0.0, 0.0], margin=0.0) == (0.0, 0.0, 0.0, 1.0, 1.0)
+@pytest.mark.parametrize(("value", "n"), [(1.5, 3), (-0.25, 6)])
+def test_of_differences_that_do_not_vary_only_the_signs_count(value, n):
+    found = stats.paired([value] * n, margin=2.0)
+    assert found[:3] == (value, value, value)
+    assert found.p_different == pytest.approx(binomtest(n, n).pvalue)
+    assert found.p_level == pytest.approx(binomtest(n, n, alternative="greater").pvalue)
+
+
+def test_no_difference_at_all_is_none():
+    assert stats.paired([0.0, 0.0]) == (0.0, 0.0, 0.0, 1.0, 1.0)
 
 
 def test_holm_adjusts_as_worked_out_by_hand():

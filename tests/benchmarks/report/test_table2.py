@@ -85,7 +85,11 @@ def test_means_deviations_and_what_is_missing(rows):
     assert (gan["n"], gan["n_asked"], gan["missing"], gan["stale"]) == (2, 3, "1 skipped", 1)
     assert gan["ll_mean"] == column.mean() and gan["ll_std"] == pytest.approx(column.std())
     assert gan["seconds_mean"] == 105 and gan["stopped_by"] == "budget 2"
-    assert (gan["paper_mean"], gan["paper_pm"], gan["verdict"]) == (225, 2, "level")
+    assert (gan["paper_mean"], gan["paper_pm"], gan["verdict"]) == (
+        225,
+        2,
+        "",
+    )  # 220 and 231: not clear
 
 
 def test_the_mixture_stands_beside_the_papers_figure_and_counts_its_autoencoder(rows):
@@ -164,3 +168,12 @@ def test_the_printed_figure_stands_beside_both_lengths_of_the_mixture():
         ("mixnet", 308, 0),
         ("mixnet-printed", 308, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [([307.6, 308.0, 308.4], "level"), ([314.0, 315.0], "above"), ([300.0], ""), ([304, 311], "")],
+)
+def test_a_verdict_is_shown_by_a_test_of_difference_or_of_equivalence(values, word):
+    assert table2._verdict(values, {"mean": 308, "pm": 2.8}) == word
+    assert table2._verdict(values, {}) == ""
