@@ -135,21 +135,21 @@ def pairs(rows) -> list[dict]:
     return found
 
 
-def matrices(found, datasets, n_asked) -> str:
-    """`pairs` on the same features as Markdown: a triangle a dataset, its row less its column."""
+def matrices(found, datasets, n_asked) -> list[str]:
+    """`pairs` on the same features in Markdown: a triangle a dataset, its row less its column."""
     lines = []
     for dataset, mine in _by_dataset(found).items():
         for space in ("code", "raw"):
             of = {(p["b"], p["a"]): p for p in mine if p["a_space"] == p["b_space"] == space}
             names = list(dict.fromkeys(name for pair in of for name in reversed(pair)))
             if of:
-                lines += ["", f"## {datasets[dataset].get('title', dataset)}, {space}", ""]
+                lines += ["", f"### {datasets[dataset].get('title', dataset)}, {space}", ""]
                 body = [
                     (name, *(_pair(of.get((name, other)), n_asked) for other in names[:-1]))
                     for name in names[1:]
                 ]
                 lines.append(Table(("", *names[:-1]), body).markdown())
-    return "\n".join(lines)
+    return lines
 
 
 def _pair(pair, n_asked) -> str:

@@ -17,7 +17,7 @@ HEAD = ("Dataset", "d", "n", "p", "L", "Features")
 def write(
     records, suite, out_dir, *, stem="table1", plot=True, methods=None, datasets=None, paper=None
 ) -> dict[str, Path]:
-    """Write `stem`.csv, .md, .tex, `stem`-pairs.csv, .md and, with `plot`, `stem`.png and .pdf.
+    """Write `stem`.csv, .md, .tex, `stem`-pairs.csv and, with `plot`, `stem`.png and .pdf.
 
     Parameters
     ----------
@@ -33,22 +33,22 @@ def write(
     Returns
     -------
     dict
-        Paths written, by kind: csv, md, tex, pairs.csv, pairs.md, png, pdf.
+        Paths written, by kind: csv, md, tex, pairs, png, pdf.
     """
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    pairs = comparisons.pairs(rows)
     texts = {
         "csv": Table(COLUMNS, rows).csv(),
-        "pairs.csv": Table(comparisons.PAIRS, pairs).csv(),
-        "pairs.md": pairs_markdown(pairs, suite, datasets),
+        "pairs": Table(comparisons.PAIRS, comparisons.pairs(rows)).csv(),
         "md": to_markdown(rows, suite, methods, datasets, paper, notes.machines(records)),
         "tex": to_latex(rows, suite, methods, datasets, paper),
     }
     paths = {
-        kind: words.replace(out_dir / f"{stem}{'-' if 'pairs' in kind else '.'}{kind}", text)
+        kind: words.replace(
+            out_dir / (f"{stem}-pairs.csv" if kind == "pairs" else f"{stem}.{kind}"), text
+        )
         for kind, text in texts.items()
     }
     if plot:
@@ -140,8 +140,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
         f"{comparisons.MARGIN:g} points. Above, below: Welch's test shows a difference. Unclear: "
         "neither. The margin is what the printed deviations allow: of two methods alike in mean "
         "and of the paper's median deviation, ten runs each, four in five pairs are shown to be "
-        "level, unadjusted. Each method against each other: "
-        f"[{suite.get('table', 'table1')}-pairs.md]({suite.get('table', 'table1')}-pairs.md).",
+        "level, unadjusted.",
     ]
     lines += [
         "",
@@ -197,6 +196,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
             ],
         ).markdown(),
     ]
+    lines += _pairs(rows, suite, datasets)
     lines += ["", "## Notes", ""]
     lines += [
         f"* {f'({mark}) ' if mark else ''}{note}"
@@ -216,21 +216,6 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
         ),
     )
     return "\n".join(lines) + "\n"
-
-
-def pairs_markdown(pairs, suite, datasets) -> str:
-    """Each method against each other on the same codes (or features), a matrix a dataset."""
-    n = len(registry.parse_seeds(suite["seeds"]))
-    return (
-        f"# {suite.get('title', 'Table 1')}: method against method\n\n"
-        "Purity of a row less that of a column, in points: mean over the seeds that both have "
-        f"fresh runs of (their number in brackets where it is not {n}) with its 95% interval, "
-        "Student's t of the differences paired by seed; no interval where they do not vary. Bold: "
-        "significant at 5% after Holm's adjustment for all pairs of a dataset, raw features and "
-        f"codes. All pairs: `{suite.get('table', 'table1')}-pairs.csv`.\n"
-        + comparisons.matrices(pairs, datasets, n)
-        + "\n"
-    )
 
 
 def to_latex(rows, suite, methods, datasets, paper) -> str:
@@ -365,6 +350,23 @@ def _gains(rows, methods, datasets, paper) -> list[str]:
         "printed means [Welch]. The k-means here is the best of ten on the same codes.",
         "",
         comparisons.gain_table(gains, methods, datasets).markdown(),
+    ]
+
+
+def _pairs(rows, suite, datasets) -> list[str]:
+    """Each method against each other on the same codes, or features."""
+    n = len(registry.parse_seeds(suite["seeds"]))
+    found = comparisons.matrices(comparisons.pairs(rows), datasets, n)
+    return found and [
+        "",
+        "## Method against method",
+        "",
+        "Purity of a row less that of a column, in points: mean over the seeds that both have "
+        f"fresh runs of (their number in brackets where it is not {n}) and its 95% interval, "
+        "Student's t of the differences paired by seed; none where they do not vary. Bold: "
+        "significant at 5%, by Holm's method over all pairs of a dataset, raw ones and those of "
+        "unlike features, which are in the CSV file, too.",
+        *found,
     ]
 
 
