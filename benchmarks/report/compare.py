@@ -191,7 +191,7 @@ def _row(one: Group | None, other: Group | None, measure: str) -> dict | None:
         return None
     both = sorted(a.keys() & b.keys())
     gains = [b[seed] - a[seed] for seed in both]
-    low, high = stats.paired_interval(gains) if len(gains) > 1 else (None, None)
+    low, high = stats.paired(gains).interval if len(gains) > 1 else (None, None)
     changed = differing(one.settings, other.settings) if one and other else {}
     return {
         "n": len(both),

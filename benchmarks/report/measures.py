@@ -78,7 +78,7 @@ def _compared(mine, theirs, row, suite) -> dict:
             for seed in sorted(set(mine) & set(theirs))
         ]
         gains = [a - b for a, b in pairs if a is not None and b is not None]
-        low, high = stats.paired_interval(gains) if len(gains) > 1 else (None, None)
+        low, high = stats.paired(gains).interval if len(gains) > 1 else (None, None)
         made |= {
             f"{column}_gain": stats.known(stats.mean, gains),
             f"{column}_gain_low": low,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.records.store import Store
-from benchmarks.report import stats, summary, words
+from benchmarks.report import comparisons, summary, words
 from benchmarks.report.claims import judge
 from benchmarks.report.claims.evidence import Evidence
 from benchmarks.report.table import Table
@@ -21,7 +21,6 @@ BEGIN, END = "<!-- results: begin (mixnet readme) -->", "<!-- results: end -->"
 STALE = r"\*"
 START, PRINTED, OURS, SELECTED = "kmeans10", "mixnet", "mixnet+", "mixnet+selected"
 MIXTURES = (PRINTED, "mixnet-printed", OURS, SELECTED)
-GAINS = ("dataset", "what", "n", "gain", "low", "high")
 
 
 class Results:
@@ -32,9 +31,8 @@ class Results:
     rows : list of dict
         Of datasets of which the paper prints a figure, see `benchmarks.report.summary.summarise`.
     gains : list of dict
-        The keys of `GAINS`: by how much the purity of a mixture lies above that of the k-means on
-        the same codes, with its 95% interval. ``what`` is ``paper`` (of the printed means, Welch)
-        or a method (paired by seed, over ``n`` seeds).
+        By how much the purity of a mixture lies above that of its start, as
+        `benchmarks.report.comparisons.gains` has it.
     claims : list of benchmarks.report.claims.judge.Claim
         Judged when they are asked for.
     """
@@ -42,15 +40,13 @@ class Results:
     def __init__(self, store: Store):
         self.methods, self.datasets = registry.methods(), registry.datasets()
         self.paper = registry.paper()
-        self.rows, self.gains, self._evidence = [], [], Evidence.of(store)
+        self.rows, self._evidence = [], Evidence.of(store)
         for name in ("table1", "mnist"):  # MNIST is in both, each with rows that the other lacks
             suite, records = self._evidence.suite(name)
             suite = suite | {"datasets": [d for d in suite["datasets"] if self._printed(d)]}
             found = summary.summarise(records, suite, self.methods, self.datasets, self.paper)
-            new = set(suite["datasets"]) - {row["dataset"] for row in self.rows}
             self.rows += [r for r in found if not self.row(r["dataset"], r["method"], r["space"])]
-            for dataset in (d for d in suite["datasets"] if d in new):
-                self.gains += self._gains(dataset, records)
+        self.gains = comparisons.gains(self.rows, self.methods, self.paper)
 
     @cached_property
     def claims(self) -> list[judge.Claim]:
@@ -60,39 +56,6 @@ class Results:
     def _printed(self, dataset) -> dict | None:
         """The figures that the paper prints of a dataset."""
         return {**self.paper["table1"]["datasets"], "mnist": self.paper["mnist"]}.get(dataset)
-
-    def _gains(self, dataset, records) -> list[dict]:
-        figures = self._printed(dataset)
-        a, b, n = figures["mixnet"], figures["kmeans"], stats.PAPER_RUNS
-        found = [
-            _gain(
-                dataset,
-                "paper",
-                n,
-                a["mean"] - b["mean"],
-                stats.welch_interval(a["mean"], a["std"], n, b["mean"], b["std"], n),
-            )
-        ]
-        purity = {
-            (r["cell"]["method"], r["cell"]["seed"]): r["metrics"]["purity"]
-            for r in records
-            if r["cell"]["dataset"] == dataset
-            and r["status"] == "done"
-            and r["cell"]["params"]["space"] == "code"
-        }
-        for method in (PRINTED, OURS, SELECTED):
-            pairs = [
-                value - purity[START, seed]
-                for (name, seed), value in purity.items()
-                if name == method and (START, seed) in purity
-            ]
-            if len(pairs) > 1:
-                found.append(
-                    _gain(
-                        dataset, method, len(pairs), stats.mean(pairs), stats.paired_interval(pairs)
-                    )
-                )
-        return found
 
     def row(self, dataset: str, method: str, space: str = "code") -> dict | None:
         """A row of Table 1 or MNIST."""
@@ -118,17 +81,6 @@ class Results:
         return max(rows, key=lambda row: row["purity_mean"], default=None)
 
 
-def _gain(dataset, what, n, gain, interval) -> dict:
-    return {
-        "dataset": dataset,
-        "what": what,
-        "n": n,
-        "gain": float(gain),
-        "low": interval.low,
-        "high": interval.high,
-    }
-
-
 # -- the block --------------------------------------------------------------------------------
 
 
@@ -143,15 +95,16 @@ def block(found: Results, claims: list[dict]) -> str:
         "runs of the present code alone. [Each claim, what was measured, and the command that "
         "does](results/claims.md).",
         "",
-        "![By how much the mixture improves the k-means partition that it starts from: the "
+        "![By how much the mixture improves the partition that it starts from: the "
         "paper's figures beside ours, with 95% intervals](results/gain.png)",
         "",
         headline(found).markdown(),
         "",
         "Purity in percent, mean ± standard deviation of ten seeds; all columns but "
         f"“best other” on the autoencoder's codes. {STALE}: made by code that has changed "
-        "since. Above, level, below: against the paper's figure. Mixture +: our recipe, the "
-        "library's default, from the same k-means, and from the likelier of k-means and NCut. "
+        "since. Above, level, below: against the paper's figure, as Table 1 tests it. Mixture +: "
+        "our recipe, the library's default, from the same k-means, and from the likelier of "
+        "k-means and NCut. "
         "All rows: [Table 1](results/table1.md), "
         "[MNIST](results/mnist.md), [Table 2](results/table2.md)." + _other_data(found),
         "",
@@ -252,7 +205,7 @@ def write(store: Store, readme: Path) -> list[Path]:
     found = Results(store)
     out = store.results / "gain"
     files = [
-        words.replace(out.with_suffix(".csv"), Table(GAINS, found.gains).csv()),
+        words.replace(out.with_suffix(".csv"), Table(comparisons.GAINS, found.gains).csv()),
         *draw(found, out).values(),
         *judge.write(found.claims, store.results),
     ]
@@ -297,7 +250,7 @@ def draw(found: Results, base: Path) -> dict[str, Path]:
     axis.axvline(0, color="0.5", linewidth=1, zorder=0)
     axis.set_yticks(range(len(names)), [_titles(found, [name]) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.set_xlabel("purity above that of k-means, points (95% intervals)")
+    axis.set_xlabel("purity above that of the start, points (95% intervals)")
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return save(figure, base)

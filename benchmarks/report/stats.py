@@ -135,16 +135,6 @@ def _student(difference, error, freedom, margin, confidence) -> Comparison:
     )
 
 
-def welch_interval(mean_a, std_a, n_a, mean_b, std_b, n_b, confidence=0.95) -> Interval:
-    """The interval of :func:`welch`."""
-    return welch(mean_a, std_a, n_a, mean_b, std_b, n_b, confidence=confidence).interval
-
-
-def paired_interval(differences, confidence=0.95) -> Interval:
-    """The interval of :func:`paired`."""
-    return paired(differences, confidence=confidence).interval
-
-
 def holm(p) -> list[float]:
     """p-values adjusted for their number, in their order (Holm, 1979).
 
