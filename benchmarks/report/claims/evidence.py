@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import kinds, registry
 from benchmarks.records.store import Store
-from benchmarks.report import measures, tables
+from benchmarks.report import comparisons, measures, summary, tables
 from benchmarks.report.figures import figure3
 from benchmarks.run.plan import Standing
 
@@ -25,14 +25,11 @@ class Runs(NamedTuple):
         What the fresh ones measured, by seed.
     n_asked, stale : int
         Seeds of the suite; runs of it that only older code has done, which count for nothing.
-    variant : str
-        Of the dataset, where it has several.
     """
 
     values: dict[int, float]
     n_asked: int
     stale: int
-    variant: str = ""
 
 
 class Evidence:
@@ -48,7 +45,7 @@ class Evidence:
     """
 
     def __init__(self, load: Callable, methods=None, datasets=None, paper=None):
-        self._load, self._suites = load, {}
+        self._load, self._suites, self._tables = load, {}, {}
         self.methods = registry.methods() if methods is None else methods
         self.datasets = registry.datasets() if datasets is None else datasets
         self.paper = registry.paper() if paper is None else paper
@@ -91,12 +88,7 @@ class Evidence:
             Where the suite does not ask for such a row, or for several.
         """
         stanza, _ = self.suite(suite)
-        space, *more = self.spaces(suite, dataset, method, space)
-        if more:
-            raise registry.RegistryError(
-                f"claims.toml: suite {suite} asks for {method} on {dataset} in several spaces, "
-                f"{[space, *more]}, needs one of them"
-            )
+        space = self.space(suite, dataset, method, space)
         row = dataset, method, space
         there = [r for r in self.suite(suite)[1] if _row(r) == row and r["status"] == "done"]
         fresh = [r for r in there if not r["stale"]]
@@ -115,8 +107,18 @@ class Evidence:
             {seed: value for seed, value in sorted(found.items()) if value is not None},
             len(registry.parse_seeds(asked)),
             len(there) - len(fresh),
-            "/".join(sorted({r.get("variant") or "" for r in fresh} - {""})),
         )
+
+    def row(self, suite: str, dataset: str, method: str, space="") -> dict:
+        """The row of a table of clusterings (`benchmarks.report.summary`); see `runs`."""
+        if suite not in self._tables:
+            stanza, records = self.suite(suite)
+            self._tables[suite] = summary.summarise(
+                records, stanza, self.methods, self.datasets, self.paper
+            )
+        where = dataset, method, self.space(suite, dataset, method, space)
+        (row,) = (r for r in self._tables[suite] if comparisons.key(r) == where)
+        return row
 
     def spaces(self, suite: str, dataset: str, method: str, space="") -> list[str]:
         """Spaces in which a suite asks for a row, or only `space`; see `runs` for errors."""
@@ -132,6 +134,16 @@ class Evidence:
                 f"claims.toml: suite {suite} asks for no {method} on {dataset} {space}".rstrip()
             )
         return found
+
+    def space(self, suite: str, dataset: str, method: str, space="") -> str:
+        """The one space of `spaces`; see `runs` for errors."""
+        space, *more = self.spaces(suite, dataset, method, space)
+        if more:
+            raise registry.RegistryError(
+                f"claims.toml: suite {suite} asks for {method} on {dataset} in several spaces, "
+                f"{[space, *more]}, needs one of them"
+            )
+        return space
 
 
 def _row(record) -> tuple:

@@ -36,8 +36,8 @@ What the paper says, where, what was measured here, and whether that bears it ou
 Intervals are at 95%, n = runs that count/asked for. Only runs that the code as it stands would
 repeat count; “older” ones are left out. A claim of several parts holds if all do.
 
-* **Confirmed**: a printed figure is reached (shown to be level with it, within the printed ±, or
-  above), a difference has the sign that is claimed, most runs do what is claimed.
+* **Confirmed**: a printed figure is reached (level or above by the tests of Tables 1 and 2, or one
+  of both), a difference has the sign that is claimed, most runs do what is claimed.
 * **Not confirmed**: the contrary, or a difference too small to matter. **Partly**: some parts hold,
   others do not.
 * **Undecided**: the interval has room for both, or parts are missing that decide; more runs would
