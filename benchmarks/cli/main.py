@@ -631,66 +631,57 @@ def _tables(args, plan: Plan, store: Store, told=None) -> bool:
             store,
             recorded=True,
         )
+    return _written(
+        args.suite,
+        store,
+        lambda: tables.write(args.suite, plan, store, _partial(args)),
+        told and (lambda: told(plan)),
+    )
+
+
+def _written(name: str, store: Store, write, told=None) -> bool:
+    """Print what `write` gives, text and files (or what is `told`); False, and why, for none."""
     try:
-        text, files = tables.write(args.suite, plan, store, _partial(args))
+        text, files = write()
     except registry.RegistryError:
         raise
     except ValueError as error:
-        print(f"mixnet: no tables of {args.suite}: {error}", file=sys.stderr)
+        print(f"mixnet: no tables of {name}: {error}", file=sys.stderr)
         return False
     except OSError as error:
         print(
-            f"mixnet: the tables of {args.suite} cannot be written to {_near(store.results)}: "
-            f"{error.strerror}; the records are whole, and `mixnet table {args.suite}` makes "
+            f"mixnet: the tables of {name} cannot be written to {_near(store.results)}: "
+            f"{error.strerror}; the records are whole, and `mixnet table {name}` makes "
             "tables of them",
             file=sys.stderr,
         )
         raise _Refused from error
-    print("\n".join(told(plan)) if told else text)
+    print("\n".join(told()) if told else text)
     for path in files:
         print(f"wrote {_near(path)}")
     return True
 
 
 def _table(args) -> int:
-    store = Store(args.results)
-    if args.suite == CLAIMS:
-        return _claims(args, store)
-    suites = _chosen_suites(args)
+    from benchmarks.report.claims import judge
+
+    store, good = Store(args.results), True
+    claims = args.suite == CLAIMS
+    if claims and _partial(args):
+        print(f"mixnet: {CLAIMS} are judged by all records, needs no part of them", file=sys.stderr)
+        return 2
+    suites = [] if claims else _chosen_suites(args)
     _need_results(store)
-    good = True
     for suite in suites:
         plan = _plan(args, suite, store, recorded=True)
         if args.suite or any(
             store.attempts(node.cell) for node in plan.nodes.values() if node.requested
         ):  # of all, those that were ever run
             good &= _tables(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
-    if not (args.suite or _partial(args)):
-        _claims(args, store)
+    if claims or (not (args.suite or _partial(args)) and judge.read()):
+        good &= _written(CLAIMS, store, lambda: judge.report(store))
     _warn(store)
     return 0 if good else 1
-
-
-def _claims(args, store: Store) -> int:
-    from benchmarks.report.claims import judge
-    from benchmarks.report.claims.evidence import Evidence
-
-    if not (judge.read() or args.suite):  # a registry of somebody's own
-        return 0
-    if _partial(args):
-        print(
-            f"mixnet: {CLAIMS} are judged by all records; needs no selection of them",
-            file=sys.stderr,
-        )
-        return 2
-    _need_results(store)
-    found = judge.judge(Evidence.of(store))
-    files = judge.write(found, store.results)
-    print(judge.text(found))
-    for path in files:
-        print(f"wrote {_near(path)}")
-    _warn(store)
-    return 0
 
 
 def _rescore(args) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import stanzas
+from benchmarks.records.store import Store
 from benchmarks.report import words
 from benchmarks.report.claims import rules
 from benchmarks.report.claims.evidence import Evidence
@@ -101,14 +102,25 @@ def _keys(test: dict) -> dict:
 
 
 def judge(evidence: Evidence) -> list[Claim]:
-    """All claims, in the order of claims.toml."""
+    """All claims, in the order of claims.toml.
+
+    Raises
+    ------
+    RegistryError
+        As of `read`, or for a row that no suite asks for.
+    ValueError
+        For records that cannot be judged: a value is not in one, or its arrays are damaged.
+    """
     claims = []
     for name, stanza in read().items():
-        parts = [
-            part
-            for test in stanza.get("test", ())
-            for part in rules.RULES[test["rule"]](evidence, **_keys(test))
-        ]
+        try:
+            parts = [
+                part
+                for test in stanza.get("test", ())
+                for part in rules.RULES[test["rule"]](evidence, **_keys(test))
+            ]
+        except KeyError as error:
+            raise ValueError(f"{name}: one of its records has no {error}") from error
         if "untestable" in stanza:
             parts = [Part("", rules.UNTESTABLE, stanza["untestable"])]
         verdict = rules.together(part.verdict for part in parts)
@@ -224,6 +236,12 @@ def count(found: list[dict]) -> str:
     """How many claims have which verdict, such as "2 confirmed, 9 not run"."""
     counts = Counter({row["claim"]: row["verdict"] for row in found}.values())
     return ", ".join(f"{counts[word]} {word}" for word in rules.VERDICTS if word in counts)
+
+
+def report(store: Store) -> tuple[str, list[Path]]:
+    """The claims judged by the records of a folder: as text, and the files of `write`."""
+    claims = judge(Evidence.of(store))
+    return text(claims), write(claims, store.results)
 
 
 def write(claims: list[Claim], folder: Path) -> list[Path]:

@@ -521,6 +521,14 @@ def test_a_stanza_that_breaks_the_rules_is_refused(change, said, tmp_path, monke
         judge.read()
 
 
+def test_a_record_without_what_is_judged_is_named(none, monkeypatch):
+    stanza = {"where": "", "test": [{"rule": "cost"}]}
+    monkeypatch.setattr(judge, "read", lambda: {"one": stanza})
+    monkeypatch.setitem(rules.RULES, "cost", lambda evidence: {}["seconds"])
+    with pytest.raises(ValueError, match="one: one of its records has no 'seconds'"):
+        judge.judge(none)
+
+
 @pytest.fixture
 def judged():
     """Two made-up claims: one measured in part, one of many parts."""
@@ -579,7 +587,7 @@ def test_the_command_writes_both_files(tmp_path, capsys, monkeypatch):
     with (tmp_path / "claims.csv").open(encoding="utf-8", newline="") as lines:
         assert {row["verdict"] for row in csv.DictReader(lines)} == {"not run", "not testable"}
     assert main(["table", "claims", "--seeds", "0", "--results", str(tmp_path)]) == 2
-    assert "no selection" in capsys.readouterr().err
+    assert "no part" in capsys.readouterr().err
 
 
 def test_the_files_are_what_the_records_give():
