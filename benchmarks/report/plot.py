@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 from benchmarks.records.whole import write_atomic
 
@@ -14,6 +15,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 COLUMN = 3.3  # inches: a column of a journal, at which figures are drawn and print as they are
 DPI = 300  # of their PNG
 SPACES = {"raw": (COLOURS[5], "s", "raw"), "code": (COLOURS[0], "o", "codes")}
+LONGEST = 36  # letters of a line's name
 STALE = "hollow: of older code"
 
 
@@ -65,7 +67,7 @@ def older(records) -> str:
 
 def lines_of(axis, names):
     """Make an axis one of dots: a line for each name, from the top, with a pale rule along it."""
-    axis.set_yticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), [shorten(name, LONGEST, placeholder="…") for name in names])
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)

@@ -48,6 +48,11 @@ COLUMNS = (
 METRICS = ("purity", "acc", "nmi", "ari")
 
 
+def of_mixture(method: str) -> bool:
+    """Whether a method is the paper's own; any other is what the paper compares it with."""
+    return method.startswith("mixnet")
+
+
 def summarise(records, suite, methods, datasets, paper) -> list[dict]:
     """Rows in the order of the suite: dataset, then method, then space.
 

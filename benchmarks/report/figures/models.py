@@ -11,6 +11,7 @@ import math
 
 from benchmarks.report import plot, stats
 from benchmarks.report.plot import COLOURS
+from benchmarks.report.summary import of_mixture
 
 PANELS = {
     "ll": "nats",
@@ -68,4 +69,4 @@ def _dot(axis, row, measure, line):
 def _kind(method) -> str:
     if method in ANCHORS:
         return "no model"
-    return "mixture of networks" if method.startswith("mixnet") else "other models"
+    return "mixture of networks" if of_mixture(method) else "other models"

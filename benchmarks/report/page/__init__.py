@@ -16,7 +16,7 @@ from urllib.parse import quote
 from benchmarks.records.store import Store
 from benchmarks.report import words
 from benchmarks.report.page import facts, suites
-from benchmarks.report.page.cells import STATES, Cells
+from benchmarks.report.page.cells import FIRST, STATES, Cells
 from benchmarks.report.page.figures import collect
 
 HERE = Path(__file__).parent
@@ -40,10 +40,21 @@ def page(store: Store, linked: bool = True) -> str:
         Whether the page will lie in the results folder, so that records and files can be links.
     """
     cells = Cells(store)
-    sections = [suites.section(name, cells) for name in cells.suites]
+    sections = {name: suites.section(name, cells) for name in cells.suites}
     figures, absent = collect(store.results, cells.suites, cells.datasets)
-    for section in sections:
-        section.figures = figures.get(section.name, [])
+    for name, section in sections.items():
+        section.figures = figures.get(name, [])
+        for figure in section.figures:
+            figure.older = suites.older(section)
+    main = [sections.pop(name) for name in FIRST if name in sections]
+    for section in main:  # one Table 2: what varies it stands in it
+        variants = [name for name in sections if name.startswith(f"{section.name}-")]
+        section.more = [sections.pop(name) for name in variants]
+        for variant in section.more:
+            title = variant.title.removeprefix(section.title).strip(" ,:")
+            variant.title = title[:1].upper() + title[1:]
+    drawn = [sections.pop(name) for name in list(sections) if name.startswith("figure")]
+    claims = facts.claims(store.results)
     records, tally = store.all(), cells.tally()
     style, script = (
         (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
@@ -56,16 +67,20 @@ def page(store: Store, linked: bool = True) -> str:
             script=script,
             policy=_policy(style, script),
             linked=linked,
-            sections=sections,
-            grids=[(section, suites.grid(section.name, cells)) for section in sections],
+            main=main,
+            drawn=drawn,
+            further=list(sections.values()),
+            grids=[
+                (suite.get("title", name), suites.grid(name, cells), suites.tally(name, cells))
+                for name, suite in cells.suites.items()
+            ],
+            claims=claims,
+            verdicts=Counter(claim["verdict"] for found in claims.values() for claim in found),
             states=STATES,
-            tally=tally,
+            tally=[(state, tally[state]) for state in STATES if tally[state]],
             n_cells=sum(tally.values()),
             n_records=len(records),
             newest=max((r["provenance"].get("started") or "" for r in records), default=""),
-            verdicts=[
-                (section, Counter(section.verdicts)) for section in sections if section.verdicts
-            ],
             loose=figures.get("", []),
             absent=absent,
             attempts=facts.attempts(store.results),
@@ -96,7 +111,9 @@ def _environment():
         loader=jinja2.FileSystemLoader(HERE),
         keep_trailing_newline=True,
     )
-    environment.filters.update(code=code, path=quote)
+    environment.filters.update(
+        code=code, path=quote, tally=lambda found: Counter(found).most_common()
+    )
     return environment
 
 

@@ -11,6 +11,9 @@ from benchmarks.report import notes
 from benchmarks.report.page.cells import Cells
 from benchmarks.report.page.parts import Column, Entry, Table
 
+#: Columns of claims.csv that the page shows, as `benchmarks.report.claims` writes them.
+CLAIM = ("claim", "group", "says", "where", "verdict", "part", "part_verdict", "said", "command")
+
 
 def data(cells: Cells) -> Table:
     """The datasets of all suites, as their stanzas have them."""
@@ -100,6 +103,26 @@ def open_points() -> list[str]:
             "on " + ", ".join(f"{name}: {space}" for name, space in table1["space"].items()) + "."
         )
     return unsaid + paper.get("table2", {}).get("notes", [])[:1]
+
+
+def claims(results: Path) -> dict[str, list[dict]]:
+    """The judged claims of the paper by the question that each belongs to, from claims.csv.
+
+    A claim is ``says, where, verdict, command`` and ``parts``: (part, verdict, what is said). What
+    cannot be read is no claim: {} without a file, or with another's columns.
+    """
+    try:
+        with (results / "claims.csv").open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, strict=True))
+    except (OSError, ValueError, csv.Error):
+        return {}
+    found: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        if any(row.get(name) is None for name in CLAIM):
+            return {}
+        claim = found.setdefault(row["group"], {}).setdefault(row["claim"], {**row, "parts": []})
+        claim["parts"].append((row["part"], row["part_verdict"], row["said"]))
+    return {group: list(judged.values()) for group, judged in found.items()}
 
 
 def attempts(results: Path) -> list[dict[str, str]]:

@@ -7,10 +7,16 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: Captions of what belongs to no suite.
+LOOSE = {"gain": "By how much the mixture improves the k-means partition that it starts from"}
+
 
 @dataclass
 class Figure:
-    """A picture as a data URI, with its size in pixels and the files that lie beside it."""
+    """A picture as a data URI, with its size in pixels and the files that lie beside it.
+
+    ``older`` says how far it is of code that has changed.
+    """
 
     id: str
     caption: str
@@ -19,6 +25,7 @@ class Figure:
     height: int
     files: list[str] = field(default_factory=list)
     command: str = ""
+    older: str = ""
 
 
 def collect(results: Path, suites: dict, datasets: dict):
@@ -36,7 +43,8 @@ def collect(results: Path, suites: dict, datasets: dict):
     }
     stems = {name: suite.get("table", name) for name, suite in suites.items()}
     found, missing, damaged = {}, [], []
-    for path in sorted([*results.glob("*.png"), *(results / "figures").glob("*.png")]):
+    pictures = [*results.glob("*.png"), *(results / "figures").glob("*.png")]
+    for path in sorted(pictures, key=lambda path: path.with_suffix("").parts):
         owner = max(
             (
                 name
@@ -83,6 +91,7 @@ def _figure(path, results, suite, stem, datasets) -> Figure | None:
     smaller = io.BytesIO()  # every pixel as in the file, at less than half its size
     picture.save(smaller, "WEBP", lossless=True, method=6)
     part = path.stem.removeprefix(stem).strip("-")
+    part = part if stem else LOOSE.get(part, part)
     title = datasets.get(part, {}).get("title") or part.replace("-", " ")
     caption = " · ".join(filter(None, [suite.get("title", ""), title])) or path.stem
     beside = [path.with_suffix(f".{kind}") for kind in ("png", "pdf", "csv")]

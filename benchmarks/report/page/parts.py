@@ -13,10 +13,12 @@ class Column:
 
     ``kind``: `number` is aligned and sorted as such; `head` holds what a row is about; `aside` is
     left out on narrow screens, where the head says it; `line` is drawn and does not sort; `text`.
+    ``marks`` are of notes.
     """
 
     name: str
     kind: str = "number"
+    marks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Entry:
     ``value`` is what sorting goes by. ``group`` and ``measure`` name the records that the number
     opens, ``label`` what it is called there if not as the measure. ``where`` is what a narrow
     screen shows under a row's head, ``folded`` what a press unfolds. ``interval`` is low, middle
-    and high, as shares of the widest.
+    and high, as shares of the widest. ``claim`` is what a ``verdict`` says for the paper, see
+    `for_claim`.
     """
 
     text: str = ""
@@ -37,6 +40,7 @@ class Entry:
     label: str = ""
     best: bool = False
     verdict: str = ""
+    claim: str = ""
     paper: str = ""
     marks: tuple[str, ...] = ()
     aside: str = ""
@@ -47,17 +51,18 @@ class Entry:
 
 @dataclass
 class Table:
-    """A table: an entry of each row for each column."""
+    """A table: an entry of each row for each column; one with a ``title`` is folded under it."""
 
     id: str
     caption: str
     columns: list[Column]
     rows: list[list[Entry]]
+    title: str = ""
 
 
 @dataclass
 class Section:
-    """What the page says of one suite."""
+    """What the page says of one suite; ``more`` are variants of it, folded at its end."""
 
     name: str
     title: str
@@ -68,13 +73,24 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     figures: list = field(default_factory=list)
-    verdicts: list[str] = field(default_factory=list)
     groups: dict = field(default_factory=dict)
+    tally: list[tuple[str, int]] = field(default_factory=list)
+    more: list[Section] = field(default_factory=list)
 
     @property
     def id(self) -> str:
         """Anchor of the section."""
         return f"suite-{self.name}"
+
+
+def for_claim(verdict: str, of_mixture: bool) -> str:
+    """What a verdict says for the claim that the mixture is the better: helped, hurt or level.
+
+    Our mixture above its printed figure helps the claim; a baseline above its own hurts it.
+    """
+    if verdict not in ("above", "below"):
+        return "level" if verdict else ""
+    return "helped" if (verdict == "above") == of_mixture else "hurt"
 
 
 def number(mean, std=None, form="{:.1f}", spread=None, **more) -> Entry:
@@ -117,8 +133,8 @@ def beside(id, caption, heads, rows, unit) -> Table:
         Leading columns.
     rows : list of dict
         ``lead`` (entries), ``ours`` (entry), ``difference`` (middle, low, high, or Nones),
-        ``paper_mean, paper_std``, ``verdict``, what is ``said`` of it, and ``marks`` of notes on
-        the paper's figure.
+        ``paper_mean, paper_std``, ``verdict``, its ``claim`` (`for_claim`), what is ``said`` of
+        it, and ``marks`` of notes on the paper's figure.
     unit : str
         Of all figures, for the heads.
     """
@@ -134,12 +150,14 @@ def beside(id, caption, heads, rows, unit) -> Table:
                 number(middle, form="{:+.1f}", **again),
                 Entry(f"{low:+.1f} to {high:+.1f}".replace("-", "−"), low),
                 Entry(
-                    interval=tuple(v / widest for v in (low, middle, high)), verdict=row["verdict"]
+                    interval=tuple(v / widest for v in (low, middle, high)),
+                    verdict=row["verdict"],
+                    claim=row["claim"],
                 ),
             ]
         else:
             line += [Entry(), Entry(), Entry()]
-        lines.append([*line, Entry(verdict=row["verdict"], text=row["said"])])
+        lines.append([*line, Entry(verdict=row["verdict"], claim=row["claim"], text=row["said"])])
     return Table(
         id,
         caption,
@@ -153,4 +171,5 @@ def beside(id, caption, heads, rows, unit) -> Table:
             Column("Verdict", "text"),
         ],
         lines,
+        "Ours less the paper's figures, with intervals",
     )

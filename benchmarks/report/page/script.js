@@ -118,6 +118,35 @@ function openRecords(button) {
   body.scrollTop = 0;
 }
 
+// ---- records found by words
+
+let index;  // of every group of cells: its button, and what is looked through
+
+function searched() {
+  return Object.entries(digest.groups).map(([id, group]) => {
+    const cells = group.cells.map(i => digest.cells[i]), tally = new Map();
+    for (const cell of cells) tally.set(cell.state, (tally.get(cell.state) || 0) + 1);
+    const states = [...tally].map(([state, n]) => `${n} ${state}`).join(", ");
+    const words = [id, group.suite, group.title, states,
+                   ...cells.flatMap(cell => [cell.key, cell.commit, cell.started, cell.why])];
+    return { id, group, states, words: words.filter(Boolean).join(" ").toLowerCase() };
+  });
+}
+
+function find(input) {
+  index ??= searched();
+  const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean), most = 12;
+  const found = wanted.length
+    ? index.filter(({ words }) => wanted.every(word => words.includes(word))) : [];
+  input.parentElement.querySelector("output").textContent = !wanted.length ? ""
+    : `${found.length} of ${index.length} groups` + (found.length > most ? `, ${most} shown` : "");
+  document.getElementById("found").replaceChildren(...found.slice(0, most).map(
+    ({ id, group, states }) => make("li", {},
+      make("button", { type: "button", "aria-haspopup": "dialog", "data-group": id,
+                       "data-measure": "", "data-label": "Cells" },
+           group.title, make("small", {}, ` ${group.suite.split(":")[0]} · ${states}`)))));
+}
+
 // ---- filters
 
 function filter(input) {
@@ -133,7 +162,12 @@ function filter(input) {
 document.addEventListener("click", event => {
   const sorter = event.target.closest("button.sort");
   const opener = event.target.closest("button[data-group]");
+  const picture = event.target.closest("button.picture");
   if (sorter) sortBy(sorter.closest("th"));
+  else if (picture) {
+    const whole = picture.getAttribute("aria-pressed") !== "true";
+    picture.setAttribute("aria-pressed", whole);
+  }
   else if (opener) openRecords(opener);
   else if (event.target === dialog || event.target.closest("#records-close")) dialog.close();
 });
@@ -141,6 +175,21 @@ for (const input of document.querySelectorAll("input[data-filters]")) {
   input.addEventListener("input", () => filter(input));
   filter(input);
 }
+const finder = document.getElementById("find");
+if (finder) finder.addEventListener("input", () => find(finder));
+
+function unfold() {  // what a link leads to, or into, or whose only content is folded
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+    fold.open = true;
+  }
+  const whole = target.querySelector(":scope > details.whole");
+  if (whole) whole.open = true;
+  target.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("main details")) details.open = true;
 });

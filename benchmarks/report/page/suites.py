@@ -13,6 +13,7 @@ from benchmarks.report.page.parts import (
     beside,
     count,
     difference,
+    for_claim,
     number,
     state,
 )
@@ -36,6 +37,11 @@ NAMES = {
     "nn_accuracy_samples": "NN accuracy, samples",
     "nn_accuracy_test": "NN accuracy, test",
 }
+#: How the marks beside verdicts read.
+CLAIMS = (
+    "▲ speaks for the paper's claim, ▼ against it: of the mixture, ours above or below its figure; "
+    "of what it is compared with, below or above. ◆ level."
+)
 BY_METHOD = [Column("Dataset", "aside"), Column("Method", "head"), Column("Features", "aside")]
 BY_MODEL = [Column("Model", "head"), Column("Features", "aside")]
 LEFT = Column("Missing or stale", "text")
@@ -56,6 +62,7 @@ def section(name: str, cells: Cells) -> Section:
         f"mixnet run {name}",
         empty=not records,
         groups=cells.groups[name],
+        tally=tally(name, cells),
     )
     if records:
         try:
@@ -70,10 +77,9 @@ def section(name: str, cells: Cells) -> Section:
 def grid(name: str, cells: Cells) -> dict:
     """How the cells of a suite stand, as methods by datasets (and evaluations).
 
-    Returns ``columns`` (titles), ``rows`` (label, features, a group or None for each column) and
-    ``tally`` (state, count).
+    Returns ``columns`` (titles) and ``rows`` (label, features, a group or None for each column).
     """
-    groups, tally = cells.groups[name].values(), cells.tally(name)
+    groups = cells.groups[name].values()
     columns = list(dict.fromkeys((group.dataset, group.evaluation) for group in groups))
     rows: dict[tuple, dict] = {}
     for group in groups:
@@ -87,8 +93,26 @@ def grid(name: str, cells: Cells) -> dict:
             (cells.methods[method]["label"], space, [row.get(column) for column in columns])
             for (method, space), row in rows.items()
         ],
-        "tally": [(state, tally[state]) for state in STATES if tally[state]],
     }
+
+
+def tally(name: str, cells: Cells) -> list[tuple[str, int]]:
+    """How many cells of a suite are in which state; states without a cell are left out."""
+    counts = cells.tally(name)
+    return [(state, counts[state]) for state in STATES if counts[state]]
+
+
+def older(section: Section) -> str:
+    """What is said under a picture of a suite whose runs are not all of the present code."""
+    counts = dict(section.tally)
+    stale, done = counts.get("stale", 0), counts.get("done", 0)
+    if stale:
+        return f"{stale} of its {done + stale} runs are of older code."
+    return "" if done else "None of its runs is on record: it was drawn by older code."
+
+
+def _claim(row):
+    return for_claim(row["verdict"], summary.of_mixture(row["method"]))
 
 
 def _builder(suite):
@@ -122,8 +146,7 @@ def _group(made, row, *more):
 def _table1(made, suite, records, cells):
     paper = registry.paper()
     rows = summary.summarise(records, suite, cells.methods, cells.datasets, paper)
-    made.verdicts = [row["verdict"] for row in rows if row["verdict"]]
-    made.tables = [_purities(made, rows, cells, paper)]
+    made.tables = _purities(made, rows, cells, paper)
     printed = [
         {
             "lead": _lead(row, cells),
@@ -132,6 +155,7 @@ def _table1(made, suite, records, cells):
             "paper_mean": row["paper_mean"],
             "paper_std": row["paper_std"],
             "verdict": row["verdict"],
+            "claim": _claim(row),
             "said": comparisons.verdicts(row),
             "marks": _marks(notes.marks_of_figure(row, paper)),
         }
@@ -162,58 +186,45 @@ def _purity(made, row, **more):
 
 
 def _purities(made, rows, cells, paper):
-    """Purity in the paper's layout: datasets and features down, methods across."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    top, lines = comparisons.best(rows), {}
-    for row in rows:
-        line = lines.setdefault((row["dataset"], row["space"]), {})
-        best = comparisons.key(row) in top
-        entry = _purity(made, row, best=best)
-        if not row["n"]:
-            entry = Entry(row["missing"], group=_group(made, row), label="Missing")
-        entry.aside = ", ".join(
-            filter(
-                None,
-                [
-                    f"n {words.runs(row)}"
-                    if row["alike"] or row["n"] not in (0, row["n_asked"])
-                    else "",
-                    f"{row['stale']} stale" if row["stale"] else "",
-                ],
-            )
-        )
-        if row["paper_mean"] is not None:
-            entry.paper, entry.verdict = f"{row['paper_mean']} ± {row['paper_std']}", row["verdict"]
-            entry.marks = _marks(notes.marks_of_figure(row, paper))
-        line[row["method"]] = entry
-    table = []
-    for (dataset, space), line in lines.items():
-        mine = [row for row in rows if row["dataset"] == dataset]
-        table.append(
-            [
-                Entry(
-                    cells.called(dataset),
-                    where=SPACES.get(space, space),
-                    marks=_marks(notes.marks_of_dataset(mine, paper)),
-                ),
-                Entry(space),
-                *(line.get(method, Entry()) for method in methods),
-            ]
-        )
-    return Table(
-        f"{made.name}-purity",
-        "Clustering purity (eq. 10) in percent: mean ± standard "
-        "deviation over seeds (ddof = 1), bold where it is the best of a dataset among "
-        "rows with all runs, none stale, or ties with it. Alike: every seed gave the same "
-        "partition. In brackets the paper's figure; ▲ ours above, ◆ level with, "
-        "▼ below it.",
-        [
-            Column("Dataset", "head"),
-            Column("Features", "aside"),
-            *(Column(cells.methods[m]["label"]) for m in methods),
-        ],
-        table,
+    """Purity, a table of each feature space: methods down, datasets across."""
+    found = []
+    for space in dict.fromkeys(row["space"] for row in rows):
+        mine = [row for row in rows if row["space"] == space]
+        datasets = list(dict.fromkeys(row["dataset"] for row in mine))
+        lines = {}
+        for row in mine:
+            entry = _in_layout(made, row, rows, paper)
+            lines.setdefault(row["method"], {})[row["dataset"]] = entry
+        heads = [Column("Method", "head")]
+        for name in datasets:
+            noted = notes.marks_of_dataset([row for row in mine if row["dataset"] == name], paper)
+            heads.append(Column(cells.called(name), marks=_marks(noted)))
+        table = [
+            [Entry(cells.methods[method]["label"]), *(line.get(name, Entry()) for name in datasets)]
+            for method, line in lines.items()
+        ]
+        caption = f"Purity on {SPACES.get(space, space)}, in percent."
+        found.append(Table(f"{made.name}-purity-{space}", caption, heads, table))
+    found[0].caption += (
+        " Mean ± standard deviation over seeds (ddof = 1), bold where it is the best of a dataset "
+        "among rows with all runs, none stale, or ties with it. Alike: every seed gave the same "
+        "partition. In brackets the paper's figure. " + CLAIMS
     )
+    return found
+
+
+def _in_layout(made, row, rows, paper):
+    """What the layout of purities has of a row: mean, the paper's figure, what is amiss."""
+    entry = _purity(made, row, best=comparisons.key(row) in comparisons.best(rows))
+    if not row["n"]:
+        entry = count(row, group=_group(made, row))
+    some = f"n {words.runs(row)}" if 0 < row["n"] < row["n_asked"] else row["missing"]
+    stale = f"{row['stale']} stale" if row["stale"] else ""
+    entry.aside = ", ".join(filter(None, ["alike" if row["alike"] else some, stale]))
+    if row["paper_mean"] is not None:
+        entry.paper, entry.verdict = f"{row['paper_mean']} ± {row['paper_std']}", row["verdict"]
+        entry.claim, entry.marks = _claim(row), _marks(notes.marks_of_figure(row, paper))
+    return entry
 
 
 def _all_measures(made, rows, cells):
@@ -238,6 +249,7 @@ def _all_measures(made, rows, cells):
         "method alone, without the codes and labels that it takes from other cells.",
         [*BY_METHOD, Column("n"), *(Column(called(m)) for m in (*METRICS, "seconds")), LEFT],
         lines,
+        "All measures",
     )
 
 
@@ -323,7 +335,6 @@ def _knee(made, suite, records, cells):
 def _table2(made, suite, records, cells):
     paper = registry.paper()
     scores, measured = table2.summarise(records, suite, cells.methods, paper)
-    made.verdicts = [row["verdict"] for row in scores if row["verdict"]]
     for row in (*scores, *measured):
         row["dataset"] = suite["datasets"][0]
     made.tables = [_scores(made, scores, cells)]
@@ -337,6 +348,7 @@ def _table2(made, suite, records, cells):
             "paper_mean": row["paper_mean"],
             "paper_std": row["paper_pm"],
             "verdict": row["verdict"],
+            "claim": _claim(row),
             "said": row["verdict"],
             "marks": (),
         }
@@ -379,7 +391,6 @@ def _scores(made, rows, cells):
                 _likelihood(made, row),
                 number(row["ll_se"], measure="se", **scored),
                 number(row["sigma"], form="{:.3f}", measure="sigma", **scored),
-                Entry(row["protocol"]),
                 number(row["seconds_mean"], **trained, measure="train_seconds+autoencoder_seconds"),
                 number(row["updates"], form="{:.0f}", measure="updates", **trained),
                 Entry(row["stopped_by"]),
@@ -398,7 +409,6 @@ def _scores(made, rows, cells):
             Column("Log-likelihood"),
             Column("SE"),
             Column("σ"),
-            Column("Protocol", "text"),
             Column("Seconds"),
             Column("Updates"),
             Column("Stopped by", "text"),
@@ -437,9 +447,10 @@ def _sample_measures(made, rows, cells):
         )
     return Table(
         f"{made.name}-measures",
-        "Other measures of the same samples.",
+        "What a perfect model would get stands beside the real test images.",
         [*BY_MODEL, Column("n"), *(Column(called(name)) for name in names)],
         lines,
+        "Other measures of the same samples",
     )
 
 

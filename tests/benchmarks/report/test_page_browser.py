@@ -13,6 +13,7 @@ import pytest
 from benchmarks.report import page
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
+UNFOLD = "for (const fold of document.querySelectorAll('main details')) fold.open = true"
 NUMBER = 'button[data-group="table1/usps/kmeans/raw"][data-measure="purity"]'
 
 
@@ -64,13 +65,13 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, full_shelf, monkeypatch):
-    """Open the page of the full shelf at a size; returns the browser."""
+    """Open the page of the full shelf at a size, all folds open or none; returns the browser."""
     full_shelf.use(monkeypatch)
     path = full_shelf.results / "report.html"
     if not path.exists():
         page.write(full_shelf.store, path)
 
-    def open_at(size):
+    def open_at(size, unfolded=True):
         browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE},
@@ -78,6 +79,8 @@ def opened(browser, full_shelf, monkeypatch):
         for log in ("browser", "performance"):
             browser.get_log(log)
         browser.get(path.as_uri())
+        if unfolded:
+            browser.execute_script(UNFOLD)
         return browser
 
     return open_at
@@ -133,7 +136,6 @@ def test_nothing_is_said_on_the_console_and_nothing_is_fetched(opened, size):
 
 def test_it_reads_on_a_phone(opened):
     browser = opened(PHONE)
-    browser.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
 
     def width():
         return browser.execute_script(
@@ -249,6 +251,10 @@ def test_all_of_it_works_from_the_keyboard(opened):
     from selenium.webdriver.common.keys import Keys
 
     browser = opened(DESKTOP)
+    summary = one(browser, "details.grid summary")
+    for shut in (True, False):
+        summary.send_keys(Keys.ENTER)
+        assert (summary.find_element("xpath", "..").get_attribute("open") is None) == shut
     table = "table1-measures"
     index = heads(browser, table).index("Purity")
     button = browser.find_elements("css selector", f"#{table} thead th button")[index]
@@ -263,9 +269,67 @@ def test_all_of_it_works_from_the_keyboard(opened):
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not dialog.is_displayed()
     assert browser.switch_to.active_element == number
-    summary = one(browser, "details.grid:not([open]) summary")
-    summary.send_keys(Keys.ENTER)
-    assert summary.find_element("xpath", "..").get_attribute("open") is not None
+
+
+def test_it_is_short_until_it_is_unfolded(opened):
+    browser = opened(DESKTOP, unfolded=False)
+    height = "return document.documentElement.scrollHeight"
+    folded = browser.execute_script(height)
+    assert folded < 15 * DESKTOP[1]
+    first = browser.execute_script(
+        "return [...document.querySelectorAll('main > section')].map(section => section.id)"
+    )
+    assert first[:2] == ["claims", "suite-table1"] and first[-1] == "status"
+    assert one(browser, NUMBER).is_displayed()  # Table 1 itself is not folded
+    assert not one(browser, "#table1-measures").is_displayed()
+    browser.execute_script(UNFOLD)
+    assert browser.execute_script(height) > folded + DESKTOP[1]
+
+
+def test_a_link_unfolds_what_it_leads_to(opened):
+    browser = opened(DESKTOP, unfolded=False)
+    assert not one(browser, "#choices-table").is_displayed()
+    one(browser, 'nav a[href="#choices"]').click()
+    assert one(browser, "#choices-table").is_displayed()
+    note = one(browser, "#suite-table1 sup a")
+    target = note.get_attribute("href").partition("#")[2]
+    assert not browser.find_element("id", target).is_displayed()
+    browser.execute_script("arguments[0].click()", note)  # a head that stays may cover it
+    assert browser.find_element("id", target).is_displayed()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_records_are_found_by_words(opened, size):
+    browser = opened(size, unfolded=False)
+    field, said = one(browser, "#find"), one(browser, 'output[for="find"]')
+    field.send_keys("USPS means table1/")  # in any order, whatever the case
+    assert said.text.startswith("2 of ")
+    found = browser.find_elements("css selector", "#found button")
+    titles = [button.text.partition("Table 1")[0].strip() for button in found]
+    raw = "USPS & co · k-means · raw features"
+    assert sorted(titles) == ["USPS & co · k-means · codes", raw]
+    found[titles.index(raw)].click()
+    assert one(browser, "#records-title").text == raw
+    assert len(browser.find_elements("css selector", "#records details")) == 3
+    one(browser, "#records-close").click()
+    for words, count in (("stale", "1 of "), ("no such record", "0 of "), ("c0ffee", "")):
+        field.clear()
+        field.send_keys(words)
+        assert said.text.startswith(count)
+    assert "12 shown" in said.text  # of the many
+    assert len(browser.find_elements("css selector", "#found button")) == 12
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+    field.clear()
+    field.send_keys(" ")
+    assert said.text == "" and not browser.find_elements("css selector", "#found button")
+
+
+def test_a_press_shows_a_picture_in_full(opened):
+    browser = opened(DESKTOP, unfolded=False)
+    picture = one(browser, "#suite-table1 button.picture")
+    for pressed in ("true", "false"):
+        picture.click()
+        assert picture.get_attribute("aria-pressed") == pressed
 
 
 def test_rows_are_filtered(opened):
