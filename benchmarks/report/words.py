@@ -27,10 +27,8 @@ def fixed(value):
 
 def interval(middle, low, high) -> str:
     """A difference and its interval, as "+1.1 [−5.5, +7.7]"; alone where it is known exactly."""
-    middle, low, high = (
-        f"{round(value, 1) + 0.0:+.1f}".replace("-", "−") for value in (middle, low, high)
-    )
-    return middle if low == high else f"{middle} [{low}, {high}]"
+    said = [f"{round(v, 1) + 0.0:+.1f}".replace("-", "−") for v in (middle, low, high)]
+    return said[0] if low == high else f"{said[0]} [{said[1]}, {said[2]}]"
 
 
 def runs(row) -> str:

@@ -259,6 +259,7 @@ def test_four_in_five_pairs_of_equals_are_shown_to_be_level_by_the_margin():
         ((1.06, -5.5, 7.7), "+1.1 [−5.5, +7.7]"),
         ((-0.04, -0.5, 0.04), "+0.0 [−0.5, +0.0]"),
         ((6.3, 6.3, 6.3), "+6.3"),
+        ((6.3, 6.29, 6.31), "+6.3 [+6.3, +6.3]"),
     ],
 )
 def test_a_difference_has_its_sign_and_interval(numbers, text):
