@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import registry
-from benchmarks.cli.main import parser
+from benchmarks.cli.arguments import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("mixnet_core", "baselines", "benchmarks")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from benchmarks import registry
-from benchmarks.cli.main import arguments, parser
+from benchmarks.cli.arguments import arguments, parser
 from benchmarks.stanzas import merge
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,7 +127,7 @@ def test_environments_of_pages_exist(name):
 
 
 def test_options_that_stand_alone_are_options():
-    text = (ROOT / "benchmarks" / "cli" / "main.py").read_text(encoding="utf-8")
+    text = (ROOT / "benchmarks" / "cli" / "arguments.py").read_text(encoding="utf-8")
     known = set(re.findall(r'"(--[a-z-]+)"', text)) | {"--perf-device", "--full", "--keep"}
     for name in ("tour.md", "benchmark.md"):
         found = re.findall(r"`(--[a-z-]+)", FILLED[name])

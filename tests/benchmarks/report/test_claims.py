@@ -10,7 +10,8 @@ from scipy import stats as scipy_stats
 
 import benchmarks
 from benchmarks import registry, stanzas
-from benchmarks.cli.main import arguments, main
+from benchmarks.cli.arguments import arguments
+from benchmarks.cli.main import main
 from benchmarks.records.store import Store
 from benchmarks.report.claims import evidence as evidence_of
 from benchmarks.report.claims import judge, rules

@@ -16,7 +16,8 @@ from PIL import Image
 from scipy import stats
 
 from benchmarks import registry
-from benchmarks.cli.main import main, parser
+from benchmarks.cli.arguments import parser
+from benchmarks.cli.main import main
 from benchmarks.report import page, tables
 from benchmarks.report.page.cells import span
 from benchmarks.report.page.parts import Section, for_claim

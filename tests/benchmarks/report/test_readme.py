@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks.cli.main import arguments, main
+from benchmarks.cli.arguments import arguments
+from benchmarks.cli.main import main
 from benchmarks.records.store import Store
 from benchmarks.report import comparisons, readme
 from benchmarks.report.claims import judge

@@ -317,11 +317,12 @@ def test_on_gpus_each_cell_takes_the_one_with_the_fewest(monkeypatch):
 )
 def test_cells_at_a_time(box, monkeypatch, capsys, words, jobs):
     """Of a machine with eight cores and two GPUs."""
+    from benchmarks.cli import common
     from benchmarks.cli import main as cli
     from benchmarks.run import dispatch
 
     seen = []
-    monkeypatch.setattr(cli, "_n_gpus", lambda: 2)
+    monkeypatch.setattr(common, "n_gpus", lambda: 2)
     monkeypatch.setattr(provenance, "n_cores", lambda: 8)
     monkeypatch.setattr(
         dispatch.Dispatcher,

@@ -1,0 +1,299 @@
+"""Commands of ``mixnet`` that write or say what is made of the records."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from benchmarks import registry
+from benchmarks.cli.common import (
+    CLAIMS,
+    Refused,
+    chosen_suites,
+    is_partial,
+    near,
+    need_results,
+    plan_of,
+    warn,
+)
+from benchmarks.records.store import Store
+from benchmarks.run.plan import NEVER, Plan, Standing, suite_plan
+
+
+def tables_of(args, plan: Plan, store: Store, told=None) -> bool:
+    """Write a suite's tables and print the text, or say why there are none: False."""
+    from benchmarks.report import tables
+
+    own = registry.suites()[args.suite]["methods"]
+    if set(args.methods or ()) - set(own):  # a method of somebody's own: beside those of the suite
+        whole = suite_plan(
+            args.suite,
+            args.datasets,
+            own,
+            args.seeds,
+            args.fast,
+            args.data_source,
+            store,
+            recorded=True,
+        )
+        there = {node.cell["method"] for node in whole.nodes.values() if store.attempts(node.cell)}
+        beside = [*filter(there.__contains__, own), *args.methods]
+        plan = suite_plan(
+            args.suite,
+            args.datasets,
+            beside,
+            args.seeds,
+            args.fast,
+            args.data_source,
+            store,
+            recorded=True,
+        )
+    return _written(
+        args.suite,
+        store,
+        lambda: tables.write(args.suite, plan, store, is_partial(args)),
+        told and (lambda: told(plan)),
+    )
+
+
+def _written(name: str, store: Store, write, told=None) -> bool:
+    """Print what `write` gives, text and files (or what is `told`); False, and why, for none."""
+    try:
+        text, files = write()
+    except registry.RegistryError:
+        raise
+    except ValueError as error:
+        print(f"mixnet: no tables of {name}: {error}", file=sys.stderr)
+        return False
+    except OSError as error:
+        print(
+            f"mixnet: the tables of {name} cannot be written to {near(store.results)}: "
+            f"{error.strerror}; the records are whole, and `mixnet table {name}` makes "
+            "tables of them",
+            file=sys.stderr,
+        )
+        raise Refused from error
+    print("\n".join(told()) if told else text)
+    for path in files:
+        print(f"wrote {near(path)}")
+    return True
+
+
+def write_tables(args) -> int:
+    """`mixnet table`: tables of a suite, of all that were run, or the claims."""
+    from benchmarks.report.claims import judge
+
+    store, good = Store(args.results), True
+    claims = args.suite == CLAIMS
+    if claims and is_partial(args):
+        print(f"mixnet: {CLAIMS} are judged by all records, needs no part of them", file=sys.stderr)
+        return 2
+    suites = [] if claims else chosen_suites(args)
+    need_results(store)
+    for suite in suites:
+        plan = plan_of(args, suite, store, recorded=True)
+        if args.suite or any(
+            store.attempts(node.cell) for node in plan.nodes.values() if node.requested
+        ):  # of all, those that were ever run
+            good &= tables_of(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
+    if claims or (not (args.suite or is_partial(args)) and judge.read()):
+        good &= _written(CLAIMS, store, lambda: judge.report(store))
+    warn(store)
+    return 0 if good else 1
+
+
+def write_report(args) -> int:
+    """`mixnet report`: the page."""
+    from benchmarks.report import page
+
+    store = Store(args.results)
+    need_results(store)
+    output = Path(args.output or store.results / "report.html")
+    try:
+        if output.is_dir():  # known before the page is built
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        page.write(store, output)
+    except OSError as error:
+        print(
+            f"mixnet: --output is {output}, needs a file that can be written: {error.strerror}",
+            file=sys.stderr,
+        )
+        return 2
+    warn(store)
+    if not store.all():
+        print(
+            f"no record under {store.root}: `mixnet run quickstart` makes some, see "
+            "`mixnet list suites` for the rest",
+            file=sys.stderr,
+        )
+    print(f"wrote {near(output)} ({output.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def write_runs(args) -> int:
+    """`mixnet runs`: every attempt as a row."""
+    from benchmarks import results
+
+    store = Store(args.results)
+    need_results(store)
+    found, path = results.rows(store), args.output or store.results / "runs.csv"
+    try:
+        results.write(found, path)
+    except OSError as error:
+        print(
+            f"mixnet: --output is {path}, needs a file that can be written: {error.strerror}",
+            file=sys.stderr,
+        )
+        return 2
+    warn(store)
+    print(f"wrote {near(path)} ({len(found)} attempts)")
+    return 0
+
+
+def compare_results(args) -> int:
+    """`mixnet compare`: two result sets, cell by cell."""
+    from benchmarks import results
+    from benchmarks.report import compare
+    from benchmarks.report.table import FORMS
+
+    measures = args.measures or list(compare.MEASURES)
+    if args.output and args.output.suffix not in FORMS:
+        print(
+            f"mixnet: --csv is {args.output}, needs a name that ends in one of {', '.join(FORMS)}",
+            file=sys.stderr,
+        )
+        return 2
+    if unknown := [name for name in measures if name not in results.NUMBERS]:
+        print(
+            f"mixnet: --measures has {unknown[0]!r}, needs names of {', '.join(results.NUMBERS)}",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        with results.opened(args.a) as a, results.opened(args.b) as b:
+            sides = compare.Side(a), compare.Side(b)
+            for name, place, store, side in zip(
+                "AB", (args.a, args.b or b.results), (a, b), sides, strict=True
+            ):
+                warn(store)
+                if not side.records:
+                    raise results.NoResults(f"{place} has no record")
+                print(
+                    f"{name}: {near(place) if os.path.isdir(place) else place}, "
+                    f"{len(side.records)} attempts, the last of "
+                    f"{max(map(compare.started, side.records))[:16]}"
+                )
+    except results.NoResults as error:
+        print(f"mixnet: {error}", file=sys.stderr)
+        return 2
+    rows = compare.compare(*sides, measures)
+    if args.output:
+        try:
+            compare.table(rows).write(args.output)
+        except OSError as error:
+            print(
+                f"mixnet: --csv is {args.output}, needs a file that can be written: "
+                f"{error.strerror}",
+                file=sys.stderr,
+            )
+            return 2
+    print(compare.text(rows, *sides))
+    if args.output:
+        print(f"wrote {near(args.output)} ({len(rows)} rows)")
+    return 0
+
+
+def write_readme(args) -> int:
+    """`mixnet readme`: what the README says of the results."""
+    from benchmarks.report import readme
+
+    store = Store(args.results)
+    need_results(store)
+    path = Path(args.output or store.results.absolute().parent / "README.md")
+    try:
+        files = readme.write(store, path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        print(f"mixnet: --output is {path}: {why}", file=sys.stderr)
+        return 2
+    warn(store)
+    for file in files:
+        print(f"wrote {near(file)}")
+    return 0
+
+
+def show_status(args) -> int:
+    """`mixnet status`: how the cells of suites stand."""
+    store, fresh, asked = Store(args.results), True, set()
+    standing = Standing(store)
+    for suite in chosen_suites(args):
+        plan = plan_of(args, suite, store)
+        groups = defaultdict(list)
+        for node in plan.nodes.values():
+            cell, method = node.cell, node.method.get("design", node.cell["method"])
+            groups[cell["dataset"], method, cell["params"]["space"]].append(standing.state(node))
+        print(f"{suite}: {len(plan.nodes)} cells")
+        for (dataset, method, space), states in groups.items():
+            tally = Counter(
+                state.last["status"] if state.name == "failed" else state.name for state in states
+            )
+            fresh &= set(tally) == {"done"}
+            print(
+                f"  {dataset:<12} {method:<12} {space:<5} "
+                + ", ".join(f"{n} {name}" for name, n in tally.most_common())
+            )
+            for why, n in Counter(
+                s.why
+                for s in states
+                if s.name in ("stale", "failed") or (s.name == "missing" and s.why != NEVER)
+            ).items():
+                print(f"      {n} × {why}")
+        asked |= plan.nodes.keys()
+    if not (args.suite or is_partial(args)):
+        _others(store, asked)
+    warn(store)
+    return 0 if fresh else 1
+
+
+def _others(store: Store, asked: set[str]) -> None:
+    """Say how many recorded cells no suite asks for: `mixnet runs` shows them, no table does."""
+    newest = {record["key"]: record for record in store.all() if record["key"] not in asked}
+    if newest:
+        known: dict[str, str | None] = {}
+        old = sum(bool(store.changed(record, known)) for record in newest.values())
+        print(
+            f"of no suite (settings of before, shortened schedules): {len(newest)} "
+            f"cells, {old} of them by other code"
+        )
+
+
+def show_list(args) -> int:
+    """`mixnet list`."""
+    from benchmarks.cli import listing
+
+    return listing.show(args.what)
+
+
+def show_doctor(args) -> int:
+    """`mixnet doctor`."""
+    from benchmarks.cli import listing
+
+    return listing.doctor(args.data_source)
+
+
+def show_data(args) -> int:
+    """`mixnet data`."""
+    from benchmarks.cli import listing
+
+    return listing.data(args.name, args.data_source, args.fetch)
+
+
+def add_data(args) -> int:
+    """`mixnet data add`."""
+    from benchmarks.cli import listing
+
+    return listing.add(args)
