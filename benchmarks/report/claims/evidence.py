@@ -64,7 +64,7 @@ class Evidence:
 
     def title(self, dataset: str) -> str:
         """A dataset's name in sentences."""
-        return self.datasets[dataset]["title"].partition(" (")[0]
+        return self.datasets[dataset]["title"].partition(" (")[0].partition(",")[0]
 
     def fresh(self, suite: str) -> list[dict]:
         """Done records of a suite that the code as it is would make again."""

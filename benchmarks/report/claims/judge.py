@@ -98,7 +98,19 @@ def _check(where: str, test: dict) -> None:
 
 
 def _keys(test: dict) -> dict:
-    return {key: value for key, value in test.items() if key != "rule"}
+    return {key: value for key, value in test.items() if key not in ("rule", "name")}
+
+
+def _parts(test: dict, evidence: Evidence) -> list[Part]:
+    """What a rule gives, under the test's name where it has one."""
+    parts = rules.RULES[test["rule"]](evidence, **_keys(test))
+    if "name" not in test:
+        return parts
+    alone = len(parts) == 1
+    return [
+        part._replace(what=test["name"] if alone else f"{test['name']}, {part.what}")
+        for part in parts
+    ]
 
 
 def judge(evidence: Evidence) -> list[Claim]:
@@ -114,11 +126,7 @@ def judge(evidence: Evidence) -> list[Claim]:
     claims = []
     for name, stanza in read().items():
         try:
-            parts = [
-                part
-                for test in stanza.get("test", ())
-                for part in rules.RULES[test["rule"]](evidence, **_keys(test))
-            ]
+            parts = [part for test in stanza.get("test", ()) for part in _parts(test, evidence)]
         except KeyError as error:
             raise ValueError(f"{name}: one of its records has no {error}") from error
         if "untestable" in stanza:
@@ -223,6 +231,8 @@ def _known(own: list[dict]) -> str:
     """In brackets what is known of a claim: its one number, what does not hold, how many runs."""
     ran = [row for row in own if row["said"] and int(row["n_asked"])]
     said = [row["said"] for row in ran if len(own) == 1]
+    if len(own) > 1:
+        ran = [row for row in ran if row["part_verdict"] != rules.INCOMPARABLE]
     if fails := [row["part"] for row in own if row["part_verdict"] == rules.NOT and len(own) > 1]:
         names = len(fails) <= NAMED and len({*fails}) == len(fails)
         said.append(f"not {', '.join(fails) if names else f'{len(fails)} of {len(own)}'}")

@@ -292,7 +292,7 @@ def cost(
     parts = []
     for dataset, method in _rows(datasets, methods):
         runs = (evidence.runs(suite, dataset, name, "done") for name in (method, against))
-        part = _few(_label(evidence, method), _pairs(*runs))
+        part = _few(_label(evidence, method).rpartition(": ")[2], _pairs(*runs))
         if part.n:
             frame = growth_frame(evidence.fresh(suite))
             frame = frame[frame.dataset == dataset]

@@ -34,7 +34,7 @@ METHODS = {
     "strong": method() | {"label": "Strong"},
     "graph": method("counting", "raw"),
     "picture": method("exhibit", "raw"),
-    "slow": method("exhibit", "raw") | {"label": "Slow"},
+    "slow": method("exhibit", "raw") | {"label": "Growth: slow"},
     "quick": method("exhibit", "raw"),
     "low": method("generative", "code") | {"label": "Low"},
     "high": method("generative", "code") | {"label": "High"},
@@ -378,7 +378,8 @@ def test_cost_is_compared_where_there_are_most_points(seconds, status, verdict, 
     found = made_up(*records, only_seeds={"slow": [0], "quick": [0]})
     asked = {"datasets": ["moons"], "methods": ["slow"], "against": "quick"}
     (part,) = rules.cost(found, suite="suite", **asked)
-    assert part.verdict == verdict and said in part.said and (part.n, part.n_asked) == (1, 1)
+    assert part.verdict == verdict and said in part.said and part.what == "slow"
+    assert (part.n, part.n_asked) == (1, 1)
     (part,) = rules.cost(made_up(records[0]), suite="suite", **asked)
     assert part.verdict == "not run"
 
@@ -522,6 +523,22 @@ def test_a_stanza_that_breaks_the_rules_is_refused(change, said, tmp_path, monke
         judge.read()
 
 
+def test_parts_have_the_name_of_their_test(none, monkeypatch):
+    tests = [{"rule": "cost", "name": "first", "n": 1}, {"rule": "cost", "name": "rest", "n": 2}]
+    monkeypatch.setattr(judge, "read", lambda: {"one": {"test": tests}})
+    monkeypatch.setattr(judge, "_command", lambda *_: "")
+    parts = [rules.Part("Blobs"), rules.Part("Moons")]
+    monkeypatch.setitem(rules.RULES, "cost", lambda evidence, n: parts[:n])
+    (claim,) = judge.judge(none)
+    assert [part.what for part in claim.parts] == ["first", "rest, Blobs", "rest, Moons"]
+
+
+def test_parts_of_a_claim_are_told_apart(claims):
+    for claim in claims:
+        names = [part.what for part in claim.parts]
+        assert len({*names}) == len(names), claim.name
+
+
 def test_a_record_without_what_is_judged_is_named(none, monkeypatch):
     stanza = {"where": "", "test": [{"rule": "cost"}]}
     monkeypatch.setattr(judge, "read", lambda: {"one": stanza})
@@ -575,7 +592,9 @@ def test_the_verdict_names_the_number_or_what_does_not_hold(judged):
     (line,) = judge.verdict_lines(judge.rows([alone]))
     assert line == "**Is it so?** Confirmed: this (+2.0 [+1.0, +3.0]; 4 of 10 runs)."
     part = second.parts[0]
-    some = second._replace(parts=[*first.parts, part._replace(what="Stars")], verdict="partly")
+    other = part._replace(what="Texts", verdict="not comparable", said="other data", n=1)
+    some = [*first.parts, part._replace(what="Stars"), other]
+    some = second._replace(parts=some, verdict="partly")
     (line,) = judge.verdict_lines(judge.rows([some]))
     assert line == "**Is it so?** Partly: that (not Stars; 4 of 10 runs)."
 
