@@ -192,6 +192,14 @@ def parser() -> argparse.ArgumentParser:
         "more: superseded, replaced, unasked",
     )
     retire.add_argument(
+        "--former",
+        metavar="X,Y",
+        type=_names,
+        default=[],
+        help="of these methods also attempts with settings of before that no table shows, though "
+        "those of now are not done",
+    )
+    retire.add_argument(
         "--delete",
         action="store_true",
         help="delete them; a line of retired.csv says for each where git has it",

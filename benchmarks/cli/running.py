@@ -173,7 +173,7 @@ def retire_attempts(args) -> int:
         for fast in (False, True)
         for recorded in (False, True)
     ]
-    leaving = retire.choose(plans, store)
+    leaving = retire.choose(plans, store, args.former)
     groups = defaultdict(list)
     for one in leaving:
         cell = one.record["cell"]

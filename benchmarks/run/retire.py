@@ -6,6 +6,7 @@ superseded  a newer done attempt at its cell stands, or one at the same cell wit
             that no suite asks for either
 replaced    suites ask for its dataset, method, space and seed with other settings, and that is done
 unasked     no suite asks for its dataset, method, space and seed at all
+former      its settings are of before, those of now are not done, and its method was named for this
 
 and never what tables stand on, what is fresh, or, of what is asked for with other settings and not
 yet done, the newest of before. Shortened schedules of the suites count as asked for: they are what
@@ -56,8 +57,11 @@ def place_of(cell: dict) -> tuple:
     )
 
 
-def choose(plans: list[Plan], store: Store) -> list[Leaving]:
-    """What may go, by the plans of all suites, shortened ones too, in the order of `Store.all`."""
+def choose(plans: list[Plan], store: Store, former=()) -> list[Leaving]:
+    """What may go, by the plans of all suites, shortened ones too, in the order of `Store.all`.
+
+    Attempts with settings of before of the methods `former` may, though those of now are not done.
+    """
     standing, records = Standing(store), store.all()
     nodes = {key: node for plan in plans for key, node in plan.nodes.items()}
     wanted = defaultdict(set)  # place -> keys that suites ask for in full
@@ -83,6 +87,7 @@ def choose(plans: list[Plan], store: Store) -> list[Leaving]:
             why = "replaced"
         else:
             why = "superseded" if any(_stands_for(o, record) for o in before[place]) else ""
+            why = why or ("former" if record["cell"]["method"] in former else "")
         if why:
             chosen.append((record, why))
     going = {(record["key"], record["attempt"]) for record, _ in chosen}

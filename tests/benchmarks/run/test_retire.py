@@ -140,6 +140,18 @@ def test_settings_of_before_stay_until_those_of_now_are_done(box):
     assert [one["why"] for one in box.store.retired.lines()] == ["superseded", "replaced"]
 
 
+def test_settings_of_before_of_a_named_method_go_though_those_of_now_are_not_done(box):
+    box.suite(["blobs"], ["autoencoder", "kmeans"])
+    settings(box, 1)
+    assert box.run().complete
+    commit(box)
+    settings(box, 3)
+    kept = {r["key"] for r in box.store.all() if r["cell"]["method"] != "autoencoder"}
+    assert retire(box, "--former", "autoencoder", "--delete") == 0
+    assert {record["key"] for record in box.store.all()} == kept and kept
+    assert {one["why"] for one in box.store.retired.lines()} == {"former"}
+
+
 def test_a_shortened_run_supersedes_no_long_one(box):
     box.suite(["blobs"], ["autoencoder"])
     for power, seconds in ((1, 100.0), (3, 1.0)):
