@@ -25,6 +25,7 @@ from baselines.generative.gmmn import GMMN
 from baselines.generative.gmmn_autoencoder import GMMNAutoencoder
 from baselines.generative.gmmn_scaled import ScaledGMMN
 from baselines.generative.gsn import GSN
+from baselines.generative.linear_mixture import SampledGaussianMixture, SampledMixtureOfPPCA
 from baselines.generative.vae import VAE
 from baselines.measures import measures, mmd2
 from baselines.parzen import ParzenWindow, log_densities
@@ -41,6 +42,8 @@ NETWORKS = [
         hidden=(5, 4), batch_size=5, epochs=(1, 2), patience=1, n_chains=6, burn_in=2, thin=1
     ),
     GSN(hidden=(6, 5), batch_size=5, epochs=2),
+    SampledGaussianMixture(2),
+    SampledMixtureOfPPCA(2, 1),
 ]
 GENERATIVE = [*NETWORKS, TrainingPoints(), Centroids(4)]
 DENSITIES = [GaussianMixture(3), MixtureOfPPCA(3, 1), GMM(3)]
