@@ -182,6 +182,7 @@ def test_the_weights_of_the_highest_watched_density_are_kept():
     assert -min(curve) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns_two_clusters():
     rng = np.random.default_rng(0)
     centres = np.array([[0.25, 0.3], [0.75, 0.7]])

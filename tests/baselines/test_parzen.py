@@ -205,6 +205,7 @@ def test_products_that_are_not_float32_are_not_used():
     assert np.allclose(found, reference(X, samples, [0.1]), rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_that_of_tiles():
     """12,000 x 12,000 distances are 576 MB."""

@@ -11,7 +11,6 @@ QUICK = dict(
 )
 ESTIMATORS = [
     MixtureOfNetworks(**QUICK),
-    MixtureOfNetworks(**QUICK, recipe="mixnet"),
     Autoencoder(code_dim=2, hidden=(4,), epochs=2, min_updates=2),
     StartSelection(n_clusters=2, n_splits=1),
 ]
@@ -34,4 +33,15 @@ EXPECTED = {
     ESTIMATORS, expected_failed_checks=lambda e: EXPECTED.get(type(e).__name__, {})
 )
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:feature")
+@parametrize_with_checks(
+    [MixtureOfNetworks(**QUICK, recipe="mixnet")],
+    expected_failed_checks=lambda e: EXPECTED.get(type(e).__name__, {}),
+)
+def test_scikit_learn_checks_of_the_other_recipe(estimator, check):
     check(estimator)

@@ -66,6 +66,7 @@ def test_a_rotation_changes_no_more_than_a_seed():
     assert abs(plain[1] - turned[1]) < 0.3
 
 
+@pytest.mark.slow
 def test_wine_scaled_or_not():
     """178 rows; one feature has all of the variance, and k-means sees nothing else (0.70)."""
     X, y = load_wine(return_X_y=True)

@@ -298,7 +298,14 @@ def test_any_structure(X, structure, optimizer, tmp_path):
 
 @pytest.mark.parametrize(
     "objective",
-    ["mmd", "rational_quadratic", "energy", "sliced_wasserstein", "adversarial", distance],
+    [
+        "mmd",
+        pytest.param("rational_quadratic", marks=pytest.mark.slow),
+        pytest.param("energy", marks=pytest.mark.slow),
+        "sliced_wasserstein",
+        "adversarial",
+        distance,
+    ],
 )
 def test_any_objective(X, objective, tmp_path):
     model = fitted(X, objective=objective, optimizer="adam", lr=0.01, t1=40)

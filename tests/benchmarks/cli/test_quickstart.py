@@ -73,6 +73,7 @@ def test_every_cell_is_run_now_though_all_are_on_record(started, capsys):
     assert files(started.results) == before and os.environ["MIXNET_ARTIFACTS"] == artifacts
 
 
+@pytest.mark.slow
 def test_a_second_call_goes_on_and_a_fresh_one_starts_over(started, capsys):
     assert main(["quickstart", "--jobs", "2"]) == 0
     place = quickstart.folder(started.results)

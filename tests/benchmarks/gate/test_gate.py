@@ -332,6 +332,7 @@ def referred(small, kept_reference):
     return small
 
 
+@pytest.mark.slow
 def test_gate_from_nothing_to_red(small):
     assert small.gate()[0] == 2, "no reference"
     status, out, _ = small.gate("--update")

@@ -84,6 +84,7 @@ def test_seeds_of_two_machines_make_one_table(pair, capsys):
         assert pair.store.intact(record)
 
 
+@pytest.mark.slow
 def test_merging_again_adds_nothing(pair, capsys):
     pair.there(["blobs"], ["kmeans", "mixnet"], "0")
     assert pair.run().complete

@@ -368,6 +368,7 @@ def test_csv_has_every_picture_and_its_neighbour(records, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(records, tmp_path):
     _, first = figure2.report(records, SUITE, tmp_path / "one", "figure2")
     _, again = figure2.report(records, SUITE, tmp_path / "two", "figure2")

@@ -313,6 +313,7 @@ def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds
     closing_checks(box, undisturbed)
 
 
+@pytest.mark.slow
 def test_each_kill_of_a_worker_is_a_record(box, calm, monkeypatch):
     undisturbed, n_steps = calm(["blobs", "flat"], ["kmeans", "mixnet"])
     moments = dict.fromkeys(range(2, n_steps, 3), "cell")
