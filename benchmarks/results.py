@@ -4,6 +4,7 @@
 >>> attempts = results.load()                    # of `results/`; or of a folder, or of a commit
 >>> done = attempts[(attempts.status == "done") & ~attempts.stale]
 >>> done.groupby(["dataset", "method", "space"]).purity.agg(["mean", "std", "count"])
+>>> results.load(suite="table1")                 # only what that table stands on
 >>> results.labels(done.iloc[0])                 # the partition that an attempt found, (n,)
 
 ``mixnet runs`` writes the same as ``runs.csv``. A cell is empty (missing, in the frame) where an
@@ -209,13 +210,16 @@ def _unpack(revision: str, folder: Path) -> None:
                 path.write_bytes(archive.read(name))
 
 
-def load(place: str | Path | None = None) -> pd.DataFrame:
+def load(place: str | Path | None = None, suite: str | None = None) -> pd.DataFrame:
     """Every attempt on record as a row: see the table above.
 
     Parameters
     ----------
     place : path or str, optional
         As of `opened`.
+    suite : str, optional
+        Only the attempts that the tables of a suite, such as ``table1``, stand on: of each run that
+        it asks for the newest that ended well, else the newest.
 
     Returns
     -------
@@ -228,13 +232,16 @@ def load(place: str | Path | None = None) -> pd.DataFrame:
     ------
     NoResults
         As of `opened`. A record that cannot be read is left out, with a warning.
+    benchmarks.registry.UnknownName
+        If there is no such suite.
     """
     import warnings
 
     import pandas as pd
 
     with opened(place) as store:
-        frame = pd.DataFrame(rows(store), columns=list(COLUMNS), dtype=object)
+        found = rows(store) if suite is None else _behind(suite, store)
+        frame = pd.DataFrame(found, columns=list(COLUMNS), dtype=object)
         for path, problem in store.problems.items():
             warnings.warn(f"record {path} left out: {problem}", stacklevel=2)
     for name in COLUMNS:
@@ -247,6 +254,16 @@ def load(place: str | Path | None = None) -> pd.DataFrame:
             numbers = pd.to_numeric(frame[name], errors="coerce")
             frame[name] = numbers.astype("Int64" if name in WHOLE else "float64")
     return frame
+
+
+def _behind(suite: str, store: Store) -> list[dict]:
+    """`rows` of the records that a suite's tables stand on."""
+    from benchmarks.records.scores import rescored
+    from benchmarks.report import tables
+    from benchmarks.run.plan import suite_plan
+
+    plan = suite_plan(suite, store=store, recorded=True)
+    return [row(record) for record in rescored(tables.current(plan, store), store)]
 
 
 def labels(row: Mapping, place: str | Path | None = None) -> np.ndarray:

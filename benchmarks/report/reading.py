@@ -9,8 +9,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from benchmarks import kinds, registry
 from benchmarks.datasets import Dataset, DatasetError, load
 from benchmarks.kinds.base import resolve
@@ -59,30 +57,22 @@ def results_folder(start: Path | None = None) -> Path:
     return default_results()
 
 
-def table(path: Path, command: str) -> pd.DataFrame | None:
-    """A CSV file as a frame; None, and a message that names the command, where there is none."""
-    try:
-        return pd.read_csv(path, low_memory=False)
-    except (OSError, ValueError) as error:
-        what = "is not there" if isinstance(error, FileNotFoundError) else f"is no table ({error})"
-        print(f"{Path(path).name} {what}. The command that makes it: {command}")
-        return None
-
-
 def saved_run(
-    store: Store, dataset: str, method: str = "mixnet", seed: int = 0, fast: bool = False
+    place: Path, dataset: str, method: str = "mixnet", seed: int = 0, fast: bool = False
 ) -> Run | None:
     """The saved model of a run; None, and a message that names the command, where there is none.
 
     Parameters
     ----------
-    store : Store
+    place : path
+        A results folder.
     dataset, method : str
         Names of the registry; the method puts out a model (``mixnet``, ``mixnet+``, …).
     seed : int
     fast : bool
         Of a run with ``--fast``.
     """
+    store = Store(place)
     try:
         stanza = registry.get(registry.methods(), method, "method")
         if "model" not in kinds.of(stanza).kept:

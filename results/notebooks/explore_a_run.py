@@ -9,10 +9,11 @@
 # ---
 
 # %% [markdown]
-# # Explore a run
+# # What did the networks of one run learn?
 #
-# Loads the model that one run saved, draws samples of a cluster, walks through its latent space and
-# looks at memberships. Models lie in `artifacts/` (or `MIXNET_ARTIFACTS`), which is not tracked:
+# Which class does each cluster hold, what does its network generate, what does a walk through its
+# latent space change, and which points lie between two clusters? Loads the model that a run saved
+# and looks. Models lie in `artifacts/` (or `MIXNET_ARTIFACTS`), which is not tracked:
 # where the one asked for is not there, a message says which command makes it, and the cells after
 # it do nothing. Nothing is written. This line says which run, and which of its clusters:
 
@@ -27,15 +28,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from benchmarks.records.metrics import contingency
-from benchmarks.records.store import Store
+from benchmarks import results
 from benchmarks.report import reading
 
 pd.set_option("display.float_format", "{:.2f}".format)
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
-store = Store(reading.results_folder())
-run = reading.saved_run(store, dataset, method, seed, fast)
+folder = reading.results_folder()
+run = reading.saved_run(folder, dataset, method, seed, fast)
 data = reading.dataset(dataset) if run else None
 if run:
     model = run.model
@@ -117,7 +117,7 @@ if run and data is not None:
     X = coded(data.X)
     memberships = model.predict_proba(X)
     labels = memberships.argmax(1)
-    counts = contingency(data.y, labels)
+    counts = pd.crosstab(data.y, labels).to_numpy()
     found = np.unique(labels)
     overview = pd.DataFrame({"prior": model.priors_.numpy(),
                              "points": np.bincount(labels, minlength=model.n_components)})
@@ -126,7 +126,7 @@ if run and data is not None:
     display(overview.rename_axis("cluster").astype(object).fillna("").T)
     print(f"purity {100 * counts.max(0).sum() / len(labels):.2f}%")
     if run.record:
-        recorded = store.arrays(run.record).get("labels")
+        recorded = results.labels({**run.record["cell"], **run.record}, folder)
         print(f"purity of the record {run.record['metrics'].get('purity', np.nan):.2f}%, "
               f"{(recorded == labels).mean():.2%} of its labels as here")
 

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # Figures, and the numbers behind them
+# # What do the figures show, and by which numbers?
 #
 # Every figure of `results/figures/` was drawn from records, and the `.csv` beside it holds the
 # numbers that it shows. Pictures are made small here; the files are full size, each with a `.pdf`.
@@ -17,27 +17,28 @@
 
 # %%
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from IPython.display import Image, Markdown, display
 from PIL import Image as Picture
 
-from benchmarks import registry
-from benchmarks.report import reading
-
 pd.set_option("display.float_format", "{:.2f}".format, "display.max_columns", 20)
 BYTES, WIDTH = 400_000, 900  # of all pictures together; of one, in pixels
 
-folder = reading.results_folder() / "figures"
-suites = {name: suite for name, suite in registry.suites().items()
-          if suite.get("report", "").startswith("figure")}
-stems = {name: suite.get("table", name) for name, suite in suites.items()}
-files = {name: [path for path in sorted(folder.glob(f"{stem}*"))
-                if path.stem == stem or path.stem.startswith(f"{stem}-")]
-         for name, stem in stems.items()}
+SUITES = {"figure1": "Figure 1: the toy sets, and what clustering them costs",
+          "figure2": "Figure 2: digits that the mixture generates",
+          "figure3": "Figure 3: faces that the mixture generates, and what its clusters capture",
+          "curves": "Purity and held-out likelihood over the training",
+          "sensitivity": "Purity and held-out likelihood against the width of eq. 4"}
+
+folder = Path(os.environ.get("MIXNET_RESULTS", "..")) / "figures"  # of `results/`
+files = {name: [path for path in sorted(folder.glob(f"{name}*"))
+                if path.stem == name or path.stem.startswith(f"{name}-")] for name in SUITES}
 pictures = [path for found in files.values() for path in found if path.suffix == ".png"]
-for name in suites:
+for name in SUITES:
     if not any(path in pictures for path in files[name]):
         print(f"{name} is not there yet. The command that makes it: mixnet run {name}")
 
@@ -82,17 +83,16 @@ VIEWS = {"curves": stages, "sensitivity": widths}  # what is worth reading of a 
 
 def show(name, paths):
     """The pictures of a suite, then the numbers behind them."""
-    display(Markdown(f"## {suites[name]['title']}"))
+    display(Markdown(f"## {SUITES[name]}"))
     for path in paths:
         if path.suffix == ".png":
             display(small(path, BYTES / len(pictures)))
     for path in paths:
         if path.suffix == ".csv":
-            frame = reading.table(path, f"mixnet table {name}")
-            if frame is not None:
-                part = VIEWS.get(path.stem, some)(frame)
-                words = "in short" if path.stem in VIEWS else f"{len(part)} of them"
-                display(Markdown(f"`{path.name}` has {len(frame)} rows; {words}:"), part)
+            frame = pd.read_csv(path, low_memory=False)
+            part = VIEWS.get(path.stem, some)(frame)
+            words = "in short" if path.stem in VIEWS else f"{len(part)} of them"
+            display(Markdown(f"`{path.name}` has {len(frame)} rows; {words}:"), part)
 
 
 # %%

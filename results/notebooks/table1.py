@@ -9,51 +9,40 @@
 # ---
 
 # %% [markdown]
-# # Table 1: where its numbers come from
+# # Does the mixture cluster better? Table 1, from its single runs
 #
-# Clustering purity of every method on the datasets of the paper's Table 1, on Isolet 1 and MNIST,
-# from raw features and from the codes of an autoencoder. `table1.csv` is what the harness wrote.
-# Here it is computed again, with pandas, from `runs.csv`, which has one row for every attempt at a
-# run. Nothing is written.
+# Is the purity of the mixture of networks that of the paper, is it above that of the k-means that
+# it starts from, and is it above that of the other methods? `table1.csv` is what the harness wrote;
+# here it is computed again, with pandas, from the runs that it stands on, and read for an answer.
+# Nothing is written.
 
 # %%
+import os
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import display
 from scipy.stats import t as student
 
-from benchmarks import registry
-from benchmarks.records.store import Store
-from benchmarks.report import reading
-from benchmarks.report.stats import PAPER_RUNS, welch
-from benchmarks.run.plan import suite_plan
+from benchmarks import results
 
 pd.set_option("display.float_format", "{:.1f}".format, "display.max_rows", 100)
 ROW = ["dataset", "method", "space"]
 
-store = Store(reading.results_folder())
-table = reading.table(store.results / "table1.csv", "mixnet run table1")
-attempts = reading.table(store.results / "runs.csv", "mixnet runs")
-ready = table is not None and attempts is not None
-
-# %% [markdown]
-# ## The runs behind the table
-#
-# `runs.csv` also has failures and runs of other suites, of shortened schedules and of older
-# settings. The suite says which cells (dataset, method, parameters, seed) the table asks for, by
-# their keys; of several attempts at one cell the newest that ended well counts.
-
-# %%
-if ready:
-    plan = suite_plan("table1", store=store, recorded=True)
-    asked = [node for node in plan.nodes.values() if node.requested]
-    runs = attempts[attempts["key"].isin({node.key for node in asked})]
+folder = Path(os.environ.get("MIXNET_RESULTS", ".."))  # `results/`, from its notebooks
+try:
+    runs, table = results.load(folder, suite="table1"), pd.read_csv(folder / "table1.csv")
+except (results.NoResults, FileNotFoundError) as error:
+    print(f"{error}. The command that makes it: mixnet run table1")
+    ready = False
+else:
+    ready = True
     runs = runs[runs["status"] == "done"].rename(columns={"accuracy": "acc"})
-    runs = runs.sort_values("attempt").drop_duplicates("key", keep="last")
     runs = runs.sort_values([*ROW, "seed"])
-    print(f"{len(asked)} cells asked for, {len(runs)} done, {int(runs['stale'].sum())} of them "
-          "made by code that has changed since")
+    print(f"{int(table['n_asked'].sum())} runs asked for, {len(runs)} done, "
+          f"{int(runs['stale'].sum())} of them made by code that has changed since")
     display(runs[[*ROW, "seed", "purity", "acc", "nmi", "ari", "seconds"]].head(3))
 
 # %% [markdown]
@@ -84,13 +73,13 @@ if ready:
         display(gap[~same])
 
 # %% [markdown]
-# ## With intervals
+# ## Against the paper
 #
 # `low` and `high` bound the mean purity (95%, Student's t over seeds). `less paper` is our mean
-# less the paper's, with its 95% Welch interval: the paper prints a mean and a deviation, read here
-# as the deviation over its ten runs. The paper has one figure a method; it stands beside the raw
-# row of a baseline and the code row of `mixnet`. The verdict is the table's: it takes only runs by
-# the present code, and tests adjusted for their number (see the text there).
+# less the paper's, over runs of the present code, with its 95% Welch interval, and the verdict is
+# that of tests adjusted for their number; it is empty where they show nothing (see `table1.md`).
+# The paper has one figure a method; it stands beside the raw row of a baseline and the code row of
+# `mixnet`.
 
 # %%
 def interval_of_mean(mean, std, n, confidence=0.95):
@@ -99,29 +88,23 @@ def interval_of_mean(mean, std, n, confidence=0.95):
     return mean - half, mean + half
 
 
-def with_intervals(row):
-    """A row of table1.csv with the intervals of its mean and of its difference to the paper."""
-    low, high = interval_of_mean(row.purity_mean, row.purity_std, row.n)
-    new = {"n": f"{row.n}/{row.n_asked}", "purity": row.purity_mean, "std": row.purity_std,
-           "low": low, "high": high, "paper": row.paper_mean}
-    if (row.n > 1 or row.alike) and not np.isnan(row.paper_mean):
-        chance = (0.0, np.inf) if row.alike else (row.purity_std, row.n)
-        gap = welch(row.purity_mean, *chance, row.paper_mean, row.paper_std, PAPER_RUNS)
-        new |= {"less paper": gap.difference, "from": gap.low, "to": gap.high,
-                "verdict": row.verdict}
-    return new
-
-
 if ready:
-    shown = pd.DataFrame([with_intervals(row) for row in table.itertuples()])
+    bounds = [interval_of_mean(row.purity_mean, row.purity_std, row.n)
+              for row in table.itertuples()]
+    shown = pd.DataFrame(bounds, columns=["low", "high"]).assign(
+        n=table["n"].astype(str) + "/" + table["n_asked"].astype(str),
+        purity=table["purity_mean"], paper=table["paper_mean"],
+        **{"less paper": table["less_paper"], "from": table["less_paper_low"],
+           "to": table["less_paper_high"]}, verdict=table["verdict"])
     shown.index = pd.MultiIndex.from_frame(table[ROW])
-    display(shown.astype(object).fillna(""))
+    columns = ["n", "purity", "low", "high", "paper", "less paper", "from", "to", "verdict"]
+    display(shown[columns].astype(object).fillna(""))
 
 # %% [markdown]
 # ## Every seed
 #
-# A point is a run. The black line is the paper's mean where it has one. NCut, LLC and LDMGI on raw
-# features start from eigenvectors that no seed changes, so that their points fall together.
+# A point is a run, small where code has changed since it was made. The black line is the paper's
+# mean where it has one. Methods without chance give every seed the same partition.
 
 # %%
 COLOURS = {"raw": "#0072B2", "code": "#E69F00"}
@@ -129,7 +112,7 @@ COLOURS = {"raw": "#0072B2", "code": "#E69F00"}
 
 def panels(n, height=2.9):
     """A row of n axes that share their ordinate."""
-    figure, axes = plt.subplots(1, n, figsize=(2.7 * n + 0.6, height), sharey=True, squeeze=False,
+    figure, axes = plt.subplots(1, n, figsize=(2 * n + 0.6, height), sharey=True, squeeze=False,
                                 layout="constrained")
     return figure, axes[0]
 
@@ -137,17 +120,18 @@ def panels(n, height=2.9):
 if ready:
     datasets = list(dict.fromkeys(table["dataset"]))
     methods = list(dict.fromkeys(table["method"]))
-    titles = {name: stanza["title"] for name, stanza in registry.datasets().items()}
     figure, axes = panels(len(datasets), 3.3)
     for axis, name in zip(axes, datasets, strict=True):
         for space, shift in (("raw", -0.16), ("code", 0.16)):
             some = runs[(runs["dataset"] == name) & (runs["space"] == space)]
             x = some["method"].map(methods.index) + shift
-            axis.plot(x, some["purity"], ".", color=COLOURS[space], label=space, alpha=0.7)
+            size = np.where(some["stale"].astype(bool), 6, 22)
+            axis.scatter(x, some["purity"], size, COLOURS[space], label=space, alpha=0.7,
+                         linewidths=0)
         paper = table[(table["dataset"] == name) & table["paper_mean"].notna()]
         x = paper["method"].map(methods.index)
         axis.hlines(paper["paper_mean"], x - 0.4, x + 0.4, color="black", label="paper")
-        axis.set(title=titles[name], xticks=range(len(methods)))
+        axis.set(title=name, xticks=range(len(methods)))
         axis.set_xticklabels(methods, rotation=90)
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("purity, %")
@@ -170,7 +154,7 @@ if ready:
         for row in table[table["dataset"] == name].itertuples():
             axis.plot(row.acc_mean, row.purity_mean, "osv^D*PX"[methods.index(row.method) % 8],
                       color=COLOURS[row.space], markersize=5, label=f"{row.method} ({row.space})")
-        axis.set(title=titles[name], xlabel="accuracy, %", xlim=(30, 100), ylim=(30, 100))
+        axis.set(title=name, xlabel="accuracy, %", xlim=(30, 100), ylim=(30, 100))
     axes[0].set_ylabel("purity, %")
     axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1.1), frameon=False, fontsize="x-small")
     plt.show()
@@ -216,16 +200,10 @@ if ready:
 # %% [markdown]
 # ## Seconds
 #
-# Mean wall time of the method alone. The codes of a dataset and seed are computed once for all
-# methods; `autoencoder` says how long that took.
+# Mean wall time of the method alone, and of the autoencoder whose codes it took; those are made
+# once for all methods.
 
 # %%
 if ready:
-    embedding = {node.needs["codes"].key for node in asked if "codes" in node.needs}
-    codes = attempts[attempts["key"].isin(embedding) & (attempts["status"] == "done")]
-    codes = codes.sort_values("attempt").drop_duplicates("key", keep="last")
-    seconds = table.pivot(index=["method", "space"], columns="dataset", values="seconds_mean")
-    order = table[["method", "space"]].drop_duplicates()
-    seconds = seconds.reindex(pd.MultiIndex.from_frame(order))
-    seconds.loc[("autoencoder", "raw"), :] = codes.groupby("dataset")["seconds"].mean()
-    display(seconds[datasets].map("{:.2f}".format))
+    seconds = table.set_index(ROW)[["seconds_mean", "codes_seconds_mean"]].dropna(how="all")
+    display(seconds.astype(object).fillna(""))

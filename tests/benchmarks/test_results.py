@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import results
+from benchmarks import registry, results
 from benchmarks.records import folders
 from benchmarks.records.store import Store
 
@@ -22,6 +22,27 @@ def rows(tmp_path_factory):
     path = results.write(results.rows(Store(KEPT)), tmp_path_factory.mktemp("runs") / "runs.csv")
     with open(path, newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
+
+
+def test_of_a_suite_is_what_its_tables_stand_on(shelf):
+    """Two datasets, four rows, three seeds: one run is missing, one failed, one is stale."""
+    store = shelf.store
+    of = {"dataset": "usps", "method": "kmeans", "seed": 1}
+    (old,) = [
+        record
+        for record in store.of_method("usps", "kmeans")
+        if record["cell"]["seed"] == 1 and record["cell"]["params"]["space"] == "raw"
+    ]
+    store.write({**old, "metrics": {"purity": 12.5}})
+    every, behind = results.load(shelf.results), results.load(shelf.results, suite="table1")
+    assert len(behind) == 2 * 4 * 3 - 1 < len(every)
+    assert not behind.duplicated(["dataset", "method", "space", "seed"]).any()
+    assert behind["status"].value_counts().to_dict() == {"done": 22, "error": 1}
+    assert behind["stale"].sum() == 1
+    newest = behind[(behind[list(of)] == list(of.values())).all(axis=1) & (behind.space == "raw")]
+    assert newest[["attempt", "purity"]].values.tolist() == [[2, 12.5]]
+    with pytest.raises(registry.UnknownName, match="table9"):
+        results.load(shelf.results, suite="table9")
 
 
 def test_every_attempt_is_a_row_with_what_its_record_says(rows):

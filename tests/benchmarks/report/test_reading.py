@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.records.store import Store, default_results
+from benchmarks.records.store import default_results
 from benchmarks.report import reading
 
 
@@ -28,20 +28,6 @@ def test_results_elsewhere_are_those_named_or_of_the_checkout(tree, monkeypatch)
     assert reading.results_folder(tree / "clone") == tree / "elsewhere"
 
 
-def test_a_table_or_its_command(tmp_path, capsys):
-    path = tmp_path / "table.csv"
-    assert reading.table(path, "mixnet run it") is None
-    assert capsys.readouterr().out == (
-        "table.csv is not there. The command that makes it: mixnet run it\n"
-    )
-    path.write_text("")
-    assert reading.table(path, "mixnet run it") is None
-    assert "table.csv is no table" in capsys.readouterr().out
-    path.write_text("a,b\n1,2\n")
-    assert reading.table(path, "mixnet run it").to_dict("list") == {"a": [1], "b": [2]}
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize(
     ("dataset", "method", "message"),
     [
@@ -51,7 +37,7 @@ def test_a_table_or_its_command(tmp_path, capsys):
     ],
 )
 def test_a_run_that_cannot_be_is_said(tmp_path, capsys, dataset, method, message):
-    assert reading.saved_run(Store(tmp_path), dataset, method) is None
+    assert reading.saved_run(tmp_path, dataset, method) is None
     assert message in capsys.readouterr().out
 
 
