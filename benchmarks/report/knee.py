@@ -155,7 +155,7 @@ def _draw_curve(axis, frame):
     axis.set_ylim(bottom=min(0, frame.value[frame.series.str.endswith("line")].min()))
     axis.set_ylabel("within-cluster sum of squares")
     axis.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
-    axis.legend(frameon=False, loc="lower right")
+    axis.legend(frameon=False, loc="lower right", ncols=2)
 
 
 def _draw_counts(axis, frame):

@@ -157,8 +157,9 @@ def purity_dots(rows, methods, datasets, base) -> dict[str, Path]:
 
 
 def purity_figure(rows, methods, datasets):
-    """The figure of `purity_dots`."""
-    shown = list(dict.fromkeys(row["dataset"] for row in rows))
+    """The figure of `purity_dots`; a dataset without a run or a printed figure has no panel."""
+    known = [r for r in rows if r["purity_mean"] is not None or r["paper_mean"] is not None]
+    shown = list(dict.fromkeys(row["dataset"] for row in known))
     names = list(dict.fromkeys(row["method"] for row in rows))
     across = min(2, len(shown)) or 1
     down = -(-len(shown) // across) or 1
