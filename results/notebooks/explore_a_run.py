@@ -126,7 +126,7 @@ if run and data is not None:
     display(overview.rename_axis("cluster").astype(object).fillna("").T)
     print(f"purity {100 * counts.max(0).sum() / len(labels):.2f}%")
     if run.record:
-        recorded = results.labels({**run.record["cell"], **run.record}, folder)
+        recorded = results.labels({**run.record, **run.record["cell"]}, folder)
         print(f"purity of the record {run.record['metrics'].get('purity', np.nan):.2f}%, "
               f"{(recorded == labels).mean():.2%} of its labels as here")
 
