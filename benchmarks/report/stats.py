@@ -91,7 +91,8 @@ def welch(mean_a, std_a, n_a, mean_b, std_b, n_b, *, margin=0.0, confidence=0.95
     a, b = std_a**2 / n_a, std_b**2 / n_b
     # a ratio first, so that tiny variances do not underflow when squared
     share = a / (a + b) if a + b else 0.0
-    freedom = 1.0 / (share**2 / (n_a - 1) + (1.0 - share) ** 2 / (n_b - 1))
+    inverse = share**2 / (n_a - 1) + (1.0 - share) ** 2 / (n_b - 1)
+    freedom = 1.0 / inverse if inverse else math.inf  # two constants: nothing is estimated
     return _student(mean_a - mean_b, math.sqrt(a + b), freedom, margin, confidence)
 
 

@@ -159,3 +159,11 @@ def test_level_is_shown_and_not_inferred(difference, error, word):
 def test_comparison_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         stats.paired([1.0, 2.0], **arguments)
+
+
+@pytest.mark.parametrize("n", [5, math.inf])
+def test_two_values_without_chance_differ_exactly_or_not_at_all(n):
+    found = stats.welch(80.0, 0.0, n, 79.0, 0.0, math.inf, margin=5.0)
+    assert found.interval == (1.0, 1.0) and found.p_different == 0.0 and found.p_level == 0.0
+    same = stats.welch(80.0, 0.0, n, 80.0, 0.0, math.inf)
+    assert same.interval == (0.0, 0.0) and same.p_different == 1.0
