@@ -259,11 +259,11 @@ def load(place: str | Path | None = None, suite: str | None = None) -> pd.DataFr
 def _behind(suite: str, store: Store) -> list[dict]:
     """`rows` of the records that a suite's tables stand on."""
     from benchmarks.records.scores import rescored
-    from benchmarks.report import tables
+    from benchmarks.run.current import current
     from benchmarks.run.plan import suite_plan
 
     plan = suite_plan(suite, store=store, recorded=True)
-    return [row(record) for record in rescored(tables.current(plan, store), store)]
+    return [row(record) for record in rescored(current(plan, store), store)]
 
 
 def labels(row: Mapping, place: str | Path | None = None) -> np.ndarray:

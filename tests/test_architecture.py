@@ -56,12 +56,12 @@ def test_imports_go_one_way(path):
 FLOORS = (
     "stanzas",
     "records",
-    "results",
     "datasets",
     "kinds",
     "registry",
     "exhibits",
     "run",
+    "results",
     "report",
     "gate",
     "perf",

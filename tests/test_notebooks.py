@@ -173,7 +173,8 @@ def test_the_notebook_of_table_2_has_its_numbers():
     """Else ``tox -e notebooks`` was forgotten."""
     stored = words(nbformat.read(FOLDER / "table2.ipynb", as_version=4))
     for row in pd.read_csv(FOLDER.parent / "table2.csv").itertuples():
-        assert re.search(rf"{row.n}/{row.n_asked} +\d+ +{row.ll_mean:.1f} ", stored), row.model
+        score = f"{row.ll_mean:.1f} " if row.n else ""
+        assert re.search(rf"{row.n}/{row.n_asked} +\d+ +{score}", stored), row.model
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from benchmarks.kinds.base import load_dataset
 from benchmarks.records import metrics
 from benchmarks.records.scores import Scores, scorable, scorer
 from benchmarks.report import stats
-from benchmarks.report.tables import current
+from benchmarks.run.current import current
 
 
 def rescore(plans: list, store, names: list[str] | None, source: str | None) -> int:

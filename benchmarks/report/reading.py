@@ -13,7 +13,7 @@ from benchmarks import kinds, registry
 from benchmarks.datasets import Dataset, DatasetError, load
 from benchmarks.kinds.base import resolve
 from benchmarks.records.store import Store, default_results
-from benchmarks.report.tables import standing
+from benchmarks.run.current import standing
 from benchmarks.run.plan import Node, Plan, artefact, cell_state
 
 

@@ -9,23 +9,8 @@ from pathlib import Path
 from benchmarks import registry
 from benchmarks.records.scores import rescored
 from benchmarks.records.store import Store
-from benchmarks.run.plan import Plan, Standing, State, suite_plan
-
-
-def current(plan: Plan, store: Store, now: Standing | None = None) -> list[dict]:
-    """One record a requested cell, as `standing` says; cells that were never run have none.
-
-    Where a cell takes codes, ``codes_seconds`` is what computing them took, None if not known.
-    """
-    now, found = now or Standing(store), []
-    for node in plan.nodes.values():
-        record = standing(now.state(node)) if node.requested else None
-        if record is not None and "codes" in node.needs:
-            codes = standing(now.state(node.needs["codes"])) or {}
-            record["codes_seconds"] = codes.get("seconds")
-        if record is not None:
-            found.append(record)
-    return found
+from benchmarks.run.current import current
+from benchmarks.run.plan import Plan, Standing, suite_plan
 
 
 def of_suite(name: str, store: Store, now: Standing | None = None) -> tuple[dict, list[dict]]:
@@ -41,23 +26,6 @@ def of_suite(name: str, store: Store, now: Standing | None = None) -> tuple[dict
 def with_arrays(records: list[dict], store: Store) -> list[dict]:
     """Records with a function ``load`` that reads their arrays."""
     return [{**record, "load": functools.partial(store.arrays, record)} for record in records]
-
-
-def standing(state: State) -> dict | None:
-    """The record that a cell stands on: its newest done attempt, marked ``stale``, else its newest.
-
-    None where the cell was never run.
-    """
-    record = state.record or state.last
-    if record is None:
-        return None
-    if record["status"] == "done" and state.record is None:
-        record = {**record, "status": "error"}  # its arrays are damaged
-    return {
-        **record,
-        "stale": state.record is not None
-        and bool(state.modules or state.other or state.name == "failed"),
-    }
 
 
 def selected_suite(name: str, plan: Plan) -> dict:

@@ -6,8 +6,8 @@ import io
 import pytest
 
 from benchmarks.cli.main import main
-from benchmarks.report import tables
 from benchmarks.run import progress
+from benchmarks.run.current import current
 from benchmarks.run.progress import History, duration
 
 
@@ -207,7 +207,7 @@ def test_tables_take_the_newest_done_attempt(quick):
             "error": {"reason": "SIGKILL", "traceback": ""},
         }
     )
-    (chosen,) = tables.current(quick.plan(), quick.store)
+    (chosen,) = current(quick.plan(), quick.store)
     assert (chosen["status"], chosen["attempt"], chosen["stale"]) == ("done", 1, False)
 
 

@@ -10,7 +10,7 @@ from benchmarks.cli.main import main
 from benchmarks.datasets import DatasetMissing
 from benchmarks.records import metrics, scores
 from benchmarks.records.scores import Scores
-from benchmarks.report import tables
+from benchmarks.run.current import current
 
 Y = np.repeat([0, 1], 20)
 
@@ -45,7 +45,7 @@ def test_a_new_metric_needs_no_run_and_makes_nothing_stale(scored, capsys, monke
     assert main(["rescore", "small", "--metric", "largest"]) == 0
     records = {
         r["cell"]["method"]: r
-        for r in scores.rescored(tables.current(scored.plan(), scored.store), scored.store)
+        for r in scores.rescored(current(scored.plan(), scored.store), scored.store)
     }
     for record in records.values():
         labels = scored.store.arrays(record)["labels"]
@@ -78,7 +78,7 @@ def test_a_mended_metric_is_shown_by_tables_and_differs_from_the_records(
     )
     assert main(["rescore", "small", "--metric", "purity"]) == 0
     assert "purity 12.50 (1 differ from the records)" in capsys.readouterr().out
-    shown = scores.rescored(tables.current(scored.plan(), scored.store), scored.store)
+    shown = scores.rescored(current(scored.plan(), scored.store), scored.store)
     assert {r["metrics"]["purity"] for r in shown} == {12.5}
 
 
