@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from benchmarks import registry
 from benchmarks.records.store import Store
-from benchmarks.report.tables import selected_suite, standing
+from benchmarks.report.tables import selected_suite
 from benchmarks.report.words import span
+from benchmarks.run.current import standing
 from benchmarks.run.plan import STICKY, Standing, suite_plan
 
 STATES = ("done", "stale", "failed", "missing")
