@@ -45,10 +45,18 @@ def mortal(box):
     yield from workers(2)
 
 
+def local_cluster(**options):
+    """A cluster; dask asserts that its loop has started within ten seconds, whatever the load."""
+    for _ in range(30):
+        try:
+            return distributed.LocalCluster(dashboard_address=None, **options)
+        except AssertionError:
+            continue
+    raise TimeoutError("no loop of dask's started in 30 attempts of ten seconds")
+
+
 def workers(n, **options):
-    with distributed.LocalCluster(
-        n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None, **options
-    ) as made:
+    with local_cluster(n_workers=n, threads_per_worker=1, processes=True, **options) as made:
         made.wait_for_workers(n)
         yield made
 
@@ -300,7 +308,7 @@ def test_no_scheduler_there(box, capsys, monkeypatch, address, message):
 
 def test_no_worker_there(box, monkeypatch, capsys):
     monkeypatch.setattr(scheduler, "DOOR_S", 1.0)
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as made:
+    with local_cluster(n_workers=0) as made:
         assert main(["run", "small", "--scheduler", made.scheduler_address]) == 2
     assert "no worker at tcp://" in capsys.readouterr().err
 
@@ -308,7 +316,7 @@ def test_no_worker_there(box, monkeypatch, capsys):
 @pytest.mark.slow
 def test_a_scheduler_that_is_lost_ends_the_run(box, capsys):
     box.suite(["flat"], ["hang", "kmeans"])
-    made = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    made = local_cluster(n_workers=1, threads_per_worker=1)
     process = box.spawn("run", "small", "--scheduler", made.scheduler_address)
     box.wait_for(lambda: "hang 0" in box.ran())
     made.close()
