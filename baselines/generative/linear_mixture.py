@@ -44,6 +44,24 @@ class LinearMixture(GenerativeModel):
 
     max_updates = None  # EM ends by itself, and max_iter is its cap
 
+    def __init__(
+        self,
+        n_components=10,
+        n_init=1,
+        max_iter=500,
+        tol=1e-3,
+        prior_strength="auto",
+        random_state=0,
+        device="cpu",
+    ):
+        self.n_components = n_components
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.prior_strength = prior_strength
+        self.random_state = random_state
+        self.device = device
+
     def _check(self):
         for name in ("n_components", "n_init", "max_iter"):
             check_number(name, getattr(self, name), 1, whole=True)
@@ -111,24 +129,6 @@ class SampledGaussianMixture(LinearMixture):
     history_ : ``objective``, nats a point, after each EM step.
     """
 
-    def __init__(
-        self,
-        n_components=10,
-        n_init=1,
-        max_iter=500,
-        tol=1e-3,
-        prior_strength="auto",
-        random_state=0,
-        device="cpu",
-    ):
-        self.n_components = n_components
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.prior_strength = prior_strength
-        self.random_state = random_state
-        self.device = device
-
     def _mixture(self) -> GaussianMixture:
         return GaussianMixture(**self._settings())
 
@@ -161,14 +161,8 @@ class SampledMixtureOfPPCA(LinearMixture):
         random_state=0,
         device="cpu",
     ):
-        self.n_components = n_components
+        super().__init__(n_components, n_init, max_iter, tol, prior_strength, random_state, device)
         self.n_directions = n_directions
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.prior_strength = prior_strength
-        self.random_state = random_state
-        self.device = device
 
     def _check(self):
         super()._check()
