@@ -12,8 +12,6 @@ from benchmarks.records import provenance, whole
 from benchmarks.records.store import Store
 from benchmarks.run.plan import Plan, suite_plan
 
-CLAIMS = "claims"  # stands where a suite does, in `mixnet table`
-
 
 class Refused(Exception):
     """The reason is said; what is left is to end with status 2."""
@@ -132,6 +130,15 @@ def need_results(store: Store) -> None:
             file=sys.stderr,
         )
         raise Refused
+
+
+def unwritable(option: str, path, error: OSError) -> Refused:
+    """Say that the file of an option cannot be written; what the caller is to raise."""
+    print(
+        f"mixnet: {option} is {path}, needs a file that can be written: {error.strerror}",
+        file=sys.stderr,
+    )
+    return Refused()
 
 
 def near(path) -> str:

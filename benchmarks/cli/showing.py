@@ -11,17 +11,19 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.cli.common import (
-    CLAIMS,
     Refused,
     chosen_suites,
     is_partial,
     near,
     need_results,
     plan_of,
+    unwritable,
     warn,
 )
 from benchmarks.records.store import Store
 from benchmarks.run.plan import NEVER, Plan, Standing, suite_plan
+
+CLAIMS = "claims"  # stands where a suite does, in `mixnet table`
 
 
 def tables_of(args, plan: Plan, store: Store, told=None) -> bool:
@@ -85,8 +87,6 @@ def _written(name: str, store: Store, write, told=None) -> bool:
 
 def write_tables(args) -> int:
     """`mixnet table`: tables of a suite, of all that were run, or the claims."""
-    from benchmarks.report.claims import judge
-
     store, good = Store(args.results), True
     claims = args.suite == CLAIMS
     if claims and is_partial(args):
@@ -100,8 +100,11 @@ def write_tables(args) -> int:
             store.attempts(node.cell) for node in plan.nodes.values() if node.requested
         ):  # of all, those that were ever run
             good &= tables_of(argparse.Namespace(**{**vars(args), "suite": suite}), plan, store)
-    if claims or (not (args.suite or is_partial(args)) and judge.read()):
-        good &= _written(CLAIMS, store, lambda: judge.report(store))
+    if claims or not (args.suite or is_partial(args)):
+        from benchmarks.report.claims import judge  # it reads what no single suite needs
+
+        if claims or judge.read():
+            good &= _written(CLAIMS, store, lambda: judge.report(store))
     warn(store)
     return 0 if good else 1
 
@@ -118,11 +121,7 @@ def write_report(args) -> int:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         page.write(store, output)
     except OSError as error:
-        print(
-            f"mixnet: --output is {output}, needs a file that can be written: {error.strerror}",
-            file=sys.stderr,
-        )
-        return 2
+        raise unwritable("--output", output, error) from error
     warn(store)
     if not store.all():
         print(
@@ -144,11 +143,7 @@ def write_runs(args) -> int:
     try:
         results.write(found, path)
     except OSError as error:
-        print(
-            f"mixnet: --output is {path}, needs a file that can be written: {error.strerror}",
-            file=sys.stderr,
-        )
-        return 2
+        raise unwritable("--output", path, error) from error
     warn(store)
     print(f"wrote {near(path)} ({len(found)} attempts)")
     return 0
@@ -195,12 +190,7 @@ def compare_results(args) -> int:
         try:
             compare.table(rows).write(args.output)
         except OSError as error:
-            print(
-                f"mixnet: --csv is {args.output}, needs a file that can be written: "
-                f"{error.strerror}",
-                file=sys.stderr,
-            )
-            return 2
+            raise unwritable("--csv", args.output, error) from error
     print(compare.text(rows, *sides))
     if args.output:
         print(f"wrote {near(args.output)} ({len(rows)} rows)")

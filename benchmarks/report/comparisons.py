@@ -80,9 +80,7 @@ def fresh(row, measure="purity") -> dict[int, float]:
 
 def paired(a, b) -> stats.Comparison | None:
     """Purity of row `a` less that of `b` over the fresh seeds of both; None below two seeds."""
-    ours, theirs = fresh(a), fresh(b)
-    # to 1e-9 points: scores of one partition, numbered otherwise, differ in their last bits
-    found = [round(ours[seed] - theirs[seed], 9) for seed in sorted(ours.keys() & theirs.keys())]
+    found = list(stats.differences(fresh(a), fresh(b)).values())
     if len(found) < 2:
         return None
     if a["alike"] and b["alike"]:  # no chance on either side
@@ -179,15 +177,13 @@ def gains(rows, methods, paper) -> list[dict]:
         for row in mine:
             start = methods[row["method"]].get("needs", {}).get("start", "").partition("/")[::2]
             a, b = row["runs"], by[start]["runs"] if start in by else {}
-            seeds = [
-                seed
-                for seed in sorted(a.keys() & b.keys())
-                if None not in (a[seed]["purity"], b[seed]["purity"])
-            ]
-            if len(seeds) > 1:
-                test = stats.paired([a[seed]["purity"] - b[seed]["purity"] for seed in seeds])
-                stale = sum(a[seed]["stale"] or b[seed]["stale"] for seed in seeds)
-                found.append(_gain(dataset, row["method"], len(seeds), test, stale))
+            gained = stats.differences(
+                *({seed: run["purity"] for seed, run in runs.items()} for runs in (a, b))
+            )
+            if len(gained) > 1:
+                test = stats.paired(list(gained.values()))
+                stale = sum(a[seed]["stale"] or b[seed]["stale"] for seed in gained)
+                found.append(_gain(dataset, row["method"], len(gained), test, stale))
     return found
 
 

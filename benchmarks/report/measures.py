@@ -141,10 +141,7 @@ def to_markdown(rows, suite, methods, datasets, remarks=()) -> str:
         ],
     )
     lines = [
-        f"# {suite['title']}",
-        "",
-        suite.get("text", "").strip(),
-        "",
+        *words.opening(suite),
         "Mean ± standard deviation over seeds (ddof = 1); n = runs averaged/asked for. Purity "
         "and accuracies in percent, likelihoods in nats a point." + (PAIRED * bool(heads)),
         "",

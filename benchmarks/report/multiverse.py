@@ -94,10 +94,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     }
     out.mkdir(parents=True, exist_ok=True)
     lines = [
-        f"# {suite['title']}",
-        "",
-        suite.get("text", "").strip(),
-        "",
+        *words.opening(suite),
         "Purity in percent. Reach it: fillings of at least the printed mean, and of at least that "
         "less its deviation. Below ours: of the other fillings.",
         "",

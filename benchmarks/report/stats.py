@@ -114,6 +114,18 @@ def paired(differences, *, margin=0.0, confidence=0.95) -> Comparison:
     return found
 
 
+def differences(a, b) -> dict[int, float]:
+    """Seed -> `a` less `b`, two of seed -> value or None, where both have a value.
+
+    To 1e-9: scores of one partition, numbered otherwise, differ in their last bits.
+    """
+    return {
+        seed: round(a[seed] - b[seed], 9)
+        for seed in sorted(a.keys() & b.keys())
+        if None not in (a[seed], b[seed])
+    }
+
+
 def _student(difference, error, freedom, margin, confidence) -> Comparison:
     """Both tests of a difference with its standard error; exact where nothing varies.
 

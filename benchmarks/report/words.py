@@ -100,3 +100,8 @@ def span(seeds) -> str:
         else:
             runs.append([seed])
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def opening(suite: dict) -> list[str]:
+    """First lines of a suite's page in Markdown: its title and what it is about."""
+    return [f"# {suite['title']}", "", suite.get("text", "").strip(), ""]

@@ -349,13 +349,7 @@ def _moments(runs: Runs) -> tuple[float, float, int]:
 
 def _pairs(a: Runs, b: Runs) -> Runs:
     """Differences of the seeds that both have."""
-    both = {
-        # to 1e-9: scores of one partition, numbered otherwise, differ in their last bits
-        seed: round(value - b.values[seed], 9)
-        for seed, value in a.values.items()
-        if seed in b.values
-    }
-    return Runs(both, min(a.n_asked, b.n_asked), a.stale + b.stale)
+    return Runs(stats.differences(a.values, b.values), min(a.n_asked, b.n_asked), a.stale + b.stale)
 
 
 def _few(what: str, runs: Runs) -> Part:

@@ -167,3 +167,8 @@ def test_two_values_without_chance_differ_exactly_or_not_at_all(n):
     assert found.interval == (1.0, 1.0) and found.p_different == 0.0 and found.p_level == 0.0
     same = stats.welch(80.0, 0.0, n, 80.0, 0.0, math.inf)
     assert same.interval == (0.0, 0.0) and same.p_different == 1.0
+
+
+def test_differences_are_of_seeds_that_both_have_and_know():
+    found = stats.differences({3: 2.0, 0: 0.1 + 0.2, 1: None, 7: 1.0}, {0: 0.3, 1: 5.0, 3: 0.5})
+    assert list(found.items()) == [(0, 0.0), (3, 1.5)]  # the last bits of 0.1 + 0.2 are no gain
