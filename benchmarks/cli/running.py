@@ -19,7 +19,7 @@ from benchmarks.cli.common import (
 )
 from benchmarks.cli.showing import tables_of
 from benchmarks.records.store import Store
-from benchmarks.run.plan import Plan, suite_plan
+from benchmarks.run.plan import Plan, check_names, suite_plan
 
 
 def run_quickstart(args) -> int:
@@ -166,6 +166,7 @@ def retire_attempts(args) -> int:
 
     store = Store(args.results)
     need_results(store)
+    former = check_names(args.former, registry.methods(), "method")
     # Which variant of a dataset is meant hangs on records or on the data here: both count.
     plans = [
         suite_plan(suite, fast=fast, store=store, recorded=recorded)
@@ -173,7 +174,7 @@ def retire_attempts(args) -> int:
         for fast in (False, True)
         for recorded in (False, True)
     ]
-    leaving = retire.choose(plans, store, args.former)
+    leaving = retire.choose(plans, store, former)
     groups = defaultdict(list)
     for one in leaving:
         cell = one.record["cell"]

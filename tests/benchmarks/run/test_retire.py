@@ -146,6 +146,9 @@ def test_settings_of_before_of_a_named_method_go_though_those_of_now_are_not_don
     assert box.run().complete
     commit(box)
     settings(box, 3)
+    there = len(box.store.all())
+    assert retire(box, "--former", "autoencodre", "--delete") == 2  # a slip deletes nothing
+    assert len(box.store.all()) == there
     kept = {r["key"] for r in box.store.all() if r["cell"]["method"] != "autoencoder"}
     assert retire(box, "--former", "autoencoder", "--delete") == 0
     assert {record["key"] for record in box.store.all()} == kept and kept
