@@ -161,7 +161,7 @@ class Bench:
             inputs[role] = (
                 model if role in FITTED else getattr(result, kinds.of(METHODS[other]).output)
             )
-        if kind.scores:
+        if "test" in cell["params"]:
             inputs["test"] = self.points.setdefault(name, points(name))[0][N:]
         folder = self.folder / f"{len(self.done)}-{again}"
         folder.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import kinds, registry
-from benchmarks.report import comparisons, measures, notes, summary, table2, words
+from benchmarks.report import comparisons, measures, notes, summary, table2, vae, words
 from benchmarks.report.page.cells import SPACES, STATES, Cells
 from benchmarks.report.page.parts import (
     Column,
@@ -121,7 +121,7 @@ def _builder(suite):
         return _measured
     if kind.startswith("figure") or kind == "multiverse":
         return lambda *_: None  # pictures are all
-    return {"knee": _knee, "table2": _table2}.get(kind, _table1)
+    return {"knee": _knee, "table2": _table2, "vae": _vae}.get(kind, _table1)
 
 
 def _lead(row, cells):
@@ -373,6 +373,14 @@ def _table2(made, suite, records, cells):
         ("", note) for note in (*paper["table2"]["notes"], *paper["table2"].get("measures", ()))
     ]
     made.notes += _machines(r for r in records if kinds.of(r).output == "samples")
+
+
+def _vae(made, suite, records, cells):
+    models, _ = vae.summarise(records, suite, cells.methods, registry.paper())
+    for row in models:
+        row["dataset"] = suite["datasets"][0]
+    made.tables = [_scores(made, models, cells)]
+    made.notes = [("", suite["text"])]
 
 
 def _likelihood(made, row):
