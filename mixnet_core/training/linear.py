@@ -14,6 +14,7 @@ from torch import Tensor
 ITERATIONS = 100
 PATIENCE = 10
 MIN_GAIN = 1e-4  # nats a point
+NARROWEST, LEAST = 1e-6, 1e-9  # variance of a singular kernel: share of the largest one, at least
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Gaussians:
     def log_joint(self, x: Tensor) -> Tensor:
         """log(π_j N(x_i; μ_j, C_j)), shape (N, K)."""
         out = torch.empty(len(x), len(self.weights), dtype=torch.float64)
-        roots = torch.linalg.cholesky(self.covariances)
+        roots = lower_root(self.covariances)
         p = x.shape[1]
         for j, root in enumerate(roots):
             e = torch.linalg.solve_triangular(root, (x - self.means[j]).T, upper=False)
@@ -84,6 +85,23 @@ def shrunk(sums: Tensor, counts: Tensor, strength: float) -> Tensor:
     total = sums + strength * pooled
     total = (total + total.mT) / 2
     return total / (counts + strength).view(-1, 1, 1)
+
+
+def lower_root(covariances: Tensor) -> Tensor:
+    """Lower triangular R_j with R_j R_jᵀ = C_j, shape (K, p, p).
+
+    Points on a curve without noise, or all in one place, leave a covariance that is singular to
+    the last digit: where one is, its variances are raised to where float32 still tells points
+    apart.
+    """
+    roots, failed = torch.linalg.cholesky_ex(covariances)
+    if not failed.any():
+        return roots
+    values, vectors = torch.linalg.eigh(covariances[failed > 0])
+    least = (NARROWEST * values.amax(1, keepdim=True)).clamp_min(LEAST)
+    raised = (vectors * torch.maximum(values, least).unsqueeze(1)) @ vectors.mT
+    roots[failed > 0] = torch.linalg.cholesky(raised)
+    return roots
 
 
 def linear_stage(x: Tensor, held_out: Tensor, labels: Tensor, k: int) -> Gaussians:

@@ -17,6 +17,7 @@ from mixnet_core.optimizers import SGD, BankTrainer
 from mixnet_core.training.curves import Curves
 from mixnet_core.training.fitted import Fitted, even_inputs, streams
 from mixnet_core.training.kernels import KernelSums
+from mixnet_core.training.linear import lower_root
 from mixnet_core.training.result import result
 from mixnet_core.training.start import Start, start_at_clusters
 from mixnet_core.training.watch import Watch
@@ -190,7 +191,7 @@ class Session:
             start += len(x)
         covariances, residuals = sums.result(self.strength)
         self.bank.move(residuals)
-        self.noise = self.trainer.objective.noise = Noise(torch.linalg.cholesky(covariances))
+        self.noise = self.trainer.objective.noise = Noise(lower_root(covariances))
 
     def likelihood(self, samples: Tensor) -> Tensor:
         """Log-likelihood matrix (n, K); labelled points are held by their component."""

@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 from mixnet_core.likelihood import Noise
 from mixnet_core.training.clusters import Clusters
 from mixnet_core.training.fitted import streams
-from mixnet_core.training.linear import Gaussians, estimate, frames, linear_stage
+from mixnet_core.training.linear import Gaussians, estimate, frames, linear_stage, lower_root
 
 LINEAR_SHARE = 0.3  # of a standard deviation that linear paths start with; the kernel has the rest
 MOST_POINTS = 50_000  # that the linear stage sees
@@ -104,7 +104,7 @@ def start_at_gaussians(bank, gaussians: Gaussians) -> Noise:
     left[: bank.n_inputs if bank.framed else None] -= share**2
     if bank.framed:
         bank.set_frames(gaussians.means, directions, share)
-    return Noise(torch.linalg.cholesky((directions * left) @ directions.mT))
+    return Noise(lower_root((directions * left) @ directions.mT))
 
 
 @torch.no_grad()

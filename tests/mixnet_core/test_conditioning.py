@@ -145,3 +145,33 @@ def test_a_default_model_comes_back_from_its_file(tmp_path):
     assert np.array_equal(again.score_samples(X), model.score_samples(X))
     assert np.array_equal(again.sample(9)[0], model.sample(9)[0])
     assert np.array_equal(again.widths_, model.widths_)
+
+
+def degenerate(name):
+    X, y = make_blobs(240, 4, centers=4, random_state=0)
+    return {
+        "a line without noise": (np.outer(np.arange(240), [1.0, 2.0, -1.0]), np.arange(240) // 60),
+        "every cluster in one place": (np.eye(4)[y], y),
+        "features twice": (np.hstack([X, X]), y),
+        "few features of many": (X @ np.ones((4, 12)) * np.arange(1, 13), y),
+        "yes and no": (np.hstack([np.eye(4)[y], np.eye(2)[y % 2]]), y),
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a line without noise",
+        "every cluster in one place",
+        "features twice",
+        "few features of many",
+        "yes and no",
+    ],
+)
+def test_points_that_leave_no_covariance_are_fitted(name):
+    """Their kernels are singular to the last digit: a factorization was refused."""
+    X, y = degenerate(name)
+    start = KMeans(4, n_init=10, random_state=0).fit(X).labels_
+    model = MixtureOfNetworks(4, **QUICK).fit(X)
+    assert np.isfinite(model.log_likelihood_).all()
+    assert purity(y, model.labels_) >= purity(y, start) - 0.05

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from mixnet_core.training.linear import Gaussians, estimate, frames, linear_stage
+from mixnet_core.training.linear import Gaussians, estimate, frames, linear_stage, lower_root
 
 
 def test_densities_are_those_of_scipy(x, rng, soft):
@@ -108,3 +108,23 @@ def test_a_model_without_points_stays_finite():
     assert isinstance(model, Gaussians) and bool(
         model.log_joint(torch.ones(5, 2).double()).isfinite().all()
     )
+
+
+def test_roots_of_regular_covariances_are_those_of_torch(x, rng, soft):
+    points, _ = x
+    covariances = estimate(points, soft(180, 3, rng), 5.0).covariances
+    assert torch.equal(lower_root(covariances), torch.linalg.cholesky(covariances))
+
+
+def test_a_singular_covariance_is_raised_in_its_flat_directions_only(rng):
+    """Rank one, rank zero, and one with a negative variance left by rounding; a regular beside."""
+    line = torch.tensor([3.0, 4.0], dtype=torch.float64) / 5
+    across = torch.tensor([-4.0, 3.0], dtype=torch.float64) / 5
+    rounded = torch.outer(line, line) - 1e-9 * torch.outer(across, across)
+    covariances = torch.stack([torch.eye(2, dtype=torch.float64), rounded, 0 * rounded])
+    roots = lower_root(covariances)
+    found = roots @ roots.mT
+    assert torch.equal(roots[0], torch.eye(2, dtype=torch.float64))
+    expected = torch.outer(line, line) + 1e-6 * torch.outer(across, across)
+    torch.testing.assert_close(found[1], expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(found[2], 1e-9 * torch.eye(2, dtype=torch.float64))
