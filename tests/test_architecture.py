@@ -131,7 +131,7 @@ def test_listing_imports_no_torch():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert (found.returncode, found.stdout.strip()) == (0, "[]"), found.stderr

@@ -57,7 +57,7 @@ def test_a_pipe_that_closes_leaves_the_run_its_process_and_its_status(two):
     child = two.spawn("run", "small", "--jobs", "1")
     child.stdout.readline()
     child.stdout.close()
-    assert child.wait(60) == 0
+    assert child.wait(300) == 0
     assert len(two.store.all()) == 2
 
 

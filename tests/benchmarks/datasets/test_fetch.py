@@ -84,7 +84,7 @@ def get(tmp_path):
 
     def call(*urls, name="data.gz", **entry):
         return fetch(
-            {"name": name, "urls": urls, **entry}, tmp_path / "raw", timeout=5, sleep=waits.append
+            {"name": name, "urls": urls, **entry}, tmp_path / "raw", timeout=60, sleep=waits.append
         )
 
     call.waits, call.folder = waits, tmp_path / "raw"

@@ -107,7 +107,7 @@ def test_memory_is_that_of_the_block():
         pages = mmap.mmap(-1, 50_000_000)
         held = np.frombuffer(pages, np.uint8)
         held[:] = 1
-        end = time.monotonic() + 30
+        end = time.monotonic() + 300
         while large.peak_mb - small.peak_mb <= 30 and time.monotonic() < end:
             time.sleep(0.01)  # until it was looked at
         del held

@@ -25,7 +25,9 @@ def records(box):
 
 def test_every_failure_is_a_record_and_takes_nothing_else_down(box):
     box.suite(["flat"], ["kmeans", "crash", "fail", "diverge", "hang", "exit"])
-    summary = box.run(jobs=3)
+    begin = time.monotonic()
+    summary = box.run(jobs=3, launch=box.patient)
+    took = time.monotonic() - begin
     assert statuses(box, summary) == {
         "kmeans raw seed 0": "done",
         "crash raw seed 0": "killed",
@@ -41,7 +43,7 @@ def test_every_failure_is_a_record_and_takes_nothing_else_down(box):
     assert "in fit" in by_method["fail"]["error"]["traceback"]
     assert by_method["diverge"]["error"]["reason"] == "nan in the loss"
     assert by_method["hang"]["error"]["reason"] == "longer than 2.5 s"
-    assert 2.5 <= by_method["hang"]["provenance"]["wall_s"] < 20
+    assert 2.5 <= by_method["hang"]["provenance"]["wall_s"] <= took
     assert "last words" in by_method["exit"]["error"]["traceback"]
     for method in ("crash", "hang", "exit"):  # the fingerprint is known although they left none
         assert "fakepkg.cluster" in by_method[method]["provenance"]["modules"]
@@ -204,11 +206,19 @@ def test_damaged_arrays_are_computed_again(box):
     assert box.run().complete and box.ran() == ["good 0", "good 0"]
 
 
-def test_two_harnesses_share_the_work(box, monkeypatch):
-    monkeypatch.setenv("FAKE_SLEEP", "0.5")
+def test_two_harnesses_share_the_work(box):
+    """Each has one of the two cells that wait: neither comes too late."""
     box.suite(["flat"], ["slow", "kmeans"], "0-1")
-    both = [box.spawn("run", "small", "--jobs", "2") for _ in range(2)]
-    texts = [process.communicate(timeout=120)[0] for process in both]
+    go = box.root / "go"
+    box.edit(
+        "cluster",
+        'time.sleep(float(os.environ.get("FAKE_SLEEP", "2")))',
+        f"while not os.path.exists({str(go)!r}):\n                time.sleep(0.05)",
+    )
+    both = [box.spawn("run", "small", "--jobs", "1") for _ in range(2)]
+    box.wait_for(lambda: box.ran().count("slow 0") == box.ran().count("slow 1") == 1)
+    go.touch()
+    texts = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
     assert box.ran() == sorted(f"{m} {s}" for m in ("slow", "good") for s in range(2))
     assert all("4 done" in text for text in texts)
@@ -217,28 +227,28 @@ def test_two_harnesses_share_the_work(box, monkeypatch):
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 130), (signal.SIGINT, 130)])
 def test_a_stopped_run_goes_on_where_it_was(box, monkeypatch, number, code):
-    monkeypatch.setenv("FAKE_SLEEP", "60")
+    monkeypatch.setenv("FAKE_SLEEP", "600")
     box.suite(["flat"], ["kmeans", "slow", "spectral"])
     process = box.spawn("run", "small", "--jobs", "1")
     box.wait_for(lambda: "slow 0" in box.ran())
     process.send_signal(number)
-    text = process.communicate(timeout=30)[0]
+    text = process.communicate(timeout=300)[0]
     assert process.returncode == code and "stopped" in text
     assert records(box) == ["kmeans 0 done", "slow 0 interrupted"]
-    box.wait_for(lambda: not any(map(running, box.worker_pids())), 10)
+    box.wait_for(lambda: not any(map(running, box.worker_pids())))
     monkeypatch.setenv("FAKE_SLEEP", "0")
     box.clear()
     assert box.run().complete and box.ran() == ["eigen 0", "slow 0"]
 
 
 def test_no_worker_outlives_a_killed_harness(box, monkeypatch):
-    monkeypatch.setenv("FAKE_SLEEP", "60")
+    monkeypatch.setenv("FAKE_SLEEP", "600")
     box.suite(["flat"], ["slow", "kmeans"], "0-1")
     process = box.spawn("run", "small", "--jobs", "2")
     box.wait_for(lambda: "slow 0" in box.ran() and "good 0" in box.ran())
     process.kill()
     process.communicate()
-    box.wait_for(lambda: not any(map(running, box.worker_pids())), 10)
+    box.wait_for(lambda: not any(map(running, box.worker_pids())))
     monkeypatch.setenv("FAKE_SLEEP", "0")
     finished = [line for line in records(box) if "done" in line]
     box.clear()
@@ -273,14 +283,13 @@ class Embed:
 
 @pytest.mark.parametrize("changed", ["nothing", "code", "threads"])
 def test_a_training_goes_on_from_its_checkpoint_if_nothing_changed(box, monkeypatch, changed):
-    monkeypatch.setenv("FAKE_SLEEP", "60")
+    monkeypatch.setenv("FAKE_SLEEP", "600")
     box.suite(["blobs"], ["mixnet"])
     (box.package / "embed.py").write_text(TRAINING)
     process = box.spawn("run", "small")
-    box.wait_for(lambda: "from 0 0" in box.ran() and list(box.root.rglob("checkpoint-*.pt")))
-    time.sleep(0.5)
+    box.wait_for(lambda: [p for p in box.root.rglob("checkpoint-*.pt") if p.read_text() == "2"])
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     monkeypatch.setenv("FAKE_SLEEP", "0")
     box.clear()
     if changed == "code":
@@ -290,16 +299,22 @@ def test_a_training_goes_on_from_its_checkpoint_if_nothing_changed(box, monkeypa
     assert not list(box.root.rglob("checkpoint-*"))
 
 
-def test_raising_the_limit_repeats_a_timeout(box):
-    box.suite(["flat"], ["hang"])
+def test_raising_the_limit_repeats_a_timeout(box, monkeypatch):
+    """The longer one is enough: how much of the shorter one the start took makes no difference."""
+    monkeypatch.setenv("FAKE_SLEEP", "600")
+    path, limit = box.registry / "methods.toml", "timeout_s = 600"
+    longer = path.read_text()
+    path.write_text(longer.replace(limit, "timeout_s = 1"))
+    box.suite(["flat"], ["slow"])
     box.run()
+    assert records(box) == ["slow 0 timeout"]
     box.clear()
     box.run()
     assert box.ran() == []
-    path = box.registry / "methods.toml"
-    path.write_text(path.read_text().replace("timeout_s = 2.5", "timeout_s = 3.5"))
+    path.write_text(longer)
+    monkeypatch.setenv("FAKE_SLEEP", "0")
     box.run()
-    assert box.ran() == ["hang 0"]
+    assert box.ran() == ["slow 0"] and records(box) == ["slow 0 done", "slow 0 timeout"]
 
 
 def test_labels_for_others_come_from_the_records(box):

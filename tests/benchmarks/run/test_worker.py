@@ -199,7 +199,7 @@ def test_time_of_an_interrupted_training_is_kept(tmp_path, monkeypatch):
     assert not first.resumed and worker.Progress(checkpoint).before == 0.0
     checkpoint.write_text("state")
     second = worker.Progress(checkpoint)
-    assert second.resumed and 100 <= second.before < 110
+    assert second.resumed and 100 <= second.before < 200  # 100 and what this test took so far
 
 
 def test_a_worker_ends_with_its_parent(box):
