@@ -48,7 +48,7 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         ]
         row["validation_elbo"] = stats.known(stats.mean, bounds)
     settings = []
-    for method in (m for m in suite["methods"] if methods[m]["kind"] == "exhibit"):
+    for method in (m for m in suite["methods"] if kinds.of(methods[m]).output == "values"):
         done = [r for r in records if r["cell"]["method"] == method and r["status"] == "done"]
         for setting in SETTINGS if done else ():
             found = [r["values"][f"{setting}_ll"] for r in done]
