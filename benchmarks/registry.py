@@ -26,17 +26,9 @@ from benchmarks.stanzas import (
 
 SPACES = ("raw", "code")
 DATASET_FIELDS = (
-    "structure",
-    "conv_structure",
-    "code_dim",
-    "n_clusters",
-    "validation_size",
-    "min_updates",
-    "t1",
-    "t2",
-    "batch_size",
-    "test",
-)
+    "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t1",
+    "t2", "batch_size", "test",
+)  # fmt: skip
 MOST_SEEDS = 10_000  # of a range: more is a slip of the hand, and would fill the memory
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 

@@ -105,25 +105,9 @@ PLACES = {
 }
 COLUMNS = tuple(PLACES)
 TEXT = (
-    "dataset",
-    "method",
-    "kind",
-    "space",
-    "key",
-    "status",
-    "reason",
-    "parameters",
-    "values",
-    "variant",
-    "device",
-    "cpu",
-    "commit",
-    "python",
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit_learn",
-)
+    "dataset", "method", "kind", "space", "key", "status", "reason", "parameters", "values",
+    "variant", "device", "cpu", "commit", "python", "torch", "numpy", "scipy", "scikit_learn",
+)  # fmt: skip
 WHOLE = ("seed", "attempt", "restamped_from", "n_points", "n_features", "threads")
 EITHER = ("stale", "uncommitted_changes")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXT, *WHOLE, *EITHER, "started"))

@@ -25,45 +25,18 @@ MADE = {"toy": "generated", "made": "generated", "digits": "scikit-learn"}  # wi
 CODE_DIM = 32  # p of three of the four datasets of Table 1
 REQUIRED = ("n", "d", "n_classes", "n_clusters", "content_hash")
 TEXTS = (
-    "name",
-    "title",
-    "content_hash",
-    "structure",
-    "conv_structure",
-    "embedding",
-    "format",
-    "scaling",
-    "test",
-    "licence",
-    "citation",
-    "loader",
-    "delimiter",
-    "row_order",
-    "made",
-)
+    "name", "title", "content_hash", "structure", "conv_structure", "embedding", "format",
+    "scaling", "test", "licence", "citation", "loader", "delimiter", "row_order", "made",
+)  # fmt: skip
 COUNTS = ("n", "d", "n_classes", "n_clusters", "code_dim", "t1", "t2", "batch_size")
 WHOLE = (
-    *COUNTS,
-    "first_label",
-    "min_updates",
-    "n_kept",
-    "decimals",
-    "skip_rows",
-    "skip_columns",
+    *COUNTS, "first_label", "min_updates", "n_kept", "decimals", "skip_rows", "skip_columns",
     "rows_used",
-)
+)  # fmt: skip
 OTHERS = (
-    "validation_size",
-    "image",
-    "image_transposed",
-    "label_first",
-    "classes",
-    "variables",
-    "variants",
-    "variant",
-    "files",
-    "params",
-)
+    "validation_size", "image", "image_transposed", "label_first", "classes", "variables",
+    "variants", "variant", "files", "params",
+)  # fmt: skip
 KNOWN = {*TEXTS, *WHOLE, *OTHERS}
 FILE_KEYS = {
     "name": str,

@@ -14,13 +14,14 @@ from benchmarks.run.plan import Plan, suite_plan
 
 
 class Refused(Exception):
-    """The reason is said; what is left is to end with status 2."""
+    """A request that cannot be met, and why: said by `main`, which ends with status 2."""
 
 
-def plan_of(args, suite: str, store: Store, recorded=False) -> Plan:
-    """Cells of a suite that the command line selects."""
+def plan_of(args, suite: str, store: Store, recorded=False, **other) -> Plan:
+    """Cells of a suite that the command line selects, but for what is `other`."""
+    chosen = {name: getattr(args, name) for name in ("datasets", "methods", "seeds", "fast")}
     return suite_plan(
-        suite, args.datasets, args.methods, args.seeds, args.fast, args.data_source, store, recorded
+        suite, source=args.data_source, store=store, recorded=recorded, **{**chosen, **other}
     )
 
 
@@ -59,7 +60,7 @@ def settings_of(args, store: Store):
     Raises
     ------
     Refused
-        When the cluster cannot run cells, or is lost; the reason was printed.
+        When the cluster cannot run cells, or is lost.
     """
     from benchmarks.run.dispatch import Settings
 
@@ -100,8 +101,7 @@ def settings_of(args, store: Store):
             settings.jobs, settings.launch = args.jobs or cluster.slots, cluster.launch
             yield settings
     except SchedulerError as error:
-        print(f"mixnet: {error}", file=sys.stderr)
-        raise Refused from error
+        raise Refused(error) from error
 
 
 def need_folders(store: Store) -> None:
@@ -113,32 +113,23 @@ def need_folders(store: Store) -> None:
         try:
             whole.try_folder(folder)
         except OSError as error:
-            print(
-                f"mixnet: {name} needs a folder that can be written; got {near(folder)}: "
-                f"{error.strerror}",
-                file=sys.stderr,
-            )
-            raise Refused from error
+            raise Refused(
+                f"{name} needs a folder that can be written; got {near(folder)}: {error.strerror}"
+            ) from error
 
 
 def need_results(store: Store) -> None:
     """Refuse to write what is made of records where there is no folder of them."""
     if not store.results.is_dir():
-        print(
-            f"mixnet: --results (MIXNET_RESULTS) is {near(store.results)}, needs a results "
-            "folder: there is none",
-            file=sys.stderr,
+        raise Refused(
+            f"--results (MIXNET_RESULTS) is {near(store.results)}, needs a results folder: "
+            "there is none"
         )
-        raise Refused
 
 
 def unwritable(option: str, path, error: OSError) -> Refused:
-    """Say that the file of an option cannot be written; what the caller is to raise."""
-    print(
-        f"mixnet: {option} is {path}, needs a file that can be written: {error.strerror}",
-        file=sys.stderr,
-    )
-    return Refused()
+    """What to raise where the file of an option cannot be written."""
+    return Refused(f"{option} is {path}, needs a file that can be written: {error.strerror}")
 
 
 def near(path) -> str:

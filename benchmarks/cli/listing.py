@@ -6,30 +6,40 @@ import sys
 import time
 
 from benchmarks import registry
+from benchmarks.cli.common import Refused
 from benchmarks.records import provenance
 
 
+def _method(name: str, stanza: dict) -> str:
+    return f"{name:<12} {stanza['kind']:<11} {'/'.join(stanza['spaces']):<9} {stanza['label']}"
+
+
+def _dataset(name: str, stanza: dict) -> str:
+    return (
+        f"{name:<16} n {stanza['n']:>6}  d {stanza['d']:>5}  "
+        f"classes {stanza['n_classes']:>3}  {stanza['title']}"
+    )
+
+
+def _suite(name: str, suite: dict) -> str:
+    datasets, methods, seeds = (len(suite[key]) for key in ("datasets", "methods", "seeds"))
+    said = f"{datasets} datasets, {methods} methods, {seeds} seeds: {suite.get('title', '')}"
+    return f"{name:<12} {said}"
+
+
+SHOWN = {
+    "methods": (registry.methods, _method),
+    "datasets": (registry.datasets, _dataset),
+    "suites": (registry.suites, _suite),
+}
+
+
 def show(what: str) -> int:
-    """Print the registered methods, datasets or suites (no estimator is imported)."""
-    if what == "methods":
-        for name, stanza in registry.methods().items():
-            if "design" in stanza:
-                continue  # a row of a suite, see there
-            spaces = "/".join(stanza.get("spaces", []))
-            print(f"{name:<12} {stanza['kind']:<11} {spaces:<9} {stanza.get('label', name)}")
-    elif what == "datasets":
-        for name, stanza in registry.datasets().items():
-            print(
-                f"{name:<16} n {stanza['n']:>6}  d {stanza['d']:>5}  "
-                f"classes {stanza['n_classes']:>3}  {stanza['title']}"
-            )
-    else:
-        for name, suite in registry.suites().items():
-            seeds = suite["seeds"]
-            print(
-                f"{name:<12} {len(suite['datasets'])} datasets, {len(suite['methods'])} methods, "
-                f"{len(seeds)} seeds: {suite.get('title', '')}"
-            )
+    """Print what of `SHOWN` is registered (no estimator is imported)."""
+    read, line = SHOWN[what]
+    for name, stanza in read().items():
+        if "design" not in stanza:  # of a row of a suite, see there
+            print(line(name, stanza))
     return 0
 
 
@@ -76,33 +86,20 @@ def data(name: str | None, source: str | None, fetch: bool) -> int:
 
 
 def add(args) -> int:
-    """Make a dataset of a user's file and say what was found and done; 2 where it cannot be."""
+    """Make a dataset of a user's file and say what was found and done."""
     from benchmarks.datasets import DatasetError, own
 
+    given = ("labels", "features", "drop", "header", "scaling", "title", "embedding", "replace")
+    chosen = {name: getattr(args, name) for name in given}
     try:
-        _, said = own.add(
-            args.name,
-            args.file,
-            args.labels,
-            args.features,
-            args.drop,
-            args.header,
-            args.scaling,
-            args.title,
-            args.clusters,
-            args.embedding,
-            args.replace,
-        )
+        _, said = own.add(args.name, args.file, n_clusters=args.clusters, **chosen)
     except DatasetError as error:
-        print(f"mixnet: {error}", file=sys.stderr)
-        return 2
+        raise Refused(error) from error
     except OSError as error:
-        print(
-            f"mixnet: {own.folder()} (MIXNET_OWN) needs to be a folder that can be written: "
-            f"{error.strerror}",
-            file=sys.stderr,
-        )
-        return 2
+        raise Refused(
+            f"{own.folder()} (MIXNET_OWN) needs to be a folder that can be written: "
+            f"{error.strerror}"
+        ) from error
     print("\n".join(said))
     print(f"then: mixnet run table1 --datasets {args.name}")
     return 0

@@ -36,10 +36,8 @@ def _main(argv) -> tuple[int, str]:
         if getattr(args, "data_source", None):
             args.data_source = os.path.abspath(os.path.expanduser(args.data_source))
         return args.function(args), args.command
-    except (registry.UnknownName, registry.RegistryError) as error:
+    except (registry.UnknownName, registry.RegistryError, Refused) as error:
         print(f"mixnet: {error}", file=sys.stderr)
-        return 2, args.command
-    except Refused:
         return 2, args.command
     except KeyboardInterrupt:  # outside a run of cells, which ends by itself
         return 130, args.command

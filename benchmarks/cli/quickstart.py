@@ -8,10 +8,10 @@ it was run by this call or by one before.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 
+from benchmarks.records import folders
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store
 from benchmarks.report.table import Table
@@ -40,21 +40,14 @@ def own_folder(place: Path, fresh: bool):
     OSError
         When the folder cannot be made or emptied.
     """
-    before = os.environ.get("MIXNET_ARTIFACTS")
     with file_lock(place.parent / f"{place.name}.lock", wait=False) as free:
         if not free:
             yield False
             return
         if fresh and place.exists():
             shutil.rmtree(place)
-        os.environ["MIXNET_ARTIFACTS"] = str(place / "artifacts")
-        try:
+        with folders.artifacts_in(place / "artifacts"):
             yield True
-        finally:
-            if before is None:
-                del os.environ["MIXNET_ARTIFACTS"]
-            else:
-                os.environ["MIXNET_ARTIFACTS"] = before
 
 
 def attempts(store: Store) -> set[tuple[str, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 
+from benchmarks.cli.common import Refused
 from benchmarks.datasets import DatasetError
 from benchmarks.kinds.base import load_dataset
 from benchmarks.records import metrics
@@ -16,15 +17,14 @@ from benchmarks.run.current import current
 def rescore(plans: list, store, names: list[str] | None, source: str | None) -> int:
     """Score what the cells of some plans stand on; print means, and what differs from the records.
 
-    Returns 0, or 1 where data that are needed are not here; 2 for an unknown metric.
+    Returns 0, or 1 where data that are needed are not here; `Refused` for an unknown metric.
     """
     names = names or list(metrics.METRICS)
     try:
         for name in names:
             scorer(name)
     except ValueError as error:
-        print(f"mixnet: {error}", file=sys.stderr)
-        return 2
+        raise Refused(error) from error
     nodes = {key: node for plan in plans for key, node in plan.nodes.items()}
     records = {
         record["key"]: record

@@ -9,6 +9,7 @@ from collections import defaultdict
 
 from benchmarks import registry
 from benchmarks.cli.common import (
+    Refused,
     chosen_suites,
     near,
     need_folders,
@@ -31,14 +32,11 @@ def run_quickstart(args) -> int:
         try:
             free = stack.enter_context(quickstart.own_folder(place, args.fresh))
         except OSError as error:
-            print(
-                f"mixnet: {near(place)} needs to be a folder that can be written: {error.strerror}",
-                file=sys.stderr,
-            )
-            return 2
+            raise Refused(
+                f"{near(place)} needs to be a folder that can be written: {error.strerror}"
+            ) from error
         if not free:
-            print(f"mixnet: another quickstart runs in {near(place)}", file=sys.stderr)
-            return 2
+            raise Refused(f"another quickstart runs in {near(place)}")
         store = Store(place)
         before = quickstart.attempts(store)
         return run_suite(args, store, lambda plan: quickstart.lines(plan, store, before))
@@ -116,7 +114,7 @@ def verify_cells(args) -> int:
     need_folders(store)
     schedules = (False, True) if args.by == "method" else (args.fast,)
     plans = [
-        suite_plan(suite, args.datasets, args.methods, args.seeds, fast, args.data_source, store)
+        plan_of(args, suite, store, fast=fast)
         for suite in chosen_suites(args)
         for fast in schedules
     ]
@@ -147,8 +145,7 @@ def merge_results(args) -> int:
     try:
         merged = merge(store, args.folders)
     except Conflict as error:
-        print(f"mixnet: {error}", file=sys.stderr)
-        return 2
+        raise Refused(error) from error
     for path, problem in merged.left_out.items():
         print(f"warning: record {path} left out: {problem}", file=sys.stderr)
     warn(store)
@@ -189,14 +186,10 @@ def retire_attempts(args) -> int:
         try:
             retire.retire(leaving, store)
         except retire.NotInHistory as error:
-            print(f"mixnet: {error}", file=sys.stderr)
-            return 2
+            raise Refused(error) from error
         except OSError as error:
-            print(
-                f"mixnet: {near(store.results)}: {error.strerror}; the same command goes on",
-                file=sys.stderr,
-            )
-            return 2
+            place = near(store.results)
+            raise Refused(f"{place}: {error.strerror}; the same command goes on") from error
     warn(store)
     for place, problem in store.retired.problems.items():
         print(f"warning: {place}: {problem}", file=sys.stderr)

@@ -21,7 +21,7 @@ from benchmarks.cli.common import (
     warn,
 )
 from benchmarks.records.store import Store
-from benchmarks.run.plan import NEVER, Plan, Standing, suite_plan
+from benchmarks.run.plan import NEVER, Plan, Standing
 
 CLAIMS = "claims"  # stands where a suite does, in `mixnet table`
 
@@ -32,28 +32,10 @@ def tables_of(args, plan: Plan, store: Store, told=None) -> bool:
 
     own = registry.suites()[args.suite]["methods"]
     if set(args.methods or ()) - set(own):  # a method of somebody's own: beside those of the suite
-        whole = suite_plan(
-            args.suite,
-            args.datasets,
-            own,
-            args.seeds,
-            args.fast,
-            args.data_source,
-            store,
-            recorded=True,
-        )
+        whole = plan_of(args, args.suite, store, recorded=True, methods=own)
         there = {node.cell["method"] for node in whole.nodes.values() if store.attempts(node.cell)}
         beside = [*filter(there.__contains__, own), *args.methods]
-        plan = suite_plan(
-            args.suite,
-            args.datasets,
-            beside,
-            args.seeds,
-            args.fast,
-            args.data_source,
-            store,
-            recorded=True,
-        )
+        plan = plan_of(args, args.suite, store, recorded=True, methods=beside)
     return _written(
         args.suite,
         store,
@@ -72,13 +54,10 @@ def _written(name: str, store: Store, write, told=None) -> bool:
         print(f"mixnet: no tables of {name}: {error}", file=sys.stderr)
         return False
     except OSError as error:
-        print(
-            f"mixnet: the tables of {name} cannot be written to {near(store.results)}: "
-            f"{error.strerror}; the records are whole, and `mixnet table {name}` makes "
-            "tables of them",
-            file=sys.stderr,
-        )
-        raise Refused from error
+        raise Refused(
+            f"the tables of {name} cannot be written to {near(store.results)}: {error.strerror}; "
+            f"the records are whole, and `mixnet table {name}` makes tables of them"
+        ) from error
     print("\n".join(told()) if told else text)
     for path in files:
         print(f"wrote {near(path)}")
@@ -90,8 +69,7 @@ def write_tables(args) -> int:
     store, good = Store(args.results), True
     claims = args.suite == CLAIMS
     if claims and is_partial(args):
-        print(f"mixnet: {CLAIMS} are judged by all records, needs no part of them", file=sys.stderr)
-        return 2
+        raise Refused(f"{CLAIMS} are judged by all records, needs no part of them")
     suites = [] if claims else chosen_suites(args)
     need_results(store)
     for suite in suites:
@@ -157,17 +135,12 @@ def compare_results(args) -> int:
 
     measures = args.measures or list(compare.MEASURES)
     if args.output and args.output.suffix not in FORMS:
-        print(
-            f"mixnet: --csv is {args.output}, needs a name that ends in one of {', '.join(FORMS)}",
-            file=sys.stderr,
+        raise Refused(
+            f"--csv is {args.output}, needs a name that ends in one of {', '.join(FORMS)}"
         )
-        return 2
     if unknown := [name for name in measures if name not in results.NUMBERS]:
-        print(
-            f"mixnet: --measures has {unknown[0]!r}, needs names of {', '.join(results.NUMBERS)}",
-            file=sys.stderr,
-        )
-        return 2
+        known = ", ".join(results.NUMBERS)
+        raise Refused(f"--measures has {unknown[0]!r}, needs names of {known}")
     try:
         with results.opened(args.a) as a, results.opened(args.b) as b:
             sides = compare.Side(a), compare.Side(b)
@@ -183,8 +156,7 @@ def compare_results(args) -> int:
                     f"{max(map(compare.started, side.records))[:16]}"
                 )
     except results.NoResults as error:
-        print(f"mixnet: {error}", file=sys.stderr)
-        return 2
+        raise Refused(error) from error
     rows = compare.compare(*sides, measures)
     if args.output:
         try:
@@ -208,8 +180,7 @@ def write_readme(args) -> int:
         files = readme.write(store, path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        print(f"mixnet: --output is {path}: {why}", file=sys.stderr)
-        return 2
+        raise Refused(f"--output is {path}: {why}") from error
     warn(store)
     for file in files:
         print(f"wrote {near(file)}")
@@ -259,31 +230,3 @@ def _others(store: Store, asked: set[str]) -> None:
             f"of no suite (settings of before, shortened schedules): {len(newest)} "
             f"cells, {old} of them by other code"
         )
-
-
-def show_list(args) -> int:
-    """`mixnet list`."""
-    from benchmarks.cli import listing
-
-    return listing.show(args.what)
-
-
-def show_doctor(args) -> int:
-    """`mixnet doctor`."""
-    from benchmarks.cli import listing
-
-    return listing.doctor(args.data_source)
-
-
-def show_data(args) -> int:
-    """`mixnet data`."""
-    from benchmarks.cli import listing
-
-    return listing.data(args.name, args.data_source, args.fetch)
-
-
-def add_data(args) -> int:
-    """`mixnet data add`."""
-    from benchmarks.cli import listing
-
-    return listing.add(args)

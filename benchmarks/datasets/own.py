@@ -24,27 +24,10 @@ LOADER = "benchmarks.datasets.own:load"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,40}")
 UNEVEN = 0.9  # share of the variance from which on one feature decides all distances
 ORDER = (
-    "title",
-    "n",
-    "d",
-    "n_classes",
-    "n_clusters",
-    "content_hash",
-    "loader",
-    "scaling",
-    "embedding",
-    "code_dim",
-    "structure",
-    "validation_size",
-    "min_updates",
-    "t1",
-    "t2",
-    "batch_size",
-    "classes",
-    "image",
-    "licence",
-    "citation",
-)
+    "title", "n", "d", "n_classes", "n_clusters", "content_hash", "loader", "scaling", "embedding",
+    "code_dim", "structure", "validation_size", "min_updates", "t1", "t2", "batch_size", "classes",
+    "image", "licence", "citation",
+)  # fmt: skip
 
 
 def folder() -> Path:

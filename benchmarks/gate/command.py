@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.gate import grid, reference
+from benchmarks.gate.reference import cell_of
 from benchmarks.gate.rule import judge
 from benchmarks.records.store import Store
 from benchmarks.report import stats
@@ -109,31 +110,27 @@ def _differences(old, rows) -> None:
     now, was = reference.machines(rows), reference.machines(old)
     if set(now) != set(was):
         print(f"reference made with: {'; '.join(was)}\nthis run with:       {'; '.join(now)}")
-    keys = {_cell(row): row["key"] for row in old}
+    keys = {cell_of(row): row["key"] for row in old}
     other = {
         f"{row['dataset']} {row['method']}"
         for row in rows
-        if keys.get(_cell(row), row["key"]) != row["key"]
+        if keys.get(cell_of(row), row["key"]) != row["key"]
     }
     if other:
         print(f"parameters or inputs are not those of the reference: {', '.join(sorted(other))}")
-
-
-def _cell(row) -> tuple:
-    return row["dataset"], row["method"], row["space"], row["seed"]
 
 
 def _update(path, old, rows, gate) -> int:
     if failed := [row for row in rows if row["status"] != "done"]:
         for row in failed:
             print(
-                f"{' '.join(map(str, _cell(row)))}: {row['status']} {row['reason']}".rstrip(),
+                f"{' '.join(map(str, cell_of(row)))}: {row['status']} {row['reason']}".rstrip(),
                 file=sys.stderr,
             )
         print("not every cell is done: the reference stays as it was", file=sys.stderr)
         return 1
     lines = []
-    for name in dict.fromkeys(_cell(row)[:3] for row in [*old, *rows]):
+    for name in dict.fromkeys(cell_of(row)[:3] for row in [*old, *rows]):
         for measure, stanza in gate["measures"].items():
             before, after = (_values(table, name, measure) for table in (old, rows))
             if before or after:
@@ -158,7 +155,7 @@ def _values(rows, name, measure) -> dict[int, float]:
     return {
         row["seed"]: row[measure]
         for row in rows
-        if _cell(row)[:3] == name and row[measure] is not None
+        if cell_of(row)[:3] == name and row[measure] is not None
     }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.gate.reference import DIGITS
+from benchmarks.records import folders
 from benchmarks.records.provenance import PACKAGES
 from benchmarks.records.store import Store
 from benchmarks.run.dispatch import Dispatcher, Settings
 from benchmarks.run.plan import Plan, cell_state, check_names
 from benchmarks.run.progress import Display
+
+KEYS = (
+    "seeds", "reference_seeds", "alpha", "measures", "exact", "moved_elsewhere", "timeout_s",
+    "grid",
+)  # fmt: skip
 
 
 def load() -> dict:
@@ -24,16 +28,7 @@ def load() -> dict:
         Where there is no gate.toml, or a key of it is not there.
     """
     gate = registry.gate()
-    for key in (
-        "seeds",
-        "reference_seeds",
-        "alpha",
-        "measures",
-        "exact",
-        "moved_elsewhere",
-        "timeout_s",
-        "grid",
-    ):
+    for key in KEYS:
         if key not in gate:
             raise registry.RegistryError(f"gate.toml: needs `{key}`")
     gate = {
@@ -121,7 +116,7 @@ def run(
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"folder is {folder}, needs to be empty: the gate reuses nothing")
     store = Store(folder / "results")
-    with _environment("MIXNET_ARTIFACTS", str(folder / "artifacts")):
+    with folders.artifacts_in(folder / "artifacts"):
         cells = plan(gate, chosen, seeds, source, store)
         settings = Settings(jobs=jobs, threads=1, source=source)
         summary = Dispatcher(cells, store, settings, display or Display()).run()
@@ -131,19 +126,6 @@ def run(
             if node.requested
         ]
     return rows, summary.stopped
-
-
-@contextlib.contextmanager
-def _environment(name: str, value: str):
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _row(node, record: dict | None, gate: dict) -> dict:

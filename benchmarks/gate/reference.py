@@ -7,12 +7,13 @@ and what made it (commit, whether the checkout differed from it, processor, vers
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 
 from benchmarks.records.provenance import PACKAGES
-from benchmarks.records.whole import write_atomic
+from benchmarks.report.table import Table
+from benchmarks.report.words import replace
 
+CELL = ("dataset", "method", "space", "seed")
 MACHINE = ("cpu", "python", *PACKAGES)
 DIGITS = 6  # decimals that are kept, and that a run is rounded to before it is compared
 
@@ -23,19 +24,12 @@ class BadReference(ValueError):
 
 def columns(measures) -> list[str]:
     """Header of the file."""
-    return [
-        "dataset",
-        "method",
-        "space",
-        "seed",
-        "status",
-        "n",
-        *measures,
-        "key",
-        "commit",
-        "dirty",
-        *MACHINE,
-    ]
+    return [*CELL, "status", "n", *measures, "key", "commit", "dirty", *MACHINE]
+
+
+def cell_of(row: dict) -> tuple:
+    """Dataset, method, space and seed of a row."""
+    return tuple(row[name] for name in CELL)
 
 
 def path_in(results: Path) -> Path:
@@ -45,12 +39,9 @@ def path_in(results: Path) -> Path:
 
 def write(path: Path, rows: list[dict], measures) -> None:
     """Replace the reference, in the order of the rows."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns(measures), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _text(row.get(name)) for name in columns(measures)})
-    write_atomic(Path(path), lambda handle: handle.write(out.getvalue().encode()))
+    said = {True: "yes", False: "no"}
+    table = Table(columns(measures), [{**row, "dirty": said.get(row.get("dirty"))} for row in rows])
+    replace(Path(path), table.csv(f".{DIGITS}f"))
 
 
 def read(path: Path, measures) -> list[dict]:
@@ -85,7 +76,7 @@ def read(path: Path, measures) -> list[dict]:
                 )
             except (TypeError, ValueError) as error:
                 raise BadReference(f"{path}, line {reader.line_num}: {error}") from error
-    cells = [(r["dataset"], r["method"], r["space"], r["seed"]) for r in rows]
+    cells = [*map(cell_of, rows)]
     if twice := {cell for cell in cells if cells.count(cell) > 1}:
         raise BadReference(f"{path} has {' '.join(map(str, sorted(twice)[0]))} twice")
     return rows
@@ -102,14 +93,6 @@ def machines(rows) -> list[str]:
             if row.get("cpu")
         )
     )
-
-
-def _text(value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.{DIGITS}f}" if isinstance(value, float) else str(value)
 
 
 def _number(text: str, kind):

@@ -31,7 +31,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from benchmarks.gate.reference import MACHINE
+from benchmarks.gate.reference import MACHINE, cell_of
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ def judge(reference: list[dict], found: list[dict], gate: dict, seeds) -> list[V
 def _table(rows) -> dict[tuple, dict[int, dict]]:
     table = defaultdict(dict)
     for row in rows:
-        table[row["dataset"], row["method"], row["space"]][row["seed"]] = row
+        *place, seed = cell_of(row)
+        table[tuple(place)][seed] = row
     return dict(table)
 
 
@@ -198,20 +199,12 @@ def _paired(row, old, new, measure, seeds):
     if all(v is None for v in (*values.values(), *now.values())):
         return None
     if absent := [seed for seed in seeds if (values[seed] is None) != (now[seed] is None)]:
-        return Verdict(
-            row,
-            measure,
-            False,
-            why=f"not measured in both the run and the reference: seed {_words(absent)}",
-        )
+        why = f"not measured in both the run and the reference: seed {_words(absent)}"
+        return Verdict(row, measure, False, why=why)
     if len(values) < 3 or None in values.values() or None in now.values():
-        return Verdict(
-            row,
-            measure,
-            False,
-            why="the reference needs values of at least 3 seeds, "
-            f"has {sum(v is not None for v in values.values())}",
-        )
+        n = sum(v is not None for v in values.values())
+        why = f"the reference needs values of at least 3 seeds, has {n}"
+        return Verdict(row, measure, False, why=why)
     return (row, measure, np.array([now[s] - values[s] for s in seeds]), list(values.values()))
 
 
@@ -230,33 +223,17 @@ def _tests(pairs, gate) -> list[Verdict]:
     single, several = [], []
     for (method, measure), tests in groups.items():
         for row, t, error, df, differences in tests:
-            p = float(student.cdf(t, df))
-            single.append(
-                Verdict(
-                    row,
-                    measure,
-                    p >= level,
-                    float(differences.mean()),
-                    float(student.ppf(level, df) * error),
-                    p,
-                    _pairs(differences),
-                )
-            )
+            p, limit = float(student.cdf(t, df)), float(student.ppf(level, df) * error)
+            moved = float(differences.mean()), limit, p, _pairs(differences)
+            single.append(Verdict(row, measure, p >= level, *moved))
         if (method, measure) in joint:
             z = float(together([t for _, t, *_ in tests], tests[0][3]))
             p = float(norm.cdf(z))
-            several.append(
-                Verdict(
-                    ("all", method, "any"),
-                    measure,
-                    p >= level,
-                    None,
-                    None,
-                    p,
-                    f"{len(tests)} datasets together: {z:+.2f} standard errors, "
-                    f"fails below {norm.ppf(level):.2f}",
-                )
+            why = (
+                f"{len(tests)} datasets together: {z:+.2f} standard errors, "
+                f"fails below {norm.ppf(level):.2f}"
             )
+            several.append(Verdict(("all", method, "any"), measure, p >= level, p=p, why=why))
     return single + several
 
 

@@ -8,8 +8,6 @@ of one and the same code. Nothing is run. The same inputs give the same files.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass
@@ -22,15 +20,27 @@ from scipy.stats import t as student
 from benchmarks import registry
 from benchmarks.gate.rule import moderated_t, together
 from benchmarks.records.files import canonical_json
-from benchmarks.records.whole import write_atomic
 from benchmarks.report.plot import COLOURS, canvas, save
+from benchmarks.report.table import Table
+from benchmarks.report.words import replace
 
 REPEATS = 20_000  # simulated runs: the standard error of a power of 80% is 0.3%
 SPLITS = 2_000  # random splits of the stored seeds of one row
 POWERS = (0.5, 0.8, 0.95)
 TIES = (0.0, 0.5)  # correlations of a seed's two runs; 0: they share nothing but the data
 SEED = 20
+#: Columns of power.csv that the table shows, and what it calls them.
+DROPS = {
+    "drop_50": "50%",
+    "drop_80": "80%",
+    "drop_95": "95%",
+    "drop_80_resampled": "80%, resampled",
+    "drop_80_tied_0.5": "80%, tied",
+}
 LOOSE = (0.01, 0.05)  # levels at which a rate can be seen: the rule's own is met too seldom
+
+
+NAMES = ("dataset", "method", "space", "measure")  # of a test
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,14 @@ class Test:
     space: str
     measure: str
     values: np.ndarray
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        return self.dataset, self.method, self.space, self.measure
+
+    @property
+    def sd(self) -> float:
+        return float(self.values.std(ddof=1))
 
 
 def tests(reference: list[dict], gate: dict) -> list[Test]:
@@ -86,22 +104,21 @@ class Simulation:
         picks: dict[tuple, np.ndarray] = {}
         self.t, self.unit, thresholds = [], [], []
         for test in made:
-            sd = float(test.values.std(ddof=1))
             if resample:
-                row = test.dataset, test.method, test.space
-                if row not in picks:
-                    picks[row] = rng.integers(total, size=(REPEATS, total + n))
+                *row, _ = test.name
+                if tuple(row) not in picks:
+                    picks[tuple(row)] = rng.integers(total, size=(REPEATS, total + n))
                 around = (test.values - test.values.mean()) * np.sqrt(total / (total - 1))
-                drawn = around[picks[row]]
+                drawn = around[picks[tuple(row)]]
             else:
-                drawn = sd * rng.standard_normal((REPEATS, total + n))
+                drawn = test.sd * rng.standard_normal((REPEATS, total + n))
             old, new = drawn[:, :total], drawn[:, total:]
             new = tie * old[:, :n] + np.sqrt(1 - tie**2) * new
             least = gate["measures"][test.measure]["least"]
             sigma = np.maximum(old.std(axis=1, ddof=1), least)
             t, error, df = moderated_t(new - old[:, :n], sigma, total - 1)
             self.t.append(t)
-            self.unit.append(max(sd, least) / error)
+            self.unit.append(max(test.sd, least) / error)
             # A drop moves nothing but the mean: the smallest one that this run would show.
             thresholds.append(t * error - student.ppf(self.level, df) * error)
         self.df, self.thresholds = df, np.array(thresholds)
@@ -127,8 +144,8 @@ def power_rows(made: list[Test], gate: dict) -> list[dict]:
     plain = {tie: Simulation(made, gate, tie) for tie in TIES}
     drawn = Simulation(made, gate, resample=True)
 
-    def row(dataset, method, space, measure, sd, pick):
-        found = {"dataset": dataset, "method": method, "space": space, "measure": measure, "sd": sd}
+    def row(*named, pick):
+        found = dict(zip((*NAMES, "sd"), named, strict=True))
         for tie, simulation in plain.items():
             name = f"_tied_{tie:g}" if tie else ""
             for power in POWERS:
@@ -138,19 +155,9 @@ def power_rows(made: list[Test], gate: dict) -> list[dict]:
         found["false_alarms_resampled"] = float((pick(drawn) < 0).mean())
         return found
 
-    rows = [
-        row(
-            t.dataset,
-            t.method,
-            t.space,
-            t.measure,
-            float(t.values.std(ddof=1)),
-            lambda s, i=i: s.thresholds[i],
-        )
-        for i, t in enumerate(made)
-    ]
+    rows = [row(*t.name, t.sd, pick=lambda s, i=i: s.thresholds[i]) for i, t in enumerate(made)]
     rows += [
-        row("all", method, "any", measure, 1.0, lambda s, g=(method, measure): s.common[g])
+        row("all", method, "any", measure, 1.0, pick=lambda s, g=(method, measure): s.common[g])
         for method, measure in plain[0.0].common
     ]
     everything = {
@@ -204,12 +211,9 @@ def false_alarms(made: list[Test], gate: dict, level: float) -> list[dict]:
         p = student.cdf(t, df)
         found.append(
             {
-                "dataset": test.dataset,
-                "method": test.method,
-                "space": test.space,
-                "measure": test.measure,
+                **dict(zip(NAMES, test.name, strict=True)),
                 "seeds": 2 * n,
-                "sd": float(test.values.std(ddof=1)),
+                "sd": test.sd,
                 "splits": SPLITS,
                 "alarms": float((p < level).mean()),
                 **{f"alarms_{loose:.0%}": float((p < loose).mean()) for loose in LOOSE},
@@ -252,25 +256,13 @@ def main(gate: dict, reference: list[dict], store, folder: Path) -> int:
     records = store.all()
     alarms = false_alarms(stored(records, gate), gate, simulation.level)
     words = _words(rows, alarms, repeated(records, gate), simulation, gate)
-    for name, text in (
-        ("power.csv", _csv(rows)),
-        ("false_alarms.csv", _csv(alarms)),
-        ("power.md", words),
-    ):
-        write_atomic(folder / name, lambda handle, text=text: handle.write(text.encode()))
+    for name, found in (("power", rows), ("false_alarms", alarms)):
+        table = Table(list(found[0]) if found else ["dataset"], found)
+        replace(folder / f"{name}.csv", table.csv(".5g"))
+    replace(folder / "power.md", words)
     _plot(simulation, gate, folder / "power")
     print(words)
     return 0
-
-
-def _csv(rows) -> str:
-    out = io.StringIO()
-    head = list(rows[0]) if rows else ["dataset"]
-    writer = csv.DictWriter(out, head, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-    return out.getvalue()
 
 
 def _words(rows, alarms, again, simulation, gate) -> str:
@@ -285,27 +277,10 @@ def _words(rows, alarms, again, simulation, gate) -> str:
         f"power named ({REPEATS:,} simulated runs); the two runs of a seed are taken as unrelated, "
         "the worst case, and in the last column as correlated by a half.",
         "",
-        "| Dataset | Method | Measure | Deviation | 50% | 80% | 95% | 80%, resampled | 80%, tied |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows[:-1]:
-        unit = "deviations" if row["dataset"] == "all" else gate["measures"][row["measure"]]["unit"]
-        where = titles.get(row["dataset"], {}).get("title", row["dataset"])
-        label = gate["measures"][row["measure"]]["label"]
-        sd = "" if row["dataset"] == "all" else f"{row['sd']:.2f}"
-        numbers = (
-            row["drop_50"],
-            row["drop_80"],
-            row["drop_95"],
-            row["drop_80_resampled"],
-            row["drop_80_tied_0.5"],
-        )
-        lines.append(
-            f"| {where} | {row['method']} | {label}, {unit} | {sd} | "
-            + " | ".join(f"{value:.2f}" for value in numbers)
-            + " |"
-        )
-    lines += [
+        Table(
+            ("Dataset", "Method", "Measure", "Deviation", *DROPS.values()),
+            [_drops(row, gate["measures"], titles) for row in rows[:-1]],
+        ).markdown(),
         "",
         "Rows of the exact methods find a drop, or rise, of one data point always on the "
         "reference's machine; on another, of more than "
@@ -338,6 +313,18 @@ def _words(rows, alarms, again, simulation, gate) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _drops(row, measures, titles) -> list[str]:
+    """A row of `power_rows` in words, under the columns of the table."""
+    measure, several = measures[row["measure"]], row["dataset"] == "all"
+    return [
+        titles.get(row["dataset"], {}).get("title", row["dataset"]),
+        row["method"],
+        f"{measure['label']}, {'deviations' if several else measure['unit']}",
+        "" if several else f"{row['sd']:.2f}",
+        *(f"{row[name]:.2f}" for name in DROPS),
+    ]
 
 
 def _plot(simulation, gate, base) -> None:

@@ -17,7 +17,7 @@ import psutil
 import torch
 
 from benchmarks.records import provenance
-from benchmarks.records.whole import write_atomic
+from benchmarks.report.words import replace
 
 RESULTS = provenance.ROOT / "results" / "perf"
 SQUARE = 2048  # rows of the matrices whose product is the yardstick
@@ -125,5 +125,4 @@ def keep(kind: str, size: str, rows: list[dict], device: str, folder: Path = RES
         earlier = json.loads(path.read_text(encoding="utf-8"))["rows"]
         rows = [row for row in earlier if (row["task"], row.get("axis")) not in again] + rows
     text = json.dumps({"kind": kind, "size": size, "machine": found, "rows": rows}, indent=1)
-    write_atomic(path, lambda file: file.write(f"{text}\n".encode()))
-    return path
+    return replace(path, f"{text}\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.records.imports import installed
@@ -33,6 +35,20 @@ def artifacts() -> Path:
     """Folder of the ignored artefacts: ``MIXNET_ARTIFACTS``, else see `default`."""
     named = os.environ.get("MIXNET_ARTIFACTS")
     return given(named) if named else default("artifacts")
+
+
+@contextlib.contextmanager
+def artifacts_in(folder: Path) -> Iterator[None]:
+    """Artefacts of this process, and of those that it starts meanwhile, go to a folder."""
+    before = os.environ.get("MIXNET_ARTIFACTS")
+    os.environ["MIXNET_ARTIFACTS"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MIXNET_ARTIFACTS"]
+        else:
+            os.environ["MIXNET_ARTIFACTS"] = before
 
 
 def need_cache() -> None:

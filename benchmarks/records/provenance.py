@@ -33,14 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CGROUPS, SELF_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 #: They move numbers around and make none. Metrics are computed from stored labels, at any time.
 PLUMBING = (
-    "benchmarks.records",
-    "benchmarks.run",
-    "benchmarks.report",
-    "benchmarks.cli",
-    "benchmarks.registry",
-    "benchmarks.stanzas",
-    "benchmarks.metrics",
-)
+    "benchmarks.records", "benchmarks.run", "benchmarks.report", "benchmarks.cli",
+    "benchmarks.registry", "benchmarks.stanzas", "benchmarks.metrics",
+)  # fmt: skip
 COUNTED = ("benchmarks.records.purity",)  # part of what exhibits compute
 # They only look up other modules by name, which are listed if a cell used them: another kind in the
 # list changes no cell.

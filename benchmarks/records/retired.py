@@ -28,20 +28,9 @@ from benchmarks.records.whole import append_whole, read_appended
 
 NAME = "retired.csv"
 FIELDS = (
-    "dataset",
-    "method",
-    "space",
-    "seed",
-    "key",
-    "attempt",
-    "status",
-    "measure",
-    "value",
-    "why",
-    "code",
-    "sha256",
-    "found_in",
-)
+    "dataset", "method", "space", "seed", "key", "attempt", "status", "measure", "value", "why",
+    "code", "sha256", "found_in",
+)  # fmt: skip
 MEASURES = ("purity", "ll", "mmd2", "graph_knee")
 _GOOD = {
     "key": re.compile(r"[0-9a-f]{16}"),

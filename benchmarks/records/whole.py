@@ -18,14 +18,9 @@ from typing import BinaryIO
 
 #: What `os.link` says where a file cannot have two names (vfat, exFAT, SMB, some FUSE).
 NO_LINKS = (
-    errno.EPERM,
-    errno.EACCES,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EMLINK,
+    errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
     errno.EINVAL,
-)
+)  # fmt: skip
 
 
 class Draft:

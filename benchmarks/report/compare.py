@@ -28,22 +28,9 @@ MEASURES = {
     "parzen_log_likelihood": "nats",
 }
 COLUMNS = (
-    "measure",
-    "dataset",
-    "method",
-    "of",
-    "space",
-    "n",
-    "a_mean",
-    "b_mean",
-    "difference",
-    "low",
-    "high",
-    "alike",
-    "a_seeds",
-    "b_seeds",
-    "changed",
-)
+    "measure", "dataset", "method", "of", "space", "n", "a_mean", "b_mean", "difference", "low",
+    "high", "alike", "a_seeds", "b_seeds", "changed",
+)  # fmt: skip
 UNKNOWN = "unknown"
 MOST = 6  # settings that the text names of a row; a table that is written has all of them
 

@@ -17,16 +17,8 @@ from benchmarks.report.table import Table
 PRINTED = "mixnet", "code"  # method and features whose printed figure is meant
 MEASURES = ("purity", "heldout_log_likelihood", "dead_components", "iterations", "seconds")
 HEAD = (
-    "Dataset",
-    "Fillings",
-    "Least",
-    "Median",
-    "Most",
-    "Printed",
-    "Reach it",
-    "Ours",
-    "Below ours",
-)
+    "Dataset", "Fillings", "Least", "Median", "Most", "Printed", "Reach it", "Ours", "Below ours",
+)  # fmt: skip
 
 
 def summarise(records, suite, paper) -> list[dict]:

@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from benchmarks.records.store import default_results
-from benchmarks.records.whole import write_atomic
+from benchmarks.report.words import replace
 from benchmarks.run.output import quiet_streams
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,10 +104,7 @@ def build(source: Path, environment: dict | None = None) -> Path:
     """Execute a ``.py`` and write the ``.ipynb`` beside it; parameters and errors of `execute`."""
     source = Path(source)
     notebook = clean(execute(read(source), source.parent, environment), source.stem)
-    path = source.with_suffix(".ipynb")
-    text = nbformat.writes(notebook)
-    write_atomic(path, lambda handle: handle.write(text.encode()))
-    return path
+    return replace(source.with_suffix(".ipynb"), nbformat.writes(notebook))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -137,14 +137,9 @@ def _names(found) -> list[str]:
 def headline(found: Results) -> Table:
     """A line for each dataset: the start, the best other clustering, the paper, ours."""
     head = (
-        "Dataset",
-        "k-means (the start)",
-        "Best other",
-        "Mixture, paper",
-        "Mixture, ours",
-        "Mixture +, ours",
-        "Mixture + from the selected start",
-    )
+        "Dataset", "k-means (the start)", "Best other", "Mixture, paper", "Mixture, ours",
+        "Mixture +, ours", "Mixture + from the selected start",
+    )  # fmt: skip
     lines = []
     for name in _names(found):
         other, printed = found.best_other(name), found.row(name, PRINTED)

@@ -10,41 +10,12 @@ from benchmarks.report import comparisons, stats, words
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
-    "dataset",
-    "method",
-    "space",
-    "n",
-    "purity_mean",
-    "purity_std",
-    "acc_mean",
-    "acc_std",
-    "nmi_mean",
-    "ari_mean",
-    "seconds_mean",
-    "paper_mean",
-    "paper_std",
-    "verdict",
-    "variant",
-    "n_asked",
-    "d",
-    "n_points",
-    "p",
-    "L",
-    "structure",
-    "stale",
-    "missing",
-    "chosen",
-    "heldout_mean",
-    "heldout_std",
-    "trivial",
-    "largest_cluster",
-    "collapsed",
-    "alike",
-    "codes_seconds_mean",
-    *comparisons.TESTED,
-    "acc_verdict",
-    *(f"acc_{name}" for name in comparisons.TESTED),
-)
+    "dataset", "method", "space", "n", "purity_mean", "purity_std", "acc_mean", "acc_std",
+    "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict", "variant",
+    "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing", "chosen", "heldout_mean",
+    "heldout_std", "trivial", "largest_cluster", "collapsed", "alike", "codes_seconds_mean",
+    *comparisons.TESTED, "acc_verdict", *(f"acc_{name}" for name in comparisons.TESTED),
+)  # fmt: skip
 METRICS = ("purity", "acc", "nmi", "ari")
 
 

@@ -45,12 +45,15 @@ class Table:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
-    def csv(self) -> str:
-        """Lines of a CSV file, the head first: four decimals, empty where nothing was measured."""
+    def csv(self, form: str = ".4f") -> str:
+        """Lines of a CSV file, the head first; empty where nothing was measured.
+
+        `form` is that of numbers that are not whole, as `format` takes it.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.head)
-        writer.writerows(map(words.csv, row) for row in self.rows)
+        writer.writerows([words.csv(cell, form) for cell in row] for row in self.rows)
         return out.getvalue()
 
     def markdown(self) -> str:

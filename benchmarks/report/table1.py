@@ -69,19 +69,9 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
     head = (
-        "dataset",
-        "method",
-        "space",
-        "n",
-        "purity",
-        "acc",
-        "nmi",
-        "ari",
-        "seconds",
-        "paper",
-        "verdict",
-        "",
-    )
+        "dataset", "method", "space", "n", "purity", "acc", "nmi", "ari", "seconds", "paper",
+        "verdict", "",
+    )  # fmt: skip
     top = best(rows)
     body = [
         (

@@ -38,9 +38,9 @@ def runs(row) -> str:
     return f"{row['alike']}/{max(row['alike'], row['n_asked'])} alike"
 
 
-def csv(value):
-    """A cell of a CSV file: four decimals, empty for None."""
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else value
+def csv(value, form=".4f"):
+    """A cell of a CSV file: numbers that are not whole in that form, empty for None."""
+    return "" if value is None else f"{value:{form}}" if isinstance(value, float) else value
 
 
 def line(cells):

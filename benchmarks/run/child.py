@@ -20,13 +20,9 @@ from benchmarks.run import start
 from benchmarks.run.worker import MARK
 
 THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "BLIS_NUM_THREADS",
-)
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
+)  # fmt: skip
 GB = 1e9  # bytes
 MEMORY_SHARE = 0.9  # of the machine's, for all cells together; the rest is the system's
 MEMORY_POLL_S = 0.5

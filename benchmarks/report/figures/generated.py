@@ -8,24 +8,9 @@ from benchmarks.report.table import Table
 
 #: Columns of the CSV of pictures; empty where a row has nothing to say.
 COLUMNS = (
-    "part",
-    "row",
-    "column",
-    "network",
-    "position",
-    "nearest_training_row",
-    "distance",
-    "step",
-    "n",
-    "q05",
-    "q95",
-    "training_row",
-    "class",
-    "kmeans_class",
-    "ncut_class",
-    "mixture_class",
-    "note",
-)
+    "part", "row", "column", "network", "position", "nearest_training_row", "distance", "step", "n",
+    "q05", "q95", "training_row", "class", "kmeans_class", "ncut_class", "mixture_class", "note",
+)  # fmt: skip
 KINDS = {
     "samples": "samples by the priors",
     "held_out": "real points held out of the mixture's training",
