@@ -29,6 +29,18 @@ DATASET_FIELDS = (
     "structure", "conv_structure", "code_dim", "n_clusters", "validation_size", "min_updates", "t1",
     "t2", "batch_size", "test",
 )  # fmt: skip
+#: Types of the fields of a method, and of a suite.
+OF_METHOD = {
+    **dict.fromkeys(("label", "kind", "estimator", "like"), str),
+    **dict.fromkeys(("params", "defaults", "needs", "fast"), dict),
+}
+OF_SUITE = {
+    "title": str,
+    "table": str,
+    "raw_up_to": int,
+    **dict.fromkeys(("against", "keeps", "factors", "printed"), dict),
+}
+LISTS_OF_SUITE = ("datasets", "methods", "evaluations", "columns", "paired", "full_only")
 MOST_SEEDS = 10_000  # of a range: more is a slip of the hand, and would fill the memory
 REFERENCES = {f"@{name}": name for name in DATASET_FIELDS}
 
@@ -76,21 +88,7 @@ def _methods(*files: tuple) -> dict[str, dict]:
     """The same, read and checked once while the files stay as they are."""
     found = stanzas(files[0][0])
     for name, stanza in found.items():
-        _check(
-            f"methods.toml [{name}]",
-            stanza,
-            {
-                "label": str,
-                "kind": str,
-                "estimator": str,
-                "like": str,
-                "params": dict,
-                "defaults": dict,
-                "needs": dict,
-                "fast": dict,
-            },
-            ("spaces", "without"),
-        )
+        _check(f"methods.toml [{name}]", stanza, OF_METHOD, ("spaces", "without"))
     for suite in suites().values():
         if "rows" in suite:
             found |= _design(suite, found)
@@ -106,11 +104,8 @@ def _methods(*files: tuple) -> dict[str, dict]:
             raise RegistryError(f"{where}: estimator needs the form 'package.module:Class'")
         stanza.setdefault("label", name)
         limit = stanza.get("timeout_s", 1)
-        if (
-            isinstance(limit, bool)
-            or not isinstance(limit, int | float)
-            or not 0 < limit < math.inf
-        ):
+        known = isinstance(limit, int | float) and not isinstance(limit, bool)
+        if not known or not 0 < limit < math.inf:
             raise RegistryError(f"{where}: timeout_s is {limit!r:.60}, needs seconds above 0")
         if bad := set(stanza.setdefault("spaces", ["raw"])) - set(SPACES):
             raise RegistryError(f"{where}: spaces has {sorted(bad)}, allowed are {SPACES}")
@@ -201,20 +196,7 @@ def suites() -> dict[str, dict]:
 
 def _suite(name: str, stanza: dict) -> dict:
     where = f"suites/{name}.toml"
-    _check(
-        where,
-        stanza,
-        {
-            "title": str,
-            "table": str,
-            "raw_up_to": int,
-            "against": dict,
-            "keeps": dict,
-            "factors": dict,
-            "printed": dict,
-        },
-        ("datasets", "methods", "evaluations", "columns", "paired", "full_only"),
-    )
+    _check(where, stanza, OF_SUITE, LISTS_OF_SUITE)
     against, keeps = stanza.get("against", {}), stanza.get("keeps", {})
     asked = {*against, *against.values()} - set(stanza.get("methods", ()))
     if asked:
@@ -250,11 +232,8 @@ def _with_rows(where: str, suite: dict) -> dict:
             if not isinstance(level, dict):
                 raise RegistryError(f"{where}: {factor}.{name} is {level!r:.60}, needs a table")
             _check(f"{where}: {factor}.{name}", level, {"of": str, "needs": dict}, ("not_on",))
-            _check(
-                f"{where}: {factor}.{name}",
-                level.get("needs", {}),
-                dict.fromkeys(level.get("needs", ()), str),
-            )
+            needs = level.get("needs", {})
+            _check(f"{where}: {factor}.{name}", needs, dict.fromkeys(needs, str))
     rows = fillings(suite)
     left = {
         method: [d for f, level in row.items() for d in factors[f][level].get("not_on", ())]
@@ -330,14 +309,8 @@ def resolve_params(method: str, dataset: str, fast: bool = False, schedule=None)
     ``fast`` applies the overrides of ``[method.fast]`` (shortened schedules, nothing else), and
     `schedule` others, a dict of parameters that the method has.
     """
-    return resolve(
-        method,
-        get(methods(), method, "method"),
-        dataset,
-        get(datasets(), dataset, "dataset"),
-        fast,
-        schedule,
-    )
+    stanza, data = get(methods(), method, "method"), get(datasets(), dataset, "dataset")
+    return resolve(method, stanza, dataset, data, fast, schedule)
 
 
 def resolve(

@@ -152,36 +152,14 @@ def opened(place: str | Path | None = None) -> Iterator[Store]:
 def _unpack(revision: str, folder: Path) -> None:
     """Write the records of a revision of the checkout, and what is noted of them, to a folder."""
     try:
-        commit = (
-            git(
-                folders.ROOT,
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--end-of-options",
-                f"{revision}^{{commit}}",
-                own=True,
-            )
-            .decode()
-            .strip()
-        )
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options")
+        commit = git(folders.ROOT, *words, f"{revision}^{{commit}}", own=True).decode().strip()
     except OSError as error:
         raise NoResults(
             f"{revision} is no folder and no revision of {folders.ROOT} ({error})"
         ) from error
-    there = (
-        git(
-            folders.ROOT,
-            "ls-tree",
-            "--name-only",
-            commit,
-            "results/records",
-            "results/verified.jsonl",
-            "results/retired.csv",
-        )
-        .decode()
-        .split()
-    )
+    wanted = (f"results/{name}" for name in ("records", "verified.jsonl", "retired.csv"))
+    there = git(folders.ROOT, "ls-tree", "--name-only", commit, *wanted).decode().split()
     if "results/records" not in there:
         raise NoResults(f"revision {revision} has no results/records")
     packed = git(folders.ROOT, "archive", "--format=zip", "-0", commit, "--", *there)

@@ -58,10 +58,7 @@ def attempts(store: Store) -> set[tuple[str, int]]:
 def lines(plan: Plan, store: Store, before: set[tuple[str, int]]) -> list[str]:
     """A line for each cell: its purity, whether it was run now, seconds of its whole process.
 
-    Parameters
-    ----------
-    before : set
-        `attempts` as they were when this call began.
+    `before` has the `attempts` as they were when this call began.
     """
     rows, now, all_seconds = [], 0, 0.0
     standing = Standing(store)

@@ -193,14 +193,9 @@ def retire_attempts(args) -> int:
     warn(store)
     for place, problem in store.retired.problems.items():
         print(f"warning: {place}: {problem}", file=sys.stderr)
-    print(
-        f"{len(leaving)} attempts, {size / 1e6:.1f} MB: "
-        + (
-            f"deleted, and named in {near(store.retired.path)}"
-            if args.delete
-            else "`mixnet retire --delete` deletes them"
-        )
-    )
+    done = f"deleted, and named in {near(store.retired.path)}"
+    what = done if args.delete else "`mixnet retire --delete` deletes them"
+    print(f"{len(leaving)} attempts, {size / 1e6:.1f} MB: {what}")
     return 0
 
 

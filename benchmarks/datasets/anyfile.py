@@ -168,14 +168,12 @@ def _from_arrays(path, arrays, labels, features, beside) -> Found:
         raise DatasetError(
             f"--labels is {labels!r}, which is no file, and {path} has {_listed(arrays)}"
         )
-    wide = {
-        name: a
-        for name, a in arrays.items()
-        if a.ndim in (2, 3)
-        and min(a.shape) > 1
-        and a.dtype.kind in "buif"
-        and name != (None if beside else labels)
-    }
+
+    def can_be_points(a):
+        return a.ndim in (2, 3) and min(a.shape) > 1 and a.dtype.kind in "buif"
+
+    taken = None if beside else labels
+    wide = {name: a for name, a in arrays.items() if can_be_points(a) and name != taken}
     if features is None and len(wide) > 1:
         called = {name: a for name, a in wide.items() if name.lower() in FEATURES}
         wide = called if len(called) == 1 else wide
@@ -314,19 +312,12 @@ def _parquet(path):
     except Exception as error:  # of pyarrow and of fastparquet, each their own
         raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
     columns = []
-    for name in frame:
-        column = frame[name]
-        numeric = pandas.api.types.is_numeric_dtype(column.dtype)
-        columns.append(
-            column.to_numpy(dtype=float, na_value=float("nan"))
-            if numeric
-            else np.array(
-                [
-                    "" if missing else str(value)
-                    for value, missing in zip(column, column.isna(), strict=True)
-                ]
-            )
-        )
+    for _, column in frame.items():
+        if pandas.api.types.is_numeric_dtype(column.dtype):
+            columns.append(column.to_numpy(dtype=float, na_value=float("nan")))
+        else:
+            words = zip(column, column.isna(), strict=True)
+            columns.append(np.array(["" if missing else str(value) for value, missing in words]))
     if not columns or not len(frame):
         raise DatasetError(f"{path}: holds no points")
     return [str(name) for name in frame], columns
@@ -364,13 +355,8 @@ def _from_table(path, table, labels, drop, beside) -> Found:
                 f"--drop {called[i] or i}"
             )
     X = np.column_stack([columns[i] for i in keep])
-    return Found(
-        X,
-        None if at is None else columns[at],
-        [called[i] for i in keep] if names else [],
-        None,
-        said,
-    )
+    y = None if at is None else columns[at]
+    return Found(X, y, [called[i] for i in keep] if names else [], None, said)
 
 
 def _place(path, word, names, n, option) -> int:

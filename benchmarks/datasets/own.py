@@ -76,13 +76,11 @@ def load(name, source=None, cache_dir=None, download=True, variant=None):
         )
     return Dataset(
         name=name,
-        title=entry["title"],
         variant=entry["chosen"],
         X=X,
         y=y,
-        n_classes=entry["n_classes"],
-        n_clusters=entry["n_clusters"],
         content_hash=found,
+        **{key: entry[key] for key in ("title", "n_classes", "n_clusters")},
         image=entry.get("image"),
         source="own file",
         scaling=entry.get("scaling", ""),
@@ -191,15 +189,11 @@ def add(
         *found.said,
         *_said_of_scaling(X, scaled, found, scaling),
     ]
-    said.append(
-        "methods see "
-        + (
-            f"the features, and codes of an autoencoder of {stanza['code_dim']}"
-            if stanza["embedding"] == "autoencoder"
-            else "the features only (--embedding autoencoder adds codes)"
-        )
-        + f"; networks {stanza['structure']}, {stanza['n_clusters']} clusters"
-    )
+    seen = "the features only (--embedding autoencoder adds codes)"
+    if stanza["embedding"] == "autoencoder":
+        seen = f"the features, and codes of an autoencoder of {stanza['code_dim']}"
+    networks = f"networks {stanza['structure']}, {stanza['n_clusters']} clusters"
+    said.append(f"methods see {seen}; {networks}")
     write_atomic(place / f"{name}.npz", lambda handle: np.savez_compressed(handle, X=scaled, y=y))
     text = _text(name, stanza)
     write_atomic(path, lambda handle: handle.write(text.encode()))
@@ -216,15 +210,10 @@ def _check_name(name, place, replace):
     if (place / f"{name}.toml").exists() and replace:
         return
     if name in stanzas.datasets():
-        mine = (place / f"{name}.toml").exists()
-        raise DatasetError(
-            f"NAME is {name!r}, "
-            + (
-                "which you have already: --replace puts the new one in its place"
-                if mine
-                else "a dataset of the benchmark, needs another name"
-            )
-        )
+        why = "a dataset of the benchmark, needs another name"
+        if (place / f"{name}.toml").exists():
+            why = "which you have already: --replace puts the new one in its place"
+        raise DatasetError(f"NAME is {name!r}, {why}")
 
 
 def _finite(found, where):
@@ -284,14 +273,9 @@ def _sizes(y):
 
 def _said_of_scaling(X, scaled, found, scaling) -> list[str]:
     """What range there was, what was done, and what would be wise."""
-    said = [
-        f"values from {X.min():g} to {X.max():g}; scaling: "
-        + (
-            "none was done"
-            if scaling in (None, "none")
-            else f"{scaling}, now from {scaled.min():g} to {scaled.max():g}"
-        )
-    ]
+    done = f"{scaling}, now from {scaled.min():g} to {scaled.max():g}"
+    done = "none was done" if scaling in (None, "none") else done
+    said = [f"values from {X.min():g} to {X.max():g}; scaling: {done}"]
     variance = scaled.astype(np.float64).var(axis=0)
     at, total = int(variance.argmax()), variance.sum()
     if total > 0 and len(variance) > 1 and variance[at] > UNEVEN * total:

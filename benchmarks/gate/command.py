@@ -70,12 +70,8 @@ def _run(args, gate, path, old, chosen, absent) -> int:
 
 def _judge(old, rows, gate) -> int:
     verdicts = judge(old, rows, gate, gate["seeds"])
-    print(
-        Table(
-            ("", "dataset", "method", "features", "measure", "change", "fails below", "p", ""),
-            [_line(v, gate) for v in verdicts],
-        ).text()
-    )
+    head = ("", "dataset", "method", "features", "measure", "change", "fails below", "p", "")
+    print(Table(head, [_line(v, gate) for v in verdicts]).text())
     _differences(old, rows)
     bad = [v for v in verdicts if not v.passed]
     print(f"gate: {'RED' if bad else 'green'}, {len(bad)} of {len(verdicts)} comparisons failed")
@@ -137,11 +133,8 @@ def _update(path, old, rows, gate) -> int:
                 lines.append(
                     (*name, stanza["label"], _mean(before), _mean(after), _moved(before, after))
                 )
-    print(
-        Table(
-            ("dataset", "method", "features", "measure", "before", "after", "change"), lines
-        ).text()
-    )
+    head = ("dataset", "method", "features", "measure", "before", "after", "change")
+    print(Table(head, lines).text())
     reference.write(path, rows, gate["measures"])
     print(f"wrote {path}")
     if any(row["dirty"] for row in rows):

@@ -131,10 +131,8 @@ def run(
 def _row(node, record: dict | None, gate: dict) -> dict:
     cell = node.cell
     row = {
-        "dataset": cell["dataset"],
-        "method": cell["method"],
+        **{name: cell[name] for name in ("dataset", "method", "seed")},
         "space": cell["params"]["space"],
-        "seed": cell["seed"],
         "status": "not run",
         "reason": "",
         "n": None,

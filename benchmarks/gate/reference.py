@@ -84,15 +84,13 @@ def read(path: Path, measures) -> list[dict]:
 
 def machines(rows) -> list[str]:
     """The distinct machines of some rows, in words."""
-    return list(
-        dict.fromkeys(
-            ", ".join(
-                f"{name} {row[name]}" if name != "cpu" else str(row[name]) for name in MACHINE
-            )
-            for row in rows
-            if row.get("cpu")
+
+    def words(row):
+        return ", ".join(
+            [row["cpu"], *(f"{name} {row[name]}" for name in MACHINE if name != "cpu")]
         )
-    )
+
+    return list(dict.fromkeys(words(row) for row in rows if row.get("cpu")))
 
 
 def _number(text: str, kind):

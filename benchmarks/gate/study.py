@@ -332,12 +332,8 @@ def _plot(simulation, gate, base) -> None:
     figure = canvas(9.5, 4.0)
     axes = figure.subplots(1, len(gate["measures"]), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(t.dataset for t in simulation.tests))
-    dashes = dict(
-        zip(
-            dict.fromkeys(t.method for t in simulation.tests),
-            itertools.cycle(("--", "-", ":", "-.")),
-        )
-    )
+    shown = dict.fromkeys(t.method for t in simulation.tests)
+    dashes = dict(zip(shown, itertools.cycle(("--", "-", ":", "-."))))
     share = (np.arange(REPEATS) + 0.5) / REPEATS
     handles = {}
     for axis, (measure, stanza) in zip(axes, gate["measures"].items(), strict=True):
@@ -346,21 +342,14 @@ def _plot(simulation, gate, base) -> None:
             if test.measure == measure:
                 title = datasets.get(test.dataset, {}).get("title", test.dataset)
                 label = methods.get(test.method, {}).get("label", test.method)
-                (handles[f"{title}: {label}"],) = axis.plot(
-                    np.sort(drops)[::20],
-                    share[::20],
-                    dashes[test.method],
-                    linewidth=1.5,
-                    color=COLOURS[names.index(test.dataset) % len(COLOURS)],
-                )
+                colour = COLOURS[names.index(test.dataset) % len(COLOURS)]
+                look = {"linestyle": dashes[test.method], "linewidth": 1.5, "color": colour}
+                (line,) = axis.plot(np.sort(drops)[::20], share[::20], **look)
+                handles[f"{title}: {label}"] = line
                 largest = max(largest, drops.max())
         axis.axhline(0.8, color="0.6", linewidth=0.8, zorder=0)
-        axis.set(
-            xscale="log",
-            xlim=(stanza["least"], 1.2 * largest),
-            ylim=(0, 1),
-            xlabel=f"drop of mean {stanza['label']}, {stanza['unit']}",
-        )
+        axis.set(xscale="log", xlim=(stanza["least"], 1.2 * largest), ylim=(0, 1))
+        axis.set_xlabel(f"drop of mean {stanza['label']}, {stanza['unit']}")
         axis.xaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel("share of such drops that are found")
     figure.legend(

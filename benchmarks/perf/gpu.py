@@ -35,15 +35,8 @@ def tests(options) -> int:
 
 def speed(options) -> int:
     """The speed suite, kept in the folder of results."""
-    return _pytest(
-        options,
-        "benchmarks/perf/test_mixture.py",
-        "benchmarks/perf/test_parzen.py",
-        "benchmarks/perf/test_generative.py",
-        "--full",
-        "--keep",
-        f"--perf-device={options.device}",
-    )
+    files = [f"benchmarks/perf/test_{name}.py" for name in ("mixture", "parzen", "generative")]
+    return _pytest(options, *files, "--full", "--keep", f"--perf-device={options.device}")
 
 
 def _pytest(options, *words) -> int:

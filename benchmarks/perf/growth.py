@@ -124,9 +124,8 @@ def measure_all(limit_s: float, most: int, device: str = "cpu", say=print) -> pd
     for axis, sizes in SIZES.items():
         for name, (task, axes) in TASKS.items():
             if axis in axes and (device == "cpu" or name not in ON_CPU):
-                frame = pd.DataFrame(
-                    series(task, axis, [z for z in sizes if z <= most], limit_s, device)
-                )
+                some = [size for size in sizes if size <= most]
+                frame = pd.DataFrame(series(task, axis, some, limit_s, device))
                 frame.insert(0, "task", name)
                 frame.insert(1, "axis", axis)
                 frame["exponent"] = exponent(frame["size"], frame.seconds.astype(float))
@@ -142,35 +141,22 @@ def draw(frame: pd.DataFrame):
     """A panel for each axis; the exponents, fitted to the three largest runs, in the legend."""
     axes = [axis for axis in SIZES if (frame["axis"] == axis).any()]
     figure = plot.canvas(10.5, 5.4)
-    panels = figure.subplots(1, len(axes), squeeze=False, width_ratios=[2, 1.2, 1.2][: len(axes)])[
-        0
-    ]
+    widths = [2, 1.2, 1.2][: len(axes)]
+    panels = figure.subplots(1, len(axes), squeeze=False, width_ratios=widths)[0]
     names, handles = list(TASKS), {}
     for panel, axis in zip(panels, axes, strict=True):
         for name, rows in frame[frame["axis"] == axis].groupby("task", sort=False):
             i, run = names.index(name), rows[rows.seconds.notna()]
-            handles[name] = panel.plot(
-                run["size"],
-                run.seconds,
-                color=COLOURS[i],
-                marker=MARKERS[i],
-                linestyle=LINES[i % len(LINES)],
-                markersize=4.5,
-                linewidth=1.4,
-            )[0]
+            look = {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": LINES[i % len(LINES)]}
+            look |= {"markersize": 4.5, "linewidth": 1.4}
+            (handles[name],) = panel.plot(run["size"], run.seconds, **look)
         panel.set(xscale="log", yscale="log", xlabel=WORDS[axis])
         panel.grid(True, which="major", linewidth=0.4, color="#dddddd")
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("processor seconds")
-    figure.legend(
-        handles.values(),
-        [legend(frame, name) for name in handles],
-        fontsize=8.5,
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        handlelength=3.5,
-    )
+    words = [legend(frame, name) for name in handles]
+    look = {"fontsize": 8.5, "ncols": 2, "frameon": False, "handlelength": 3.5}
+    figure.legend(handles.values(), words, loc="outside lower center", **look)
     return figure
 
 

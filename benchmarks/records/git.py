@@ -11,20 +11,10 @@ from typing import Any
 def git(
     folder: Path, *words: str, given: str | None = None, seconds: float = 600, own: bool = False
 ) -> bytes:
-    """What a git command says.
+    """What a git command says, run in a folder for some seconds at most.
 
-    Parameters
-    ----------
-    folder : path
-        Where it runs.
-    words : str
-        The command and its arguments.
-    given : str, optional
-        What it reads from its standard input.
-    seconds : float
-        How long it may take.
-    own : bool
-        Whether only a repository whose top `folder` is counts, not one that it lies in.
+    `given` is what it reads from its standard input; with `own` only a repository whose top
+    `folder` is counts, not one that it lies in.
 
     Raises
     ------

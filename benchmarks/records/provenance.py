@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import datetime
 import hashlib
 import importlib.machinery
 import math
@@ -394,6 +395,11 @@ def _groups(controller: str) -> list[Path]:
                     folder for folder in (inside, *inside.parents) if folder.is_relative_to(top)
                 ]
     return list(dict.fromkeys(found))
+
+
+def now() -> str:
+    """The time in UTC, to seconds, as records have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")
 
 
 def memory_gb() -> float:

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,21 @@ def cell_key(cell: dict) -> str:
     return short_hash(
         {name: cell[name] for name in ("dataset", "content_hash", "method", "params", "seed")}
     )
+
+
+def blank(cell: dict, method: dict, timeout_s: float, inputs: dict) -> dict:
+    """A record of a cell, by its method's stanza, of which nothing has come out yet."""
+    return {
+        "cell": cell,
+        "status": "done",
+        "error": None,
+        "estimator": method["estimator"],
+        "kind": method["kind"],
+        "inputs": inputs,
+        **{name: {} for name in ("outputs", "metrics", "values", "phases")},
+        **dict.fromkeys(("variant", "dataset", "seconds")),
+        "timeout_s": timeout_s,
+    }
 
 
 def small_int(labels: ArrayLike) -> np.ndarray:
@@ -79,39 +95,31 @@ class Store:
         """Readable attempts at a cell, oldest first, as they are on disk now."""
         folder, start = self.folder(cell), f"{cell_key(cell)}-"
         names = os.listdir(folder) if folder.is_dir() else ()  # a glob takes ten times as long
-        found = [
-            record
-            for name in names
-            if name.startswith(start)
-            and name.endswith(".json")
-            and (record := self._parse(folder / name)) is not None
-        ]
+        own = (name for name in names if name.startswith(start) and name.endswith(".json"))
+        found = self._readable(folder / name for name in own)
         return sorted(found, key=lambda record: record["attempt"])
 
     def all(self) -> list[dict]:
         """Every readable record, by path and attempt."""
-        found = [self._parse(path) for path in sorted(self.root.glob("*/*/*.json"))]
-        return sorted(
-            (r for r in found if r is not None),
-            key=lambda r: (
-                r["cell"]["dataset"],
-                r["cell"]["method"],
-                str(r["cell"]["params"].get("space")),
-                r["cell"]["seed"],
-                r["key"],
-                r["attempt"],
-            ),
-        )
+
+        def place(record: dict) -> tuple:
+            cell = record["cell"]
+            space = str(cell["params"].get("space"))
+            named = cell["dataset"], cell["method"], space, cell["seed"]
+            return *named, record["key"], record["attempt"]
+
+        return sorted(self._readable(sorted(self.root.glob("*/*/*.json"))), key=place)
 
     def of_dataset(self, name: str) -> list[dict]:
         """Every readable record of a dataset, in no order."""
-        found = (self._parse(path) for path in (self.root / name).glob("*/*.json"))
-        return [record for record in found if record is not None]
+        return self._readable((self.root / name).glob("*/*.json"))
 
     def of_method(self, dataset: str, method: str) -> list[dict]:
         """Every readable record of a method on a dataset, in no order."""
-        found = (self._parse(path) for path in (self.root / dataset / method).glob("*.json"))
-        return [record for record in found if record is not None]
+        return self._readable((self.root / dataset / method).glob("*.json"))
+
+    def _readable(self, paths: Iterable[Path]) -> list[dict]:
+        return [record for path in paths if (record := self._parse(path)) is not None]
 
     def _parse(self, path: Path) -> dict | None:
         if path not in self._parsed:  # immutable files: parsing one once is enough

@@ -17,7 +17,7 @@ from benchmarks.records.files import canonical_json
 from benchmarks.records.store import Store
 from benchmarks.report import stats
 from benchmarks.report.table import Table
-from benchmarks.report.words import span
+from benchmarks.report.words import span, tally
 from benchmarks.results import row as plain
 from benchmarks.run.retire import place_of
 
@@ -31,6 +31,7 @@ COLUMNS = (
     "measure", "dataset", "method", "of", "space", "n", "a_mean", "b_mean", "difference", "low",
     "high", "alike", "a_seeds", "b_seeds", "changed",
 )  # fmt: skip
+HEAD = ("dataset", "method", "space", "n", "A", "B", "difference")
 UNKNOWN = "unknown"
 MOST = 6  # settings that the text names of a row; a table that is written has all of them
 
@@ -137,20 +138,15 @@ def compare(a: Side, b: Side, measures=tuple(MEASURES)) -> list[dict]:
     """
     found = []
     for place in sorted(a.places.keys() | b.places.keys()):
+        names = dict(zip(("dataset", "method", "of", "space"), place, strict=True))
         for one, other in _opposite(a.places.get(place, []), b.places.get(place, [])):
-            names = dict(zip(("dataset", "method", "of", "space"), place, strict=True))
-            for measure in measures:
-                row = _row(one, other, measure)
-                if row is not None:
-                    found.append({"measure": measure, **names, **row})
-    return sorted(
-        found,
-        key=lambda row: (
-            measures.index(row["measure"]),
-            row["n"] == 0,
-            -abs(row["difference"] or 0.0),
-        ),
-    )
+            rows = ((measure, _row(one, other, measure)) for measure in measures)
+            found += [{"measure": measure, **names, **row} for measure, row in rows if row]
+
+    def order(row):
+        return measures.index(row["measure"]), row["n"] == 0, -abs(row["difference"] or 0.0)
+
+    return sorted(found, key=order)
 
 
 def _opposite(ours: list[Group], theirs: list[Group]) -> list[tuple[Group | None, Group | None]]:
@@ -211,13 +207,8 @@ def _mean(values: dict[int, float], seeds) -> float | None:
 
 def _alone(group: Group | None, seeds) -> str:
     """Seeds that only one side has, and how the failures there ended."""
-    failed = Counter(group.failed.values() if group else ())
-    return ", ".join(
-        [
-            *([f"seeds {span(seeds)}"] if seeds else []),
-            *(f"{n} {status}" for status, n in failed.most_common()),
-        ]
-    )
+    failed = tally(group.failed.values() if group else ())
+    return ", ".join(filter(None, [f"seeds {span(seeds)}" if seeds else "", failed]))
 
 
 def _said(value: str | None) -> str:
@@ -244,29 +235,25 @@ def text(rows: list[dict], a: Side, b: Side) -> str:
             "differ, B − A, mean [95% interval]"
         ]
         if moved:
-            said.append(
-                Table(
-                    ("dataset", "method", "space", "n", "A", "B", "difference", "", ""),
-                    map(_line, moved),
-                ).text()
-            )
+            said.append(Table((*HEAD, "", ""), map(_line, moved)).text())
             sure = [row for row in moved if row["low"] is not None]
             if sure:
-                out = sum(row["low"] > 0 or row["high"] < 0 for row in sure)
                 said.append(
-                    f"* {out} of {len(sure)} intervals leave out 0; by chance alone about "
-                    f"{len(sure) / 20:.1f} would"
+                    f"* {sum(map(_sure, sure))} of {len(sure)} intervals leave out 0; by chance "
+                    f"alone about {len(sure) / 20:.1f} would"
                 )
         for side, mean in (("A", "a_mean"), ("B", "b_mean")):
             alone = Counter(_method(row) for row in mine if not row["n"] and row[mean] is not None)
-            if alone:
-                said.append(
-                    f"only in {side}: "
-                    + ", ".join(f"{method} ×{n}" for method, n in sorted(alone.items()))
-                )
+            methods = ", ".join(f"{method} ×{n}" for method, n in sorted(alone.items()))
+            said += [f"only in {side}: {methods}"] if methods else []
         said.append("")
     said += causes(a, b)
     return "\n".join(said).rstrip()
+
+
+def _sure(row: dict) -> bool:
+    """Whether an interval leaves out 0."""
+    return row["low"] > 0 or row["high"] < 0
 
 
 def _unit(measure: str) -> str:
@@ -281,23 +268,15 @@ def _line(row: dict) -> tuple[str, ...]:
     interval, mark = "", ""
     if row["low"] is not None:
         interval = f" [{row['low']:+.2f}, {row['high']:+.2f}]"
-        mark = "*" if row["low"] > 0 or row["high"] < 0 else ""
+        mark = "*" * _sure(row)
     alone = [
         f"only {side}: {row[key]}" for side, key in (("A", "a_seeds"), ("B", "b_seeds")) if row[key]
     ]
     settings = row["changed"].split("; ") if row["changed"] else []
     more = [f"and {len(settings) - MOST} more settings"] if len(settings) > MOST else []
-    return (
-        row["dataset"],
-        _method(row),
-        row["space"],
-        str(row["n"]),
-        f"{row['a_mean']:.2f}",
-        f"{row['b_mean']:.2f}",
-        f"{row['difference']:+.2f}{interval}",
-        mark,
-        "; ".join([*alone, *settings[:MOST], *more]),
-    )
+    means = f"{row['a_mean']:.2f}", f"{row['b_mean']:.2f}", f"{row['difference']:+.2f}{interval}"
+    said = "; ".join([*alone, *settings[:MOST], *more])
+    return row["dataset"], _method(row), row["space"], str(row["n"]), *means, mark, said
 
 
 def causes(a: Side, b: Side) -> list[str]:
@@ -313,29 +292,23 @@ def causes(a: Side, b: Side) -> list[str]:
                 pinned = provenance.is_pinned(one.runs[seed]["cell"])
                 for name in _unlike(was.get("modules") or {}, now.get("modules") or {}):
                     modules[name] += provenance.counts(name, pinned)
-                for name, versions in _unlike(
-                    was.get("versions") or {}, now.get("versions") or {}
-                ).items():
-                    software[f"{name} {versions[0]} → {versions[1]}"] += 1
-                places = [
-                    ", ".join(
-                        str(made.get(part))
-                        for part in ("cpu", "cores", "system", "gpu")
-                        if made.get(part)
-                    )
-                    for made in (was, now)
-                ]
-                if places[0] != places[1]:
-                    machines[" → ".join(places)] += 1
+                unlike = _unlike(was.get("versions") or {}, now.get("versions") or {})
+                for name, (old, new) in unlike.items():
+                    software[f"{name} {old} → {new}"] += 1
+                if _machine(was) != _machine(now):
+                    machines[f"{_machine(was)} → {_machine(now)}"] += 1
     said = [f"{pairs} runs stand opposite each other"]
     for what, counts in (("code", modules), ("software", software), ("machine", machines)):
         found = [f"{name} ×{n}" for name, n in counts.most_common() if n]
-        said.append(
-            f"  other {what}: "
-            + (", ".join(found[:12]) or "none")
-            + (f" and {len(found) - 12} more" if len(found) > 12 else "")
-        )
+        more = f" and {len(found) - 12} more" if len(found) > 12 else ""
+        said.append(f"  other {what}: {', '.join(found[:12]) or 'none'}{more}")
     return said
+
+
+def _machine(made: dict) -> str:
+    return ", ".join(
+        str(made[part]) for part in ("cpu", "cores", "system", "gpu") if made.get(part)
+    )
 
 
 def _unlike(was: dict, now: dict) -> dict[str, tuple]:

@@ -41,9 +41,8 @@ def judge(rows, paper) -> None:
         held = notes.holding(row, paper)
         if row["paper_mean"] is None or not all(note.get("comparable", True) for note in held):
             continue
-        for measure in (
-            ("purity", "acc") if any("accuracy" in note for note in held) else ("purity",)
-        ):
+        either = any("accuracy" in note for note in held)
+        for measure in ("purity", "acc") if either else ("purity",):
             values = list(fresh(row, measure).values())
             if len(values) > 1:
                 chance = (0.0, math.inf) if row["alike"] else (stats.std(values), len(values))
@@ -96,11 +95,8 @@ def best(rows) -> set[tuple]:
     """
     found = set()
     for mine in _by_dataset(rows).values():
-        full = [
-            row
-            for row in mine
-            if row["n"] == row["n_asked"] and len(fresh(row)) == len(row["runs"]) > 1
-        ]
+        whole = (row for row in mine if row["n"] == row["n_asked"])
+        full = [row for row in whole if len(fresh(row)) == len(row["runs"]) > 1]
         if full:
             top = max(full, key=lambda row: row["purity_mean"])
             tests = [(row, paired(top, row)) for row in full if row is not top]
@@ -113,23 +109,14 @@ def best(rows) -> set[tuple]:
 def pairs(rows) -> list[dict]:
     """`PAIRS` of every two rows of a dataset: ``a`` less ``b``, the p-values also by Holm."""
     found = []
-    for dataset, mine in _by_dataset(rows).items():
+    for mine in _by_dataset(rows).values():
         tests = [(a, b, paired(a, b)) for a, b in combinations(mine, 2)]
         tests = [test for test in tests if test[2]]
         adjusted = stats.holm([test.p_different for *_, test in tests])
-        found += [
-            {
-                "dataset": dataset,
-                "a": a["method"],
-                "a_space": a["space"],
-                "b": b["method"],
-                "b_space": b["space"],
-                "n": len(fresh(a).keys() & fresh(b).keys()),
-                **dict(zip(("difference", "low", "high", "p"), test, strict=False)),
-                "p_holm": p,
-            }
-            for (a, b, test), p in zip(tests, adjusted, strict=True)
-        ]
+        for (a, b, test), p in zip(tests, adjusted, strict=True):
+            n = len(fresh(a).keys() & fresh(b).keys())
+            values = *key(a), *key(b)[1:], n, *test[:4], p
+            found.append(dict(zip(PAIRS, values, strict=True)))
     return found
 
 
@@ -204,13 +191,11 @@ def gain_table(found, methods, datasets) -> Table:
         stale = f", *{gain['stale']} stale*" if gain["stale"] else ""
         cells[gain["dataset"]][gain["what"]] = text + runs + stale
     head = [methods[name]["label"] if name in methods else "Paper" for name in names]
-    return Table(
-        ("Dataset", *head),
-        [
-            (datasets[name].get("title", name), *(line.get(what, "") for what in names))
-            for name, line in cells.items()
-        ],
-    )
+    lines = [
+        (datasets[name].get("title", name), *(line.get(what, "") for what in names))
+        for name, line in cells.items()
+    ]
+    return Table(("Dataset", *head), lines)
 
 
 def key(row) -> tuple[str, str, str]:

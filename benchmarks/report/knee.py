@@ -54,22 +54,11 @@ def plot_knee(suggestion, path, title, paper=None) -> dict[str, Path]:
     """Write `path`.png and .pdf, and `path`.csv with what they show.
 
     Above, the graphs of all restarts, and the lines through the one that `suggestion` shows; below,
-    how often each knee was found over restarts and cutoffs.
-
-    Parameters
-    ----------
-    suggestion : mixnet_core.choosing.components.Suggestion
-    path : path
-        Files to write, without suffix; the folder is made.
-    title : str
-    paper : int, optional
-        The number that the paper reports, marked where given.
+    how often each knee was found over restarts and cutoffs. Parameters are those of `knee_frame`.
     """
     frame = knee_frame(suggestion, paper)
-    paths = {kind: Path(f"{path}.{kind}") for kind in ("csv", "png", "pdf")}
-    words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
-    plot.column(path, _figure, frame, title)
-    return paths
+    csv = words.frame(Path(f"{path}.csv"), frame)
+    return {"csv": csv, **plot.column(path, _figure, frame, title)}
 
 
 def judge(records, suite, name):
@@ -118,9 +107,8 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
             f"found: {row['found']}); the paper: {row['paper']}; "
             f"n {row['n']}/{row['n_asked']}"
         )
-    paths["csv"] = Path(out_dir) / f"{stem}.csv"
     frame = pd.DataFrame(rows).convert_dtypes()
-    words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
+    paths["csv"] = words.frame(Path(out_dir) / f"{stem}.csv", frame)
     return "\n".join(lines), paths
 
 
@@ -163,15 +151,8 @@ def _draw_counts(axis, frame):
     suggested = frame[frame.series == "suggested"].iloc[0]
     chosen = (knees.k == suggested.k).to_numpy()
     share = 100 * knees.value / knees.value.sum()
-    axis.bar(
-        knees.k,
-        share,
-        0.8,
-        color=np.where(chosen, GREEN, GREY),
-        edgecolor="black",
-        linewidth=0.6,
-        hatch=["//" if own else "" for own in chosen],
-    )
+    look = {"color": np.where(chosen, GREEN, GREY), "edgecolor": "black", "linewidth": 0.6}
+    axis.bar(knees.k, share, 0.8, hatch=["//" if own else "" for own in chosen], **look)
     marks = [*knees.k, *frame.k[frame.series == "paper"]]
     axis.set_xlim(min(marks) - 2, max(marks) + 2)
     if max(marks) - min(marks) < 6:  # room for every number

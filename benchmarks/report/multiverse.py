@@ -84,7 +84,6 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         )
         for title, curve in curves.items()
     }
-    out.mkdir(parents=True, exist_ok=True)
     lines = [
         *words.opening(suite),
         "Purity in percent. Reach it: fillings of at least the printed mean, and of at least that "

@@ -18,42 +18,25 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
     for name in _ordered(row["dataset"] for row in rows):
         used = _ordered(row["variant"] for row in rows if row["dataset"] == name)
         if len(datasets[name].get("variants", [])) > 1:
-            notes += [
-                (
-                    "",
-                    f"{datasets[name].get('title', name)}: the variant of the data used is "
-                    f"`{variant}`.",
-                )
-                for variant in used
-                if variant
-            ]
+            said = f"{datasets[name].get('title', name)}: the variant of the data used is"
+            notes += [("", f"{said} `{variant}`.") for variant in used if variant]
     shown = _ordered(row["method"] for row in rows)
     for name in _ordered([*shown, *(start for m in shown for start in _starts(m, methods))]):
         who, differences = f"{methods[name]['label']} (`{name}`)", departures(name, methods)
         if differences:
             base = name.removesuffix("+")
             rest = f" All else is as in `{base}`." if base != name and base in methods else ""
-            notes.append(
-                ("", f"{who} departs from the paper's recipe: {'; '.join(differences)}.{rest}")
-            )
+            said = f"{who} departs from the paper's recipe: {'; '.join(differences)}.{rest}"
+            notes.append(("", said))
         elif kinds.of(methods[name]).chooses:
-            notes.append(
-                (
-                    "",
-                    f"{who} is ours, not a row of the paper's table: one of the "
-                    f"partitions of {_candidates(name, methods)}, chosen without "
-                    "labels.",
-                )
+            said = (
+                f"{who} is ours, not a row of the paper's table: one of the partitions of "
+                f"{_candidates(name, methods)}, chosen without labels."
             )
-            notes += [
-                (
-                    "",
-                    f"{methods[name]['label']} on {datasets[row['dataset']]['title']} is "
-                    f"{_chosen(row['chosen'], methods)}.",
-                )
-                for row in rows
-                if row["method"] == name and row["chosen"]
-            ]
+            notes.append(("", said))
+            for row in (row for row in rows if row["method"] == name and row["chosen"]):
+                where = f"{methods[name]['label']} on {datasets[row['dataset']]['title']}"
+                notes.append(("", f"{where} is {_chosen(row['chosen'], methods)}."))
         elif name not in paper["table1"]["space"]:
             notes.append(("", f"{who} is not a row of the paper's table."))
     return notes
@@ -72,9 +55,8 @@ def machines(records) -> list[str]:
     for record in records:
         if record["status"] == "done" and "codes" not in record.get("outputs", ()):
             cell, made = record["cell"], record.get("provenance", {})
-            row = " ".join(
-                filter(None, [cell.get("dataset"), cell["method"], cell["params"].get("space")])
-            )
+            named = cell.get("dataset"), cell["method"], cell["params"].get("space")
+            row = " ".join(filter(None, named))
             found.setdefault(_machine(made), Counter())[row] += 1
     if len(found) < 2:
         return []
@@ -92,20 +74,9 @@ def _machine(made) -> str:
     """Processor, cores, system and, but for the CPU, the GPU or kind of device, in words."""
     cores = f"{made['cores']} cores" if made.get("cores") else ""
     device = (made.get("device") or "cpu").partition(":")[0]
-    return (
-        ", ".join(
-            filter(
-                None,
-                [
-                    made.get("cpu"),
-                    cores,
-                    made.get("system"),
-                    made.get("gpu") or (device if device != "cpu" else ""),
-                ],
-            )
-        )
-        or "unknown machine"
-    )
+    card = made.get("gpu") or (device if device != "cpu" else "")
+    parts = made.get("cpu"), cores, made.get("system"), card
+    return ", ".join(filter(None, parts)) or "unknown machine"
 
 
 def marks_of_figure(row, paper) -> str:
@@ -166,15 +137,8 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
             if fast and parameter in stanza.get("fast", {}):
                 value, source = stanza["fast"][parameter], "--fast"
             if entry != same.get(parameter):
-                found.append(
-                    (
-                        stanza["label"],
-                        parameter,
-                        resolved(value, names, datasets),
-                        source,
-                        entry.get("why", ""),
-                    )
-                )
+                said = resolved(value, names, datasets), source, entry.get("why", "")
+                found.append((stanza["label"], parameter, *said))
     return found
 
 

@@ -81,28 +81,12 @@ def dot(axis, x, y, spread, style, hollow=False, label=None, runs=None):
     ``style`` is (colour, marker); ``runs``, their number, is written beside a mean of too few.
     """
     colour, marker = style
-    axis.errorbar(
-        x,
-        y,
-        xerr=spread,
-        fmt=marker,
-        color=colour,
-        markerfacecolor="white" if hollow else colour,
-        markersize=3.2,
-        markeredgewidth=0.8,
-        elinewidth=0.8,
-        label=label,
-    )
+    look = {"color": colour, "markerfacecolor": "white" if hollow else colour, "markersize": 3.2}
+    look |= {"markeredgewidth": 0.8, "elinewidth": 0.8}
+    axis.errorbar(x, y, xerr=spread, fmt=marker, label=label, **look)
     if runs is not None:
-        axis.annotate(
-            str(runs),
-            (x + (spread or 0), y),
-            (3.5, 0),
-            textcoords="offset points",
-            fontsize=5.5,
-            color="0.3",
-            va="center",
-        )
+        look = {"textcoords": "offset points", "fontsize": 5.5, "color": "0.3", "va": "center"}
+        axis.annotate(str(runs), (x + (spread or 0), y), (3.5, 0), **look)
 
 
 def legend(figure, axes, more=(), ncols=2, remark=""):
@@ -120,15 +104,8 @@ def legend(figure, axes, more=(), ncols=2, remark=""):
     if remark:
         found[remark] = Line2D([], [], linestyle="")
     if found:
-        figure.legend(
-            found.values(),
-            found.keys(),
-            loc="outside lower center",
-            ncols=ncols,
-            frameon=False,
-            columnspacing=1.2,
-            handletextpad=0.4,
-        )
+        look = {"frameon": False, "columnspacing": 1.2, "handletextpad": 0.4, "ncols": ncols}
+        figure.legend(found.values(), found.keys(), loc="outside lower center", **look)
 
 
 def hollow_key():
@@ -142,16 +119,8 @@ def hollow_key():
 def purity_dots(rows, methods, datasets, base) -> dict[str, Path]:
     """Draw mean purity ± one standard deviation and write `base`.png and `base`.pdf.
 
-    A small number beside a dot is that of its runs, where they are not all that were asked for.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `summary.summarise`; a row without runs has no dot.
-    methods, datasets : dict
-        Contents of methods.toml and datasets.toml, for the labels.
-    base : path
-        Files to write, without suffix.
+    Of the rows of `summary.summarise`; one without runs has no dot. A small number beside a dot is
+    that of its runs, where they are not all that were asked for.
     """
     return column(base, purity_figure, rows, methods, datasets)
 
@@ -194,15 +163,11 @@ def _purity(axis, row, line):
 def save(figure, base, dpi: int = 150) -> dict[str, Path]:
     """Write `base`.png and `base`.pdf, without dates or versions: the same data, the same files."""
     paths = {kind: Path(f"{base}.{kind}") for kind in ("png", "pdf")}
-    drawn = io.BytesIO()
+    drawn, undated = io.BytesIO(), {"CreationDate": None, "Producer": None}
     figure.savefig(drawn, format="png", dpi=dpi)
     write_atomic(paths["png"], lambda handle: handle.write(small_png(drawn.getvalue())))
-    write_atomic(
-        paths["pdf"],
-        partial(
-            figure.savefig, format="pdf", dpi=dpi, metadata={"CreationDate": None, "Producer": None}
-        ),
-    )
+    pdf = partial(figure.savefig, format="pdf", dpi=dpi, metadata=undated)
+    write_atomic(paths["pdf"], pdf)
     return paths
 
 

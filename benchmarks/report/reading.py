@@ -42,11 +42,8 @@ class Run:
 def results_folder(start: Path | None = None) -> Path:
     """Folder of the results: ``MIXNET_RESULTS``, else the one that a folder lies in or beside.
 
-    Parameters
-    ----------
-    start : path, optional
-        Where to look, and in the folders above it; default: the working directory, which for a
-        notebook is its own folder. Where none is found: `results/` of the checkout.
+    `start`, where that is looked for, is by default the working directory, which for a notebook is
+    its own folder. Where none is found: `results/` of the checkout.
     """
     if not os.environ.get("MIXNET_RESULTS"):
         start = Path(start or Path.cwd()).resolve()

@@ -59,25 +59,13 @@ class Results:
 
     def row(self, dataset: str, method: str, space: str = "code") -> dict | None:
         """A row of Table 1 or MNIST."""
-        return next(
-            (
-                row
-                for row in self.rows
-                if (row["dataset"], row["method"], row["space"]) == (dataset, method, space)
-            ),
-            None,
-        )
+        wanted = dataset, method, space
+        return next((row for row in self.rows if comparisons.key(row) == wanted), None)
 
     def best_other(self, dataset: str) -> dict | None:
         """The row of the highest purity, with all its runs, of what is no mixture of networks."""
-        rows = [
-            row
-            for row in self.rows
-            if row["dataset"] == dataset
-            and row["method"] not in MIXTURES
-            and row["n"]
-            and row["n"] == row["n_asked"]
-        ]
+        other = (r for r in self.rows if r["dataset"] == dataset and r["method"] not in MIXTURES)
+        rows = [row for row in other if row["n"] and row["n"] == row["n_asked"]]
         return max(rows, key=lambda row: row["purity_mean"], default=None)
 
 
@@ -116,22 +104,13 @@ def block(found: Results, claims: list[dict]) -> str:
 def _other_data(found) -> str:
     """Of datasets whose documents or images at hand are not those of the paper."""
     used = {(row["dataset"], row["variant"]) for row in found.rows}
-    names = [
-        name
-        for note in found.paper["table1"]["notes"]
-        if "variant" in note
-        for name in note["datasets"]
-        if (name, note["variant"]) in used
-    ]
+    notes = [note for note in found.paper["table1"]["notes"] if "variant" in note]
+    names = [d for note in notes for d in note["datasets"] if (d, note["variant"]) in used]
     return f" {_titles(found, names)}: not the paper's data, see the notes there." if names else ""
 
 
 def _titles(found, names) -> str:
     return ", ".join(found.datasets[name]["title"].partition(" (")[0] for name in names)
-
-
-def _names(found) -> list[str]:
-    return list(dict.fromkeys(row["dataset"] for row in found.rows))
 
 
 def headline(found: Results) -> Table:
@@ -141,20 +120,15 @@ def headline(found: Results) -> Table:
         "Mixture +, ours", "Mixture + from the selected start",
     )  # fmt: skip
     lines = []
-    for name in _names(found):
+    for name in dict.fromkeys(row["dataset"] for row in found.rows):
         other, printed = found.best_other(name), found.row(name, PRINTED)
-        lines.append(
-            (
-                _titles(found, [name]),
-                _cell(found.row(name, START)),
-                other
-                and f"{_cell(other)} ({found.methods[other['method']]['label']}, {other['space']})",
-                words.pm(printed["paper_mean"], printed["paper_std"]),
-                _cell(printed) + (f", {printed['verdict']}" if printed["verdict"] else ""),
-                _cell(found.row(name, OURS)),
-                _cell(found.row(name, SELECTED)),
-            )
-        )
+        if other:
+            other = f"{_cell(other)} ({found.methods[other['method']]['label']}, {other['space']})"
+        paper = words.pm(printed["paper_mean"], printed["paper_std"])
+        verdict = f", {printed['verdict']}" if printed["verdict"] else ""
+        start, ours, selected = (_cell(found.row(name, m)) for m in (START, OURS, SELECTED))
+        mixtures = paper, _cell(printed) + verdict, ours, selected
+        lines.append((_titles(found, [name]), start, other, *mixtures))
     return Table(head, lines)
 
 
@@ -227,21 +201,10 @@ def draw(found: Results, base: Path) -> dict[str, Path]:
             continue
         edge = "black" if what == "paper" else colour
         at = [names.index(gain["dataset"]) + 0.2 * (i - 1.5) for gain in gains]
-        axis.errorbar(
-            [gain["gain"] for gain in gains],
-            at,
-            xerr=[
-                [gain["gain"] - gain["low"] for gain in gains],
-                [gain["high"] - gain["gain"] for gain in gains],
-            ],
-            fmt=marker,
-            color=edge,
-            markerfacecolor=colour,
-            markersize=6,
-            capsize=3,
-            linewidth=1.2,
-            label=label,
-        )
+        ends = [[g["gain"] - g["low"] for g in gains], [g["high"] - g["gain"] for g in gains]]
+        look = {"color": edge, "markerfacecolor": colour, "markersize": 6, "linewidth": 1.2}
+        middles = [gain["gain"] for gain in gains]
+        axis.errorbar(middles, at, xerr=ends, fmt=marker, capsize=3, label=label, **look)
     axis.axvline(0, color="0.5", linewidth=1, zorder=0)
     axis.set_yticks(range(len(names)), [_titles(found, [name]) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)

@@ -64,24 +64,13 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
     for record in records:
         cell = record["cell"]
         cells[cell["dataset"], cell["method"], cell["params"].get("space")].append(record)
-    rows = [
-        _row(
-            dataset,
-            method,
-            space,
-            cells[dataset, method, space],
-            seeds,
-            datasets[dataset],
-            paper,
-            methods[method],
-        )
-        for dataset in suite["datasets"]
-        for method in suite["methods"]
-        if kinds.of(methods[method]).row
-        for space in registry.asked_spaces(
-            suite, method, methods[method], dataset, datasets[dataset]
-        )
-    ]
+    rows = []
+    for dataset in suite["datasets"]:
+        for method in (m for m in suite["methods"] if kinds.of(methods[m]).row):
+            stanza, data = methods[method], datasets[dataset]
+            for space in registry.asked_spaces(suite, method, stanza, dataset, data):
+                mine = cells[dataset, method, space]
+                rows.append(_row(dataset, method, space, mine, seeds, data, paper, stanza))
     comparisons.judge(rows, paper)
     return rows
 
@@ -154,11 +143,8 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
         "collapsed": sum(bool(sizes.collapsed(run)) for run in runs),
     }
     row["runs"] = {
-        seed: {
-            "purity": run["metrics"].get("purity"),
-            "acc": run["metrics"].get("acc"),
-            "stale": bool(run.get("stale")),
-        }
+        seed: {m: run["metrics"].get(m) for m in ("purity", "acc")}
+        | {"stale": bool(run.get("stale"))}
         for seed, run in done.items()
     }
     return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -39,6 +39,11 @@ class Table:
             if len(row) != len(self.head):
                 raise ValueError(f"row {row} has {len(row)} cells, needs {len(self.head)}")
 
+    @classmethod
+    def of(cls, columns: dict[str, Callable], rows: Iterable) -> Table:
+        """A table of rows by name of a column -> what stands there of a row."""
+        return cls(tuple(columns), [[cell(row) for cell in columns.values()] for row in rows])
+
     def text(self) -> str:
         """Columns of one width, two blanks between them, for a terminal."""
         lines = [self.head, *map(_words, self.rows)]
@@ -64,13 +69,7 @@ class Table:
         )
 
     def latex(self, columns: str) -> str:
-        r"""A `tabular` for booktabs, of cells that are LaTeX already.
-
-        Parameters
-        ----------
-        columns : str
-            How the columns stand, such as ``lrr``.
-        """
+        r"""A `tabular` for booktabs, of cells that are LaTeX already; `columns` such as ``lrr``."""
         return "\n".join(
             [
                 rf"\begin{{tabular}}{{{columns}}}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from benchmarks import registry
@@ -19,42 +22,25 @@ def write(
 ) -> dict[str, Path]:
     """Write `stem`.csv, .md, .tex, `stem`-pairs.csv and, with `plot`, `stem`.png and .pdf.
 
-    Parameters
-    ----------
-    records, suite
-        As `benchmarks.report.summary.summarise` takes them.
-    out_dir : path
-        Folder to write into; made if missing. Each file is replaced whole.
-    stem : str
-        Name of the files, so that several suites can share a folder.
-    methods, datasets, paper : dict, optional
-        Default: the contents of the TOML files.
-
-    Returns
-    -------
-    dict
-        Paths written, by kind: csv, md, tex, pairs, png, pdf.
+    Returns their paths by kind. Each file is replaced whole; `records` and `suite` are as
+    `benchmarks.report.summary.summarise` takes them, `methods`, `datasets` and `paper` by default
+    the contents of the TOML files.
     """
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
-    out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "csv": Table(COLUMNS, rows).csv(),
-        "pairs": Table(comparisons.PAIRS, comparisons.pairs(rows)).csv(),
-        "md": to_markdown(rows, suite, methods, datasets, paper, notes.machines(records)),
-        "tex": to_latex(rows, suite, methods, datasets, paper),
-    }
+    base, stanzas = Path(out_dir) / stem, (methods, datasets, paper)
+    pairs = Table(comparisons.PAIRS, comparisons.pairs(rows)).csv()
+    page = to_markdown(rows, suite, *stanzas, notes.machines(records))
     paths = {
-        kind: words.replace(
-            out_dir / (f"{stem}-pairs.csv" if kind == "pairs" else f"{stem}.{kind}"), text
-        )
-        for kind, text in texts.items()
+        "csv": words.replace(Path(f"{base}.csv"), Table(COLUMNS, rows).csv()),
+        "pairs": words.replace(Path(f"{base}-pairs.csv"), pairs),
+        "md": words.replace(Path(f"{base}.md"), page),
+        "tex": words.replace(Path(f"{base}.tex"), to_latex(rows, suite, *stanzas)),
     }
     if plot:
         from benchmarks.report.plot import purity_dots  # matplotlib only where it is wanted
 
-        paths |= purity_dots(rows, methods, datasets, out_dir / stem)
+        paths |= purity_dots(rows, methods, datasets, base)
     return paths
 
 
@@ -68,27 +54,17 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
     """The table for a terminal, a line for each dataset, method and space."""
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
-    head = (
-        "dataset", "method", "space", "n", "purity", "acc", "nmi", "ari", "seconds", "paper",
-        "verdict", "",
-    )  # fmt: skip
     top = best(rows)
-    body = [
-        (
-            row["dataset"],
-            row["method"],
-            row["space"],
-            words.runs(row),
-            words.pm(row["purity_mean"], row["purity_std"]) + (" *" if key(row) in top else ""),
-            *(words.fixed(row[f"{m}_mean"]) for m in ("acc", "nmi", "ari")),
-            words.fixed(row["seconds_mean"]),
-            words.pm(row["paper_mean"], row["paper_std"]),
-            comparisons.verdicts(row),
-            words.trouble(row, _collapse(row) if row["collapsed"] else ""),
-        )
-        for row in rows
-    ]
-    return Table(head, body).text() + "\n* best of the dataset, and what ties with it"
+    columns = {
+        **{name: itemgetter(name) for name in ("dataset", "method", "space")},
+        "n": words.runs,
+        "purity": lambda row: _pm("purity")(row) + (" *" if key(row) in top else ""),
+        **{name: _mean(name) for name in ("acc", "nmi", "ari", "seconds")},
+        "paper": _pm("paper"),
+        "verdict": comparisons.verdicts,
+        "": lambda row: words.trouble(row, _collapse(row) if row["collapsed"] else ""),
+    }
+    return Table.of(columns, rows).text() + "\n* best of the dataset, and what ties with it"
 
 
 def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
@@ -97,17 +73,8 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     `remarks`: more notes, of the machines.
     """
     top, where = best(rows), " of several (see the notes)" if remarks else ""
-    layout = _layout(
-        rows,
-        suite,
-        methods,
-        datasets,
-        paper,
-        str,
-        _sup,
-        "–",
-        lambda row: _markdown_cell(row, top, paper),
-    )
+    stanzas, cell = (methods, datasets, paper), partial(_markdown_cell, top=top, paper=paper)
+    layout = _layout(rows, suite, *stanzas, str, _sup, "–", cell)
     lines = [
         f"# {suite.get('title', 'Table 1')}",
         *_gains(rows, methods, datasets, paper),
@@ -143,48 +110,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
         + f" {sizes.RULE} Held-out nats: mean log density of points that were not fitted "
         "to, the same for all methods of a seed, in the units of the features.",
         "",
-        Table(
-            (
-                "Dataset",
-                "Method",
-                "Features",
-                "n",
-                "Purity",
-                "ACC",
-                "NMI",
-                "ARI",
-                "Seconds",
-                "Held-out nats",
-                "Paper",
-                "Verdict",
-                "Trivial",
-                "Largest cluster",
-                "Collapsed",
-                "Stale",
-                "Missing",
-            ),
-            [
-                (
-                    row["dataset"],
-                    methods[row["method"]]["label"],
-                    row["space"],
-                    words.runs(row),
-                    words.pm(row["purity_mean"], row["purity_std"]),
-                    words.pm(row["acc_mean"], row["acc_std"]),
-                    *(words.fixed(row[f"{m}_mean"]) for m in ("nmi", "ari")),
-                    _seconds(row),
-                    words.pm(row["heldout_mean"], row["heldout_std"]),
-                    words.pm(row["paper_mean"], row["paper_std"]),
-                    _difference(row),
-                    words.fixed(row["trivial"]),
-                    words.fixed(row["largest_cluster"]),
-                    f"{row['collapsed']}/{row['alike'] or row['n']}" if row["collapsed"] else "",
-                    row["stale"] or "",
-                    row["missing"],
-                )
-                for row in rows
-            ],
-        ).markdown(),
+        Table.of(_measures(methods), rows).markdown(),
     ]
     lines += _pairs(rows, suite, datasets)
     lines += ["", "## Notes", ""]
@@ -208,20 +134,46 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _measures(methods) -> dict:
+    """The columns of all measures, and what stands there of a row."""
+    return {
+        "Dataset": itemgetter("dataset"),
+        "Method": lambda row: methods[row["method"]]["label"],
+        "Features": itemgetter("space"),
+        "n": words.runs,
+        "Purity": _pm("purity"),
+        "ACC": _pm("acc"),
+        "NMI": _mean("nmi"),
+        "ARI": _mean("ari"),
+        "Seconds": _seconds,
+        "Held-out nats": _pm("heldout"),
+        "Paper": _pm("paper"),
+        "Verdict": _difference,
+        "Trivial": lambda row: words.fixed(row["trivial"]),
+        "Largest cluster": lambda row: words.fixed(row["largest_cluster"]),
+        "Collapsed": _collapsed,
+        "Stale": lambda row: row["stale"] or "",
+        "Missing": itemgetter("missing"),
+    }
+
+
+def _pm(measure: str) -> Callable[[dict], str]:
+    return lambda row: words.pm(row[f"{measure}_mean"], row[f"{measure}_std"])
+
+
+def _mean(measure: str) -> Callable[[dict], str]:
+    return lambda row: words.fixed(row[f"{measure}_mean"])
+
+
+def _collapsed(row) -> str:
+    return f"{row['collapsed']}/{row['alike'] or row['n']}" if row["collapsed"] else ""
+
+
 def to_latex(rows, suite, methods, datasets, paper) -> str:
     r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
     top = best(rows)
-    layout = _layout(
-        rows,
-        suite,
-        methods,
-        datasets,
-        paper,
-        words.tex,
-        _tex_sup,
-        "--",
-        lambda row: _latex_cell(row, top, paper),
-    )
+    stanzas, cell = (methods, datasets, paper), partial(_latex_cell, top=top, paper=paper)
+    layout = _layout(rows, suite, *stanzas, words.tex, _tex_sup, "--", cell)
     across = "c" * (len(layout.head) - len(HEAD) - 1)
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
@@ -267,18 +219,10 @@ def _layout(rows, suite, methods, datasets, paper, plain, sup, dash, cell) -> Ta
             if found:
                 first = next(iter(found.values()))
                 title = plain(datasets[dataset].get("title", dataset))
-                lines.append(
-                    (
-                        title + sup(notes.marks_of_dataset(found.values(), paper)),
-                        first["d"],
-                        first["n_points"],
-                        first["p"] or dash,
-                        first["L"],
-                        space,
-                        *(cell(found[m]) if m in found else "" for m in names),
-                        first["structure"] or dash,
-                    )
-                )
+                marked = title + sup(notes.marks_of_dataset(found.values(), paper))
+                counts = first["d"], first["n_points"], first["p"] or dash, first["L"]
+                cells = (cell(found[m]) if m in found else "" for m in names)
+                lines.append((marked, *counts, space, *cells, first["structure"] or dash))
     return Table((*HEAD, *(plain(methods[m]["label"]) for m in names), "Networks structure"), lines)
 
 

@@ -91,6 +91,11 @@ def replace(path, content):
     return path
 
 
+def frame(path, found, **how):
+    """Write a DataFrame as a CSV file, whole; returns its path. `how` is for `to_csv`."""
+    return replace(path, found.to_csv(index=False, lineterminator="\n", **how))
+
+
 def span(seeds) -> str:
     """Seeds as the command line takes them, such as ``0-2,7``."""
     runs: list[list[int]] = []

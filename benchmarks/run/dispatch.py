@@ -7,7 +7,6 @@ from computing the same one.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import selectors
 import signal
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from benchmarks.kinds.base import FITTED
 from benchmarks.records import provenance
 from benchmarks.records.files import file_lock
-from benchmarks.records.store import Store
+from benchmarks.records.store import Store, blank
 from benchmarks.run.child import Child, signals_to
 from benchmarks.run.plan import (
     Node,
@@ -95,14 +94,10 @@ def forecast(
     chosen = {
         key: (state, state.why) for key, state in states.items() if state.to_run(retry_failed)
     }
-    chosen |= {
-        key: (states[key], "what it made is not on this machine")
-        for key, node in plan.nodes.items()
-        if remake
-        and node.requested
-        and states[key].name == "done"
-        and lost(node, standing.input_of(node), store)
-    }
+    for key, node in plan.nodes.items() if remake else ():
+        done = node.requested and states[key].name == "done"
+        if done and lost(node, standing.input_of(node), store):
+            chosen[key] = (states[key], "what it made is not on this machine")
     for key, node in reversed(plan.nodes.items()):
         for role, need in node.needs.items():
             state = states[need.key]
@@ -234,12 +229,8 @@ class Dispatcher:
                 before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
                 child = self._launch(node)
             except OSError as error:  # no disk, no process: that of this cell alone
-                self._fail(
-                    node,
-                    cell_state(node, self.store),
-                    "killed",
-                    f"not started: {error.strerror or type(error).__name__}",
-                )
+                why = f"not started: {error.strerror or type(error).__name__}"
+                self._fail(node, cell_state(node, self.store), "killed", why)
                 return True
             self._selector.register(child.process.stdout, selectors.EVENT_READ)
             self.running[node.key] = (child, before, stack.pop_all())
@@ -332,26 +323,15 @@ class Dispatcher:
 
     def _record(self, node, status, reason, tail="", child: Child | None = None) -> dict:
         record = {
-            "cell": node.cell,
+            **blank(node.cell, node.method, timeout_of(node), {}),
             "status": status,
-            "estimator": node.method["estimator"],
-            "kind": node.method["kind"],
-            "timeout_s": timeout_of(node),
             "error": {"reason": provenance.clean(reason), "traceback": tail},
-            "inputs": {},
-            "outputs": {},
-            "variant": None,
-            "dataset": None,
-            "metrics": {},
-            "values": {},
-            "phases": {},
-            "seconds": None,
             "provenance": {
                 **provenance.machine(self.settings.device, self.settings.threads),
                 **self._commit,
                 **(child.machine if child else {}),
                 "modules": child.modules if child else {},
-                "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+                "started": provenance.now(),
                 "wall_s": round(child.seconds, 3) if child else 0.0,
             },
         }
@@ -374,11 +354,8 @@ class Dispatcher:
 
     def _left(self) -> str:
         done = self.summary.outcomes
-        waiting = [
-            self.plan.nodes[key].cell
-            for key in self.expected
-            if key not in done and key not in self.running
-        ]
+        idle = (key for key in self.expected if key not in done and key not in self.running)
+        waiting = [self.plan.nodes[key].cell for key in idle]
         running = [
             (self.plan.nodes[key].cell, child.seconds, child.share)
             for key, (child, _, _) in self.running.items()
@@ -391,10 +368,8 @@ class Dispatcher:
 
     def _status_line(self, waiting) -> None:
         if self.running and self.display.due():
-            words = "; ".join(
-                f"{self.plan.nodes[key]} {child.progress}".strip()
-                for key, (child, _, _) in self.running.items()
-            )
+            at = ((self.plan.nodes[key], child) for key, (child, *_) in self.running.items())
+            words = "; ".join(f"{node} {child.progress}".strip() for node, child in at)
             self.display.status(f"[{self._counted}/{len(self.expected)}]{self._left()} | {words}")
 
 

@@ -110,13 +110,9 @@ class Plan:
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
         if (method, dataset) not in self._params:
+            schedule = self.schedules.get(dataset, {}).get(method)
             self._params[method, dataset] = registry.resolve(
-                method,
-                stanza,
-                dataset,
-                data,
-                self.fast,
-                self.schedules.get(dataset, {}).get(method),
+                method, stanza, dataset, data, self.fast, schedule
             )
         params = {"space": space, **self._params[method, dataset]}
         if kind.clusters:
@@ -270,11 +266,8 @@ class Standing:
 
     def _each_fresh(self, node: Node) -> Iterator[dict]:
         for record in reversed(self.store.attempts(node.cell)):
-            if (
-                record["status"] == "done"
-                and self.store.intact(record)
-                and not any(self.staleness(node, record))
-            ):
+            whole = record["status"] == "done" and self.store.intact(record)
+            if whole and not any(self.staleness(node, record)):
                 yield record
 
     def input_of(self, node: Node) -> dict | None:
@@ -311,13 +304,11 @@ class Standing:
             self._done[place] = [
                 record for record in self.store.of_method(*place) if record["status"] == "done"
             ]
-        alike = [
-            record
-            for record in self._done[place]
-            if record["cell"]["seed"] == cell["seed"]
-            and record["cell"]["params"].get("space") == cell["params"].get("space")
-            and record["cell"]["content_hash"] == cell["content_hash"]
-        ]
+
+        def asked(of):
+            return of["seed"], of["params"].get("space"), of["content_hash"]
+
+        alike = [r for r in self._done[place] if asked(r["cell"]) == asked(cell)]
         if not alike:
             return NEVER
         newest = max(alike, key=lambda r: (r["provenance"]["started"], r["attempt"]))
@@ -328,12 +319,9 @@ class Standing:
             if (name in then, then.get(name)) != (name in now, now.get(name))
         ]
         inputs, before = now.get("inputs", {}), then.get("inputs", {})
-        roles = [
-            role for role in sorted({*inputs, *before}) if inputs.get(role) != before.get(role)
-        ]
-        return f"{NEVER} with these parameters: " + "; ".join(
-            other + ([f"{', '.join(roles)} of other parameters"] if roles else [])
-        )
+        roles = [r for r in sorted({*inputs, *before}) if inputs.get(r) != before.get(r)]
+        other += [f"{', '.join(roles)} of other parameters"] if roles else []
+        return f"{NEVER} with these parameters: {'; '.join(other)}"
 
     def _judge(self, node: Node) -> State:
         attempts = self.store.attempts(node.cell)
@@ -355,9 +343,8 @@ class Standing:
             reason = (last.get("error") or {}).get("reason", "")
             return State("failed", f"{last['status']}: {reason}".rstrip(": "), done, last)
         if done is None:
-            return State(
-                "missing", f"only {last['status']}, with other code or damaged", None, last
-            )
+            why = f"only {last['status']}, with other code or damaged"
+            return State("missing", why, None, last)
         return State("stale", _words(modules, other), done, last, modules, other)
 
 

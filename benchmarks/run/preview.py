@@ -59,10 +59,7 @@ def _blocked(node: Node, chosen, blocked, standing: Standing) -> str:
 def makespan(nodes: list[Node], seconds: dict[str, float], jobs: int) -> float:
     """Seconds until the last of `nodes` ends: in their order, `jobs` at a time, needs first.
 
-    Parameters
-    ----------
-    seconds : dict
-        Key of a node -> seconds. Needs that are not among `nodes` are there already.
+    `seconds` are by key of a node. Needs that are not among `nodes` are there already.
     """
     now, running, waiting, over = 0.0, [], list(nodes), set()
     keys = {node.key for node in nodes}

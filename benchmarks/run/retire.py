@@ -48,13 +48,8 @@ class Leaving:
 def place_of(cell: dict) -> tuple:
     """What a cell is, settings apart: dataset, method, space, seed and the model that it scores."""
     inputs = cell["params"].get("inputs") or {}
-    return (
-        cell["dataset"],
-        cell["method"],
-        cell["params"].get("space"),
-        cell["seed"],
-        inputs.get("samples", "").partition("/")[0],
-    )
+    of = inputs.get("samples", "").partition("/")[0]
+    return cell["dataset"], cell["method"], cell["params"].get("space"), cell["seed"], of
 
 
 def choose(plans: list[Plan], store: Store, former=()) -> list[Leaving]:
@@ -91,11 +86,8 @@ def choose(plans: list[Plan], store: Store, former=()) -> list[Leaving]:
         if why:
             chosen.append((record, why))
     going = {(record["key"], record["attempt"]) for record, _ in chosen}
-    kept = {
-        _arrays(record, store)
-        for record in records
-        if (record["key"], record["attempt"]) not in going
-    }
+    staying = (r for r in records if (r["key"], r["attempt"]) not in going)
+    kept = {_arrays(record, store) for record in staying}
     return [Leaving(record, why, _files(record, store, kept)) for record, why in chosen]
 
 
@@ -107,12 +99,8 @@ def _stands_for(other: dict, record: dict) -> bool:
     """
 
     def age(one):
-        return (
-            one["status"] == "done",
-            str(one["provenance"].get("started")),
-            one["key"],
-            one["attempt"],
-        )
+        started = str(one["provenance"].get("started"))
+        return one["status"] == "done", started, one["key"], one["attempt"]
 
     shorter = (other.get("seconds") or 0) < (record.get("seconds") or 0) / 2
     return age(other) > age(record) and not (record["status"] == "done" and shorter)
@@ -134,12 +122,9 @@ def _arrays(record: dict, store: Store) -> Path | None:
 
 def _files(record: dict, store: Store, kept: set) -> list[Path]:
     """Files that go with a record: not the arrays that a record which stays has, too."""
-    name = f"{record['key']}-{record['attempt']}.json"
+    own = store.folder(record["cell"]) / f"{record['key']}-{record['attempt']}.json"
     arrays = _arrays(record, store)
-    return [
-        store.folder(record["cell"]) / name,
-        *([arrays] if arrays is not None and arrays not in kept else []),
-    ]
+    return [own] if arrays is None or arrays in kept else [own, arrays]
 
 
 def retire(leaving: list[Leaving], store: Store) -> int:
@@ -195,12 +180,8 @@ def _history(store: Store, paths: list[Path]) -> dict[Path, str]:
     if not paths:
         return {}
     names = {path: path.relative_to(store.results).as_posix() for path in paths}
-    here = ask(
-        "hash-object",
-        "--no-filters",
-        "--stdin-paths",
-        given="".join(f"{path.resolve()}\n" for path in paths),
-    ).split()
+    listed = "".join(f"{path.resolve()}\n" for path in paths)
+    here = ask("hash-object", "--no-filters", "--stdin-paths", given=listed).split()
     there = {}
     for entry in ask("ls-tree", "-r", "-z", "HEAD", "--", "records").split("\0"):
         kind, _, name = entry.partition("\t")
@@ -215,9 +196,8 @@ def _history(store: Store, paths: list[Path]) -> dict[Path, str]:
         )
     head = ask("rev-parse", "HEAD").strip()
     commits, commit = {}, head
-    for text in ask(
-        "log", "--diff-filter=AM", "--relative", "--name-only", "--format=%x00%H", "--", "records"
-    ).splitlines():
+    which = ("--diff-filter=AM", "--relative", "--name-only", "--format=%x00%H")
+    for text in ask("log", *which, "--", "records").splitlines():
         if text.startswith("\0"):
             commit = text[1:]
         elif text:

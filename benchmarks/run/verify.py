@@ -11,8 +11,6 @@ a method's cells of all datasets and schedules: a short training then stands for
 
 from __future__ import annotations
 
-import datetime
-
 from benchmarks.records import ledger, provenance
 from benchmarks.records.files import canonical_json
 from benchmarks.records.store import Store
@@ -108,14 +106,8 @@ def _witnesses(nodes, store: Store, by: str) -> dict[tuple, dict]:
     """
     found, contradicted, standing = {}, set(), Standing(store)
     for node in nodes:
-        own = next(
-            (
-                record
-                for record in standing.fresh(node)
-                if not provenance.changed_modules(record) and not record.get("restamped_from")
-            ),
-            None,
-        )
+        made = (r for r in standing.fresh(node) if not r.get("restamped_from"))
+        own = next((r for r in made if not provenance.changed_modules(r)), None)
         if own is None:
             continue
         for old in store.attempts(node.cell):
@@ -201,7 +193,7 @@ def _verified(group: list[Node], witness: dict, store: Store, by: str) -> int:
                 witness={"key": witness["key"], "attempt": witness["attempt"]},
                 keys=sorted(node.key for node, _ in stale),
                 **provenance.commit(),
-                date=datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+                date=provenance.now(),
             )
         ]
     )

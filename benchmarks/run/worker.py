@@ -8,7 +8,6 @@ fingerprint, a failure in full) start with `MARK` on stderr.
 from __future__ import annotations
 
 import ctypes
-import datetime
 import errno
 import json
 import os
@@ -24,7 +23,7 @@ import numpy as np
 
 from benchmarks.records import provenance
 from benchmarks.records.files import file_lock
-from benchmarks.records.store import Store, jsonable, small_int
+from benchmarks.records.store import Store, blank, jsonable, small_int
 from benchmarks.run import guard
 
 MARK = "\x1emixnet "
@@ -211,15 +210,11 @@ def compute(job: dict, record: dict) -> dict:
     record["seconds"] = sum(s for name, s in record["phases"].items() if name != "load")
     record["values"] = jsonable(result.values)
     arrays = {}
-    if result.codes is not None:
-        save_array(artifacts / "codes.npy", result.codes)
-        record["outputs"]["codes"] = array_hash(result.codes)
-    if result.samples is not None:
-        save_array(artifacts / "samples.npy", result.samples)
-        record["outputs"]["samples"] = array_hash(result.samples)
+    for name in ("codes", "samples", "labels"):
+        if (array := getattr(result, name)) is not None:
+            save_array(artifacts / f"{name}.npy", array)
+            record["outputs"][name] = array_hash(array)
     if result.labels is not None:
-        save_array(artifacts / "labels.npy", result.labels)
-        record["outputs"]["labels"] = array_hash(result.labels)
         arrays["labels"] = small_int(result.labels)
         found, sizes = scores(dataset.y, result.labels)
         record["metrics"], record["values"] = jsonable(found), record["values"] | jsonable(sizes)
@@ -285,28 +280,9 @@ def main(argv: list[str] | None = None) -> int:
 def run(job: dict) -> None:
     """Compute a job's cell and write its record; OSError where the disk does not take it."""
     start = time.perf_counter()
-    record = {
-        "cell": job["cell"],
-        "status": "done",
-        "error": None,
-        "estimator": job["method"]["estimator"],
-        "kind": job["method"]["kind"],
-        "inputs": job["inputs"],
-        "outputs": {},
-        "variant": None,
-        "dataset": None,
-        "metrics": {},
-        "values": {},
-        "phases": {},
-        "seconds": None,
-        "timeout_s": job["timeout_s"],
-        "provenance": {
-            **provenance.machine(job["device"], job["threads"]),
-            **provenance.commit(),
-            "modules": {},
-            "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
-        },
-    }
+    made = {**provenance.machine(job["device"], job["threads"]), **provenance.commit()}
+    record = blank(job["cell"], job["method"], job["timeout_s"], job["inputs"])
+    record["provenance"] = {**made, "modules": {}, "started": provenance.now()}
     arrays = {}
     try:
         arrays = compute(job, record)
@@ -316,15 +292,9 @@ def run(job: dict) -> None:
         tell(failure=reason)
         if not isinstance(error, provenance.ForeignCode):
             record["provenance"]["modules"] = fingerprint(job, error)
-        record.update(
-            status=status_of(error),
-            outputs={},
-            metrics={},
-            error={
-                "reason": provenance.clean(reason)[:2000],
-                "traceback": provenance.clean(traceback.format_exc())[-8000:],
-            },
-        )
+        trace = provenance.clean(traceback.format_exc())[-8000:]
+        said = {"reason": provenance.clean(reason)[:2000], "traceback": trace}
+        record.update(status=status_of(error), outputs={}, metrics={}, error=said)
     record["provenance"]["blas"] = provenance.blas()
     record["provenance"]["wall_s"] = round(time.perf_counter() - start, 3)
     record["provenance"]["cpu_s"] = round(time.process_time(), 3)

@@ -174,19 +174,18 @@ def rows(claims: list[Claim]) -> list[dict]:
 
 def table(claims: list[Claim]) -> Table:
     """A line for each claim, for readers."""
-    return Table(
-        ("Claim", "In the paper", "Measured", "Verdict", "Command"),
-        [
-            (
-                claim.stanza["claim"],
-                claim.stanza["where"],
-                measured(claim.parts),
-                f"**{claim.verdict}**",
-                "; ".join(f"`{call}`" for call in claim.command.split("; ") if call),
-            )
-            for claim in claims
-        ],
-    )
+    columns = {
+        "Claim": lambda claim: claim.stanza["claim"],
+        "In the paper": lambda claim: claim.stanza["where"],
+        "Measured": lambda claim: measured(claim.parts),
+        "Verdict": lambda claim: f"**{claim.verdict}**",
+        "Command": lambda claim: _as_code(claim.command),
+    }
+    return Table.of(columns, claims)
+
+
+def _as_code(calls: str) -> str:
+    return "; ".join(f"`{call}`" for call in calls.split("; ") if call)
 
 
 def measured(parts: list[Part]) -> str:
@@ -256,7 +255,6 @@ def report(store: Store) -> tuple[str, list[Path]]:
 
 def write(claims: list[Claim], folder: Path) -> list[Path]:
     """Write claims.csv and claims.md into a folder, each replaced whole; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     return [
         words.replace(folder / f"{NAME}.csv", Table(COLUMNS, rows(claims)).csv()),
         words.replace(folder / f"{NAME}.md", TEXT.format(table=table(claims).markdown())),

@@ -80,12 +80,8 @@ def printed(
     for dataset, method in _rows(datasets, methods):
         row = evidence.row(suite, dataset, method, space)
         n = min(len(comparisons.fresh(row)), row["n_asked"])
-        part = Part(
-            _what(evidence, dataset, datasets, method, methods),
-            n=n,
-            n_asked=row["n_asked"],
-            stale=row["stale"],
-        )
+        what = _what(evidence, dataset, datasets, method, methods)
+        part = Part(what, n=n, n_asked=row["n_asked"], stale=row["stale"])
         found = {comparisons.said(row), comparisons.said(row, "acc_")} - {""}
         if found:
             low, high = row["less_paper_low"], row["less_paper_high"]
@@ -158,12 +154,9 @@ def difference(
     """
     parts = []
     for dataset, method in _rows(datasets, methods):
-        pairs = _pairs(
-            evidence.runs(suite, dataset, method, column, space),
-            evidence.runs(
-                against_suite or suite, dataset, against, against_column or column, against_space
-            ),
-        )
+        there = against_suite or suite, dataset, against, against_column or column, against_space
+        mine = evidence.runs(suite, dataset, method, column, space)
+        pairs = _pairs(mine, evidence.runs(*there))
         part = _few(_what(evidence, dataset, datasets, method, methods), pairs)
         if part.n >= LEAST:
             found = stats.paired(list(pairs.values.values()), margin=margin)

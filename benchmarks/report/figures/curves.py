@@ -20,9 +20,7 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     frame = curve_frame(done)
     if frame.empty:
         return "no training has been recorded yet", {}
-    out.mkdir(parents=True, exist_ok=True)
-    csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
-    paths = {"csv": words.replace(out / f"{stem}.csv", csv)}
+    paths = {"csv": words.frame(out / f"{stem}.csv", frame, float_format="%.4f")}
     shown = [name for name in suite["datasets"] if name in set(frame.dataset)]
     short = {name: short_title(titles[name], name) for name in shown}
     paths |= plot.column(out / stem, draw, frame, shown, short, remark=plot.older(done))
@@ -91,17 +89,10 @@ def _curves(axis, frame):
     first, last = frame[frame.stage == "k-means"], frame[frame.stage == "end"]
     if len(first):
         points = {"markersize": 2.5, "linestyle": "", "clip_on": False}
-        axis.plot(
-            first.iteration * 0 - _gap(frame),
-            first.value,
-            marker="s",
-            color=ORANGE,
-            label="k-means start",
-            **points,
-        )
-        axis.plot(
-            last.iteration, last.value, marker="^", color=GREEN, label="final labels", **points
-        )
+        start = {"marker": "s", "color": ORANGE, "label": "k-means start", **points}
+        end = {"marker": "^", "color": GREEN, "label": "final labels", **points}
+        axis.plot(first.iteration * 0 - _gap(frame), first.value, **start)
+        axis.plot(last.iteration, last.value, **end)
     axis.axvline(0, color="0.4", linewidth=0.8, linestyle=":", label="end of Algorithm 1")
 
 

@@ -13,14 +13,7 @@ NAMES = {"purity": "purity, points", "heldout_log_likelihood": "held-out nats a 
 def draw(rows, paired, methods):
     """The figure: a panel a column that is paired, a line a method, its median over datasets.
 
-    Parameters
-    ----------
-    rows : list of dict
-        As from `benchmarks.report.measures.summarise`, with differences; others have no dot.
-    paired : list of str
-        The columns that are.
-    methods : dict
-        Contents of methods.toml, for the labels.
+    Of the rows of `benchmarks.report.measures.summarise`; those without differences have no dot.
     """
     rows = [row for row in rows if row["against"]]
     names = list(dict.fromkeys(row["method"] for row in rows))

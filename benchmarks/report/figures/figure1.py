@@ -43,7 +43,6 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     and .md: purities over seeds. Files of which there is no record yet are not written.
     """
     methods, datasets, out = registry.methods(), registry.datasets(), Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
     own = {**suite, "methods": [m for m in suite["methods"] if kinds.of(methods[m]).row]}
     rows = measures.summarise(records, own, methods, datasets)
     done = [record for record in records if record["status"] == "done"]
@@ -172,22 +171,11 @@ def draw(frame, titles, remark=""):
         for axis, role in zip(axes[i], roles, strict=True):
             if role == "mixture":
                 filled = _contour(axis, grids[name])
-            axis.scatter(
-                points.x,
-                points.y,
-                s=0.7,
-                linewidths=0,
-                rasterized=True,
-                zorder=3,
-                c=colours[points[role].to_numpy(dtype=int)],
-            )
-            axis.set(
-                aspect="equal",
-                xticks=[],
-                yticks=[],
-                xlim=_ends(grids[name].x),
-                ylim=_ends(grids[name].y),
-            )
+            look = {"s": 0.7, "linewidths": 0, "rasterized": True, "zorder": 3}
+            clusters = points[role].to_numpy(dtype=int)
+            axis.scatter(points.x, points.y, c=colours[clusters], **look)
+            ends = {"xlim": _ends(grids[name].x), "ylim": _ends(grids[name].y)}
+            axis.set(aspect="equal", xticks=[], yticks=[], **ends)
             of_it = (frame.dataset == name) & (frame.series == f"purity of {role}")
             for purity in frame.purity[of_it]:
                 axis.set_xlabel(f"purity {purity:.1f}%", fontsize=8, labelpad=2)
@@ -266,12 +254,8 @@ def _contour(axis, grid):
     tints = LinearSegmentedColormap.from_list("tints", ["#A9CFE8", "#FFFFFF", "#F8D899"])
     at = table.columns.to_numpy(), table.index.to_numpy(), table.to_numpy()
     filled = axis.contourf(*at, levels=np.linspace(0, 1, 11), cmap=tints)
-    axis.contour(
-        *at,
-        levels=ISOLINES,
-        colors="black",
-        linewidths=[1.0 if level == 0.5 else 0.4 for level in ISOLINES],
-    )
+    widths = [1.0 if level == 0.5 else 0.4 for level in ISOLINES]
+    axis.contour(*at, levels=ISOLINES, colors="black", linewidths=widths)
     return filled
 
 
@@ -280,6 +264,5 @@ def _ends(values):
 
 
 def _files(frame, base, drawn):
-    paths = {**drawn, "csv": Path(f"{base}.csv")}
-    words.replace(paths["csv"], frame.to_csv(index=False, lineterminator="\n"))
+    paths = {**drawn, "csv": words.frame(Path(f"{base}.csv"), frame)}
     return {f"{base.name} {kind}": path for kind, path in paths.items()}

@@ -49,9 +49,8 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     ]
     base = Path(out_dir) / stem
     paths = draw(arrays, digits, suite["title"], ends(made), caption).save(base)
-    paths["csv"] = words.replace(
-        base.with_suffix(".csv"), to_csv(generated_rows(arrays) + wrong_rows(digits))
-    )
+    rows = generated_rows(arrays) + wrong_rows(digits)
+    paths["csv"] = words.replace(base.with_suffix(".csv"), to_csv(rows))
     return "\n".join([suite["title"], *caption]), paths
 
 
@@ -72,20 +71,11 @@ def wrong_rows(digits) -> list[dict]:
     found, column = [{"part": "rule", "note": f"{RULE}; {LABELS}"}], 0
     for i, (row, own) in enumerate(zip(digits["rows"], digits["classes"], strict=True)):
         column = column + 1 if i and own == digits["classes"][i - 1] else 0
-        found.append(
-            {
-                "part": "misclustered",
-                "row": own,
-                "column": column,
-                "training_row": row,
-                "class": own,
-                "note": LABELS,
-                **{
-                    f"{name}_class": digits[f"{name}_classes"][i]
-                    for name in ("kmeans", "ncut", "mixture")
-                },
-            }
-        )
+        classes = {
+            f"{by}_class": digits[f"{by}_classes"][i] for by in ("kmeans", "ncut", "mixture")
+        }
+        place = {"row": own, "column": column, "training_row": row, "class": own}
+        found.append({"part": "misclustered", **place, "note": LABELS, **classes})
     for kind, note in (
         ("only_mixture", "put right by the mixture, not by k-means or NCut"),
         ("only_others", "put right by k-means and NCut, not by the mixture"),
@@ -152,19 +142,11 @@ def _misclustered(sheet, digits, left, top, beside) -> None:
         sheet.text(left, middle, f"{own}", size=8, va="center", weight="bold")
         shown = np.flatnonzero(digits["classes"] == own)
         if not len(shown):
-            why = (
-                "none"
-                if own in digits["mixture_clusters"]
-                else f"none: no cluster of the mixture stands for {own}"
-            )
+            stands = own in digits["mixture_clusters"]
+            why = "none" if stands else f"none: no cluster of the mixture stands for {own}"
             sheet.text(left + 0.2, middle, why, size=7, va="center", style="italic")
         for column, i in enumerate(shown):
             x = left + 0.2 + 0.68 * column
             spot = sheet.grid(digits["images"][i][None, None], x, y, INK)
-            sheet.text(
-                spot.right + 0.05,
-                middle,
-                f"k {digits['kmeans_classes'][i]}  N {digits['ncut_classes'][i]}",
-                size=6.5,
-                va="center",
-            )
+            wrong = f"k {digits['kmeans_classes'][i]}  N {digits['ncut_classes'][i]}"
+            sheet.text(spot.right + 0.05, middle, wrong, size=6.5, va="center")

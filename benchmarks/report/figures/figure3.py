@@ -28,6 +28,7 @@ LEGEND = 1.25  # inches beside the plot
 SIDED = 0.5  # of a standard deviation over images: by so much a side is the brighter one
 KINDS = ("lit from the front", "dark", "bright on the left", "bright on the right")
 PARTITIONS = {"mixture": "", "k-means start": "start_"}
+OF_CLUSTERS = {"means": "mean of cluster", "deviations": "standard deviation in cluster"}
 MEASURES = {  # arrays of a partition, as the CSV calls them
     "spread": "spread over clusters",
     "random_mean": "spread over random partitions, mean",
@@ -49,10 +50,8 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
         shown = record_of(records, "lighting", suite, seed)
     except Missing as missing:
         return str(missing), {}
-    lit = sorted(
-        (r for r in records if r["cell"]["method"] == "lighting" and r["status"] == "done"),
-        key=lambda r: r["cell"]["seed"],
-    )
+    lit = [r for r in records if r["cell"]["method"] == "lighting" and r["status"] == "done"]
+    lit.sort(key=lambda r: r["cell"]["seed"])
     measured = {r["cell"]["seed"]: r["load"]() for r in lit}
     arrays, values = made["load"](), shown["values"]
     names = values["quantities"]
@@ -63,78 +62,41 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     ]
     base = Path(out_dir) / stem
     sheet = draw(arrays, measured[seed], names, suite["title"], ends(made), caption)
-    paths = sheet.save(base)
-    tables = {
-        "csv": (f"{stem}.csv", to_csv(generated_rows(arrays))),
-        "brightness": (
-            f"{stem}-brightness.csv",
-            to_csv(
-                brightness_rows(measured, names),
-                ("seed", "partition", "measure", "cluster", "lighting", "n", *names),
-            ),
-        ),
+    columns = ("seed", "partition", "measure", "cluster", "lighting", "n", *names)
+    bright = to_csv(brightness_rows(measured, names), columns)
+    paths = {
+        **sheet.save(base),
+        "csv": words.replace(base.with_suffix(".csv"), to_csv(generated_rows(arrays))),
+        "brightness": words.replace(Path(f"{base}-brightness.csv"), bright),
     }
-    for name, (file, content) in tables.items():
-        paths[name] = words.replace(Path(out_dir) / file, content)
     return "\n".join([suite["title"], *caption]), paths
 
 
 def brightness_rows(measured, names) -> list[dict]:
     """CSV rows of brightness: clusters of every seed, their spread, and its mean over seeds.
 
-    Parameters
-    ----------
-    measured : dict of int -> dict
-        Arrays of `benchmarks.exhibits.lighting.lighting` by seed.
-    names : sequence of str
-        What is measured of an image.
+    `measured` has the arrays of `benchmarks.exhibits.lighting.lighting` by seed, `names` says what
+    they measure of an image.
     """
     rows = []
+
+    def add(seed, partition, measure, n, line, **cluster):
+        own = {"seed": seed, "partition": partition, "measure": measure, "n": n, **cluster}
+        rows.append(own | dict(zip(names, line, strict=True)))
+
     for seed, arrays in measured.items():
         for partition, prefix in PARTITIONS.items():
-            own = {"seed": seed, "partition": partition}
-            sizes = arrays[f"{prefix}sizes"]
-            said = lighting_words(arrays, names, prefix)
-            for kind, array in (
-                ("mean of cluster", "means"),
-                ("standard deviation in cluster", "deviations"),
-            ):
-                rows += [
-                    {
-                        **own,
-                        "measure": kind,
-                        "cluster": j,
-                        "lighting": said[j],
-                        "n": sizes[j],
-                        **dict(zip(names, line, strict=True)),
-                    }
-                    for j, line in enumerate(arrays[f"{prefix}{array}"])
-                ]
-            rows += [
-                {
-                    **own,
-                    "measure": label,
-                    "n": sizes.sum(),
-                    **dict(zip(names, arrays[f"{prefix}{array}"], strict=True)),
-                }
-                for array, label in MEASURES.items()
-            ]
+            sizes, said = arrays[f"{prefix}sizes"], lighting_words(arrays, names, prefix)
+            for array, kind in OF_CLUSTERS.items():
+                for j, line in enumerate(arrays[f"{prefix}{array}"]):
+                    add(seed, partition, kind, sizes[j], line, cluster=j, lighting=said[j])
+            for array, label in MEASURES.items():
+                add(seed, partition, label, sizes.sum(), arrays[f"{prefix}{array}"])
     for partition, prefix in PARTITIONS.items():
         for array, label in MEASURES.items():
             over = np.stack([arrays[f"{prefix}{array}"] for arrays in measured.values()])
-            for what, line in (
-                ("mean over seeds", over.mean(0)),
-                ("standard deviation over seeds", _deviation(over)),
-            ):
-                rows.append(
-                    {
-                        "seed": what,
-                        "partition": partition,
-                        "measure": label,
-                        "n": len(over),
-                        **dict(zip(names, line, strict=True)),
-                    }
-                )
+            add("mean over seeds", partition, label, len(over), over.mean(0))
+            add("standard deviation over seeds", partition, label, len(over), _deviation(over))
     return rows
 
 
@@ -154,9 +116,7 @@ def brightness_line(measured, values, n_asked: int) -> str:
         )
     p = max(float(arrays["p"].max()) for arrays in measured.values())
     every = [
-        sum(
-            set(KINDS) <= set(lighting_words(arrays, names, prefix)) for arrays in measured.values()
-        )
+        sum(set(KINDS) <= {*lighting_words(arrays, names, prefix)} for arrays in measured.values())
         for prefix in PARTITIONS.values()
     ]
     return (
@@ -237,40 +197,20 @@ def _clusters(sheet, lit, names, said, top) -> float:
     sides = [names.index(side) for side in SIDES]
     faces = sheet.grid(lit["faces"][None], 0.1, top + 0.1, GREY, zoom=7)
     for j, x in enumerate(faces.lefts):
-        sheet.text(
-            x + faces.width / 2,
-            faces.bottom + 0.04,
-            f"cluster {j}\n"
-            + said[j].replace(" on ", "\non ").replace(" from ", "\nfrom ")
-            + f"\nn = {lit['sizes'][j]}",
-            size=6.5,
-            ha="center",
-        )
+        light = said[j].replace(" on ", "\non ").replace(" from ", "\nfrom ")
+        under = f"cluster {j}\n{light}\nn = {lit['sizes'][j]}"
+        sheet.text(x + faces.width / 2, faces.bottom + 0.04, under, size=6.5, ha="center")
     left = faces.right + 0.55
     axis = sheet.axes(left, top + 0.05, 7.0 - LEGEND - left, 1.2)
     places = np.arange(len(sides))
     for j, (mean, deviation) in enumerate(zip(lit["means"], lit["deviations"], strict=True)):
-        axis.errorbar(
-            places + 0.12 * (j - (len(said) - 1) / 2),
-            mean[sides],
-            deviation[sides],
-            fmt=MARKERS[j % len(MARKERS)],
-            color=COLOURS[j % len(COLOURS)],
-            markersize=4,
-            linewidth=1,
-            capsize=1.5,
-            label=f"cluster {j}",
-        )
+        beside = places + 0.12 * (j - (len(said) - 1) / 2)
+        look = {"fmt": MARKERS[j % len(MARKERS)], "color": COLOURS[j % len(COLOURS)]}
+        look |= {"markersize": 4, "linewidth": 1, "capsize": 1.5}
+        axis.errorbar(beside, mean[sides], deviation[sides], label=f"cluster {j}", **look)
     centre, reach = lit["image_means"][sides], lit["random_q95"][sides]
-    axis.bar(
-        places,
-        2 * reach,
-        0.7,
-        centre - reach,
-        color="#999999",
-        zorder=0,
-        label="random partitions:\nmean ± 95% quantile\nof the spread",
-    )
+    random = "random partitions:\nmean ± 95% quantile\nof the spread"
+    axis.bar(places, 2 * reach, 0.7, centre - reach, color="#999999", zorder=0, label=random)
     axis.set_xticks(places, SIDES, fontsize=7)
     axis.set_xlim(-0.5, len(sides) - 0.5)
     axis.set_ylim(0, None)

@@ -57,41 +57,25 @@ def generated_rows(arrays) -> list[dict]:
     ``position`` is the place on a line, from 0 to 1; ``distance`` that to the nearest training
     point, in code space; ``step`` that to the picture before.
     """
-    shape = grid_shape(arrays)
-    rows = [
-        {
-            "part": "sample",
-            "row": i // shape[1],
-            "column": i % shape[1],
-            "network": network,
-            "nearest_training_row": arrays["samples_rows"][i],
-            "distance": arrays["samples_distances"][i],
-        }
-        for i, network in enumerate(arrays["samples_networks"])
-    ]
+    rows, shape = [], grid_shape(arrays)
+
+    def picture(part, row, column, network, nearest, distance):
+        names = ("part", "row", "column", "network", "nearest_training_row", "distance")
+        said = part, row, column, network, nearest, distance
+        rows.append(dict(zip(names, said, strict=True)))
+
+    near, far = arrays["samples_rows"], arrays["samples_distances"]
+    for i, network in enumerate(arrays["samples_networks"]):
+        picture("sample", *divmod(i, shape[1]), network, near[i], far[i])
+    note = "training image nearest to the sample at its left, in code space"
     rows += [
-        {
-            "part": "nearest",
-            "row": i,
-            "column": shape[1],
-            "training_row": row,
-            "note": "training image nearest to the sample at its left, in code space",
-        }
-        for i, row in enumerate(arrays["samples_rows"].reshape(shape)[:, -1])
+        {"part": "nearest", "row": i, "column": shape[1], "training_row": row, "note": note}
+        for i, row in enumerate(near.reshape(shape)[:, -1])
     ]
     for part in ("line", "network"):
         found, distances = arrays[f"{part}s_rows"], arrays[f"{part}s_distances"]
         for (j, i), row in np.ndenumerate(found):
-            rows.append(
-                {
-                    "part": part,
-                    "row": j,
-                    "column": i,
-                    "network": j,
-                    "nearest_training_row": row,
-                    "distance": distances[j, i],
-                }
-            )
+            picture(part, j, i, j, row, distances[j, i])
             if part == "line":
                 rows[-1]["position"] = i / (found.shape[1] - 1)
                 rows[-1]["step"] = arrays["lines_steps"][j, i - 1] if i else None

@@ -33,12 +33,10 @@ def growth_frame(done) -> pd.DataFrame:
     """
     frames = []
     for record in (r for r in done if r["estimator"] == GROWTH):
-        cell = record["cell"]
         frame = pd.DataFrame(record["values"])
         status = frame.pop("status")
-        frame.insert(0, "dataset", cell["dataset"])
-        frame.insert(1, "method", cell["method"])
-        frame.insert(3, "seed", cell["seed"])
+        for place, name in ((0, "dataset"), (1, "method"), (3, "seed")):
+            frame.insert(place, name, record["cell"][name])
         frame.insert(4, "status", status)
         frame["exponent"] = exponent(frame.n, frame.seconds.astype(float))
         frames.append(frame)
@@ -72,12 +70,8 @@ def draw(frame, labels, remark=""):
     methods = list(frame.groupby("method", sort=False))
     for i, (method, rows) in enumerate(methods):
         run = rows[rows.status == "done"]
-        style = {
-            "color": COLOURS[i % len(COLOURS)],
-            "marker": MARKERS[i % len(MARKERS)],
-            "markersize": 3.5,
-        }
-        line = LINES[i % len(LINES)]
+        colour, marker, line = (of[i % len(of)] for of in (COLOURS, MARKERS, LINES))
+        style = {"color": colour, "marker": marker, "markersize": 3.5}
         cost.plot(run.n, run.seconds, label=_legend(rows, labels[method]), linestyle=line, **style)
         beside = APART ** (i - (len(methods) - 1) / 2)
         purity.plot(run.n * beside, run.purity, linestyle="", **style)
@@ -98,10 +92,8 @@ def sentences(frame, methods) -> list[str]:
         if not len(run):
             continue
         last = run.iloc[-1]
-        line = (
-            f"{_plain(methods[method]['label'])}: {last.seconds:.3g} processor seconds at n = "
-            f"{last.n:,}"
-        )
+        name = _plain(methods[method]["label"])
+        line = f"{name}: {last.seconds:.3g} processor seconds at n = {last.n:,}"
         if np.isfinite(last.graph_seconds):
             line += f" (its graph alone {last.graph_seconds:.3g})"
         line += f", purity {last.purity:.1f}%"
@@ -110,7 +102,7 @@ def sentences(frame, methods) -> list[str]:
         if np.isfinite(last.exponent):
             line += f"; grows as n^{last.exponent:.2f}"
         if _stopped(rows):
-            line += f"; {_stopped(rows)}"
+            line += f"; not run from {_stopped(rows)}"
         lines.append(line)
     return lines
 
@@ -120,8 +112,7 @@ def _legend(rows, label):
     words = _plain(label)
     if np.isfinite(grows):
         words += f", $n^{{{grows:.2f}}}$"
-    left = rows[rows.status != "done"]
-    return words + (f"; n = {left.n.iloc[0]:,}: {left.status.iloc[0]}" if len(left) else "")
+    return words + (f"; {_stopped(rows)}" if _stopped(rows) else "")
 
 
 def _plain(label):
@@ -129,5 +120,6 @@ def _plain(label):
 
 
 def _stopped(rows):
+    """The first size that a method was not run at, and why; empty where there is none."""
     left = rows[rows.status != "done"]
-    return f"not run from n = {left.n.iloc[0]:,}: {left.status.iloc[0]}" if len(left) else ""
+    return f"n = {left.n.iloc[0]:,}: {left.status.iloc[0]}" if len(left) else ""

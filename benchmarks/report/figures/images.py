@@ -45,24 +45,14 @@ class Sheet:
 
     def axes(self, left: float, top: float, width: float, height: float):
         """Axes of that place and size."""
-        return self.figure.add_axes(
-            (
-                left / self.width,
-                1 - (top + height) / self.height,
-                width / self.width,
-                height / self.height,
-            )
-        )
+        bottom = 1 - (top + height) / self.height
+        size = width / self.width, height / self.height
+        return self.figure.add_axes((left / self.width, bottom, *size))
 
     def text(self, left: float, top: float, text: str, size: float = 7.5, **style) -> None:
         """Words whose upper left corner is there, unless the style says otherwise."""
-        self.figure.text(
-            left / self.width,
-            1 - top / self.height,
-            text,
-            fontsize=size,
-            **{"va": "top", "ha": "left", **style},
-        )
+        style = {"va": "top", "ha": "left", **style}
+        self.figure.text(left / self.width, 1 - top / self.height, text, fontsize=size, **style)
 
     def lines(self, left: float, top: float, lines, columns: int) -> None:
         """Lines of small print, broken at so many letters, never at a sign as in "n = 5"."""
@@ -117,17 +107,8 @@ class Sheet:
             axis.imshow(pixels, cmap=cmap, vmin=0, vmax=255, aspect="auto", interpolation="none")
             axis.set_axis_off()
             if frame and first:
-                axis.add_patch(
-                    Rectangle(
-                        (-2.5, -2.5),
-                        wide + 4,
-                        tall + 4,
-                        fill=False,
-                        edgecolor=frame,
-                        linewidth=1.2,
-                        clip_on=False,
-                    )
-                )
+                look = {"fill": False, "edgecolor": frame, "linewidth": 1.2, "clip_on": False}
+                axis.add_patch(Rectangle((-2.5, -2.5), wide + 4, tall + 4, **look))
         tops = [y + dot * (height + GAP) * i for i in range(len(pictures))]
         return Grid(lefts, tops, dot * width, dot * height)
 

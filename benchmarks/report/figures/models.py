@@ -29,14 +29,9 @@ STYLES = {
 
 
 def draw(scores, measures, labels):
-    """The figure: a panel a measure, a line a model.
+    """The figure: a panel a measure, a line a model, in the order of `labels`.
 
-    Parameters
-    ----------
-    scores, measures : list of dict
-        As from `benchmarks.report.table2.summarise`; what was not measured has no dot.
-    labels : dict of (str, str) -> str
-        Name of a row by its method and space, from the top.
+    Of the rows of `benchmarks.report.table2.summarise`; `labels` has (method, space) -> name.
     """
     figure = plot.canvas(plot.COLUMN, 0.95 + 0.25 * len(labels))
     panels = figure.subplots(2, 2, sharey=True).flat

@@ -9,9 +9,12 @@ import pandas as pd
 
 from benchmarks import registry
 from benchmarks.report import plot, words
+from benchmarks.report.figures.curves import short_title
 from benchmarks.report.plot import COLOURS
 
 BLUE, ORANGE = COLOURS[0], COLOURS[5]
+FIXED = {"color": BLUE, "marker": "o", "markersize": 3, "capsize": 1.5}
+FREE = {"color": ORANGE, "marker": "D", "linestyle": "", "markersize": 4, "zorder": 3}
 CHOSEN = "mixnet-printed"  # the row whose width was chosen by held-out likelihood
 
 
@@ -22,11 +25,9 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     frame = width_frame(done, datasets)
     if frame.empty or not frame.chosen.any() or frame.chosen.all():
         return "no widths have been recorded yet", {}
-    out.mkdir(parents=True, exist_ok=True)
-    csv = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
-    paths = {"csv": words.replace(out / f"{stem}.csv", csv)}
+    paths = {"csv": words.frame(out / f"{stem}.csv", frame, float_format="%.4f")}
     shown = [name for name in suite["datasets"] if name in set(frame.dataset)]
-    titles = {name: datasets[name].get("title", name).partition(" (")[0] for name in shown}
+    titles = {name: short_title(datasets[name], name) for name in shown}
     paths |= plot.column(out / stem, draw, frame, shown, titles, remark=plot.older(done))
     return "\n".join(_sentence(name, frame[frame.dataset == name]) for name in shown), paths
 
@@ -43,16 +44,8 @@ def width_frame(records, datasets) -> pd.DataFrame:
         p = datasets[cell["dataset"]]["code_dim"]
         # The ratio went through a division: one width differs in its last bits between seeds.
         width = round(values["width_ratio"] * math.sqrt(2 * p), 9)
-        rows.append(
-            (
-                cell["dataset"],
-                cell["seed"],
-                cell["method"] == CHOSEN,
-                width,
-                record["metrics"]["purity"],
-                values["heldout_log_likelihood"],
-            )
-        )
+        scores = record["metrics"]["purity"], values["heldout_log_likelihood"]
+        rows.append((cell["dataset"], cell["seed"], cell["method"] == CHOSEN, width, *scores))
     return pd.DataFrame(rows, columns=["dataset", "seed", "chosen", "width", "purity", "heldout"])
 
 
@@ -65,25 +58,9 @@ def draw(frame, datasets, titles, remark=""):
         fixed, chosen = mine[~mine.chosen], mine[mine.chosen]
         for axis, measure in zip(axes[:, column], ("purity", "heldout"), strict=True):
             by = fixed.groupby("width")[measure]
-            axis.errorbar(
-                by.mean().index,
-                by.mean(),
-                by.std().fillna(0),
-                color=BLUE,
-                marker="o",
-                markersize=3,
-                capsize=1.5,
-                label="fixed width, mean ± std",
-            )
-            axis.plot(
-                chosen.width,
-                chosen[measure],
-                "D",
-                color=ORANGE,
-                markersize=4,
-                zorder=3,
-                label="chosen by held-out likelihood",
-            )
+            mean, spread = by.mean(), by.std().fillna(0)
+            axis.errorbar(mean.index, mean, spread, label="fixed width, mean ± std", **FIXED)
+            axis.plot(chosen.width, chosen[measure], label="chosen by held-out likelihood", **FREE)
         axes[0, column].set_title(titles[name])
         axes[1, column].set_xscale("log")
         axes[1, column].minorticks_off()

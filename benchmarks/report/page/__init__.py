@@ -25,20 +25,12 @@ HERE = Path(__file__).parent
 def write(store: Store, output) -> Path:
     """Write the page of a store's results to a file, replaced whole; returns its path."""
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     linked = output.resolve().parent == store.results.resolve()
     return words.replace(output, page(store, linked))
 
 
 def page(store: Store, linked: bool = True) -> str:
-    """The page as HTML.
-
-    Parameters
-    ----------
-    store : Store
-    linked : bool
-        Whether the page will lie in the results folder, so that records and files can be links.
-    """
+    """The page as HTML; `linked` where it will lie among the results, which it can then link to."""
     cells = Cells(store)
     sections = {name: suites.section(name, cells) for name in cells.suites}
     figures, absent = collect(store.results, cells.suites, cells.datasets)

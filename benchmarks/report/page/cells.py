@@ -54,7 +54,7 @@ class Cells:
     groups : dict of str -> dict of str -> Group
         By suite, then by the group's id: ``suite/dataset/method/space[/evaluation]``.
     stages : list of dict
-        ``dataset, method, space`` of all cells, each once.
+        ``dataset, method`` of all cells, each once.
     environments : list of dict
         Versions and machines, each once; digests hold indices.
     """
@@ -80,11 +80,7 @@ class Cells:
             index = self._index[node.key]
             if node.requested and (record := self.digests[index]["record"]):
                 self.records[name].append(record)
-            stage = {
-                "dataset": node.cell["dataset"],
-                "method": node.cell["method"],
-                "space": node.cell["params"]["space"],
-            }
+            stage = {name: node.cell[name] for name in ("dataset", "method")}
             if stage not in self.stages:
                 self.stages.append(stage)
             where = place(node)
@@ -92,12 +88,9 @@ class Cells:
             group = groups.setdefault(id, Group(id, *where, node.requested, self._title(*where)))
             group.cells.append(index)
             group.states.append(self.digests[index]["state"])
-            group.command = command(
-                name,
-                node,
-                span(self.digests[i]["seed"] for i in group.cells),
-                "done" if set(group.states) == {"done"} else "",
-            )
+            seeds = span(self.digests[i]["seed"] for i in group.cells)
+            done = "done" if set(group.states) == {"done"} else ""
+            group.command = command(name, node, seeds, done)
 
     def called(self, dataset: str) -> str:
         """Title of a dataset, without what it has in brackets."""
@@ -109,19 +102,13 @@ class Cells:
 
     def _digest(self, suite, node, state) -> dict:
         """What the page shows of a cell; ``record`` itself stays behind."""
-        record, failed = standing(state), state.name == "failed"
+        record, seed = standing(state), node.cell["seed"]
+        failed = state.last["status"] if state.name == "failed" else ""
         found = {
-            "seed": node.cell["seed"],
+            "seed": seed,
             "state": state.name,
             "why": state.why,
-            "command": command(
-                suite,
-                node,
-                str(node.cell["seed"]),
-                state.name,
-                state.last["status"] if failed else "",
-                record,
-            ),
+            "command": command(suite, node, str(seed), state.name, failed, record),
             "record": record,
         }
         if record is None:
@@ -169,11 +156,7 @@ class Cells:
         """What the page's script reads: digests without their records, groups, environments."""
         return {
             "cells": [
-                {
-                    name: value
-                    for name, value in digest.items()
-                    if name != "record" and value not in (None, "")
-                }
+                {k: v for k, v in digest.items() if k != "record" and v not in (None, "")}
                 for digest in self.digests
             ],
             "groups": {
@@ -193,12 +176,8 @@ class Cells:
 def place(node) -> tuple[str, str, str, str]:
     """(dataset, method, space, evaluation) of a cell; an evaluation is its samples', or ""."""
     cell, of = node.cell, node.needs.get("samples", node).cell
-    return (
-        cell["dataset"],
-        of["method"],
-        cell["params"]["space"],
-        "" if of is cell else cell["method"],
-    )
+    evaluation = "" if of is cell else cell["method"]
+    return cell["dataset"], of["method"], cell["params"]["space"], evaluation
 
 
 def command(

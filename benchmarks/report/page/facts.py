@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import registry
 from benchmarks.report import notes
 from benchmarks.report.page.cells import Cells
-from benchmarks.report.page.parts import Column, Entry, Table
+from benchmarks.report.page.parts import Column, Entry, Table, texts
 
 #: Columns of claims.csv that the page shows, as `benchmarks.report.claims` writes them.
 CLAIM = ("claim", "group", "says", "where", "verdict", "part", "part_verdict", "said", "command")
@@ -28,33 +28,23 @@ def data(cells: Cells) -> Table:
     for name in names:
         stanza = cells.datasets[name]
         variants = sorted(variant for dataset, variant in used if dataset == name)
+        said = {"title": name, **stanza, "variants": ", ".join(variants)}
+        counts = (said.get(key) for key in ("n", "d", "n_classes", "n_clusters", "code_dim"))
+        words = ("structure", "variants", "scaling", "licence", "citation")
         rows.append(
             [
-                Entry(stanza.get("title", name)),
-                *(
-                    Entry("" if stanza.get(key) is None else str(stanza[key]), stanza.get(key))
-                    for key in ("n", "d", "n_classes", "n_clusters", "code_dim")
-                ),
-                Entry(stanza.get("structure", "")),
-                Entry(", ".join(variants)),
-                Entry(stanza.get("scaling", "")),
-                Entry(stanza.get("licence", "")),
-                Entry(stanza.get("citation", "")),
+                Entry(said["title"]),
+                *(Entry("" if count is None else str(count), count) for count in counts),
+                *(Entry(said.get(key, "")) for key in words),
             ]
         )
-    heads = ("n", "d", "Classes", "Components", "p")
+    numbers = ("n", "d", "Classes", "Components", "p")
+    words = texts("Structure", "Variant", "Scaling", "Licence", "Citation")
     return Table(
         "data-table",
         "n points of d features, codes of p; structure: the widths of a "
         "network as the paper prints them; variant: the one that the records used.",
-        [
-            Column("Dataset", "head"),
-            *(Column(head) for head in heads),
-            *(
-                Column(head, "text")
-                for head in ("Structure", "Variant", "Scaling", "Licence", "Citation")
-            ),
-        ],
+        [Column("Dataset", "head"), *map(Column, numbers), *words],
         rows,
     )
 
@@ -71,22 +61,12 @@ def choices(cells: Cells) -> Table:
     rows = []
     for (parameter, _, source, why), (users, datasets, value) in shared.items():
         first, *others = users
-        rows.append(
-            [
-                Entry(parameter),
-                Entry(notes.resolved(value, datasets, cells.datasets)),
-                Entry(source),
-                Entry(why),
-                Entry(first, folded=tuple(others)),
-            ]
-        )
+        said = parameter, notes.resolved(value, datasets, cells.datasets), source, why
+        rows.append([*map(Entry, said), Entry(first, folded=tuple(others))])
     return Table(
         "choices-table",
         "Every parameter with its source. `ours`: the paper leaves it open. No rule reads a label.",
-        [
-            Column("Parameter", "head"),
-            *(Column(head, "text") for head in ("Value", "Source", "Why", "Methods")),
-        ],
+        [Column("Parameter", "head"), *texts("Value", "Source", "Why", "Methods")],
         rows,
     )
 
@@ -148,13 +128,8 @@ def attempts(results: Path) -> list[dict[str, str]]:
 
 def commits(records) -> Table:
     """Commits whose code made the records, newest last."""
-    made = [
-        (
-            record["provenance"].get("commit") or "not in git",
-            record["provenance"].get("started") or "",
-        )
-        for record in records
-    ]
+    found = (record["provenance"] for record in records)
+    made = [(one.get("commit") or "not in git", one.get("started") or "") for one in found]
     first, last = {}, {}
     for commit, started in sorted(made, key=lambda pair: pair[1]):
         first.setdefault(commit, started[:10])
@@ -163,22 +138,16 @@ def commits(records) -> Table:
     return Table(
         "commits-table",
         "Commits that records were made at; an attempt each.",
+        [Column("Commit", "head"), Column("Records"), *texts("First", "Last")],
         [
-            Column("Commit", "head"),
-            Column("Records"),
-            Column("First", "text"),
-            Column("Last", "text"),
-        ],
-        [
-            [
-                Entry(commit),
-                Entry(str(counts[commit]), counts[commit]),
-                Entry(first[commit]),
-                Entry(last[commit]),
-            ]
+            [Entry(commit), _times(counts[commit]), Entry(first[commit]), Entry(last[commit])]
             for commit in first
         ],
     )
+
+
+def _times(n: int) -> Entry:
+    return Entry(str(n), n)
 
 
 def environments(records) -> Table:
@@ -198,14 +167,6 @@ def environments(records) -> Table:
     return Table(
         "environments-table",
         "Software and machines that records were made with.",
-        [
-            Column("Versions", "head"),
-            Column("Machine", "text"),
-            Column("Device, threads", "text"),
-            Column("Records"),
-        ],
-        [
-            [*(Entry(part) for part in parts), Entry(str(n), n)]
-            for parts, n in sorted(counts.items())
-        ],
+        [Column("Versions", "head"), *texts("Machine", "Device, threads"), Column("Records")],
+        [[*map(Entry, parts), _times(n)] for parts, n in sorted(counts.items())],
     )

@@ -83,6 +83,17 @@ class Section:
         return f"suite-{self.name}"
 
 
+def table(id, caption, columns, rows, title="") -> Table:
+    """A `Table` of rows of a summary; `columns` are heads with what gives the entry of a row."""
+    entries = [[entry(row) for _, entry in columns] for row in rows]
+    return Table(id, caption, [head for head, _ in columns], entries, title)
+
+
+def texts(*heads: str) -> list[Column]:
+    """Heads of columns of words."""
+    return [Column(head, "text") for head in heads]
+
+
 def for_claim(verdict: str, of_mixture: bool) -> str:
     """What a verdict says for the claim that the mixture is the better: helped, hurt or level.
 
@@ -145,31 +156,17 @@ def beside(id, caption, heads, rows, unit) -> Table:
         ours, (middle, low, high) = row["ours"], row["difference"]
         again = {"group": ours.group, "measure": ours.measure, "label": "Ours minus the paper's"}
         line = [*row["lead"], ours, number(row["paper_mean"], row["paper_std"], marks=row["marks"])]
+        verdict = {"verdict": row["verdict"], "claim": row["claim"]}
         if middle is not None:
             line += [
                 number(middle, form="{:+.1f}", **again),
                 Entry(f"{low:+.1f} to {high:+.1f}".replace("-", "−"), low),
-                Entry(
-                    interval=tuple(v / widest for v in (low, middle, high)),
-                    verdict=row["verdict"],
-                    claim=row["claim"],
-                ),
+                Entry(interval=tuple(v / widest for v in (low, middle, high)), **verdict),
             ]
         else:
             line += [Entry(), Entry(), Entry()]
-        lines.append([*line, Entry(verdict=row["verdict"], claim=row["claim"], text=row["said"])])
-    return Table(
-        id,
-        caption,
-        [
-            *heads,
-            Column(f"Ours, {unit}"),
-            Column(f"Paper, {unit}"),
-            Column("Difference"),
-            Column("95% interval"),
-            Column("below ┊ above", "line"),
-            Column("Verdict", "text"),
-        ],
-        lines,
-        "Ours less the paper's figures, with intervals",
-    )
+        lines.append([*line, Entry(row["said"], **verdict)])
+    numbers = (f"Ours, {unit}", f"Paper, {unit}", "Difference", "95% interval")
+    line = Column("below ┊ above", "line")
+    columns = [*heads, *map(Column, numbers), line, *texts("Verdict")]
+    return Table(id, caption, columns, lines, "Ours less the paper's figures, with intervals")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks import kinds, registry
 from benchmarks.report import comparisons, measures, notes, summary, table2, vae, words
 from benchmarks.report.page.cells import SPACES, STATES, Cells
@@ -16,6 +18,7 @@ from benchmarks.report.page.parts import (
     for_claim,
     number,
     state,
+    table,
 )
 from benchmarks.report.summary import METRICS
 
@@ -199,12 +202,12 @@ def _purities(made, rows, cells, paper):
         for name in datasets:
             noted = notes.marks_of_dataset([row for row in mine if row["dataset"] == name], paper)
             heads.append(Column(cells.called(name), marks=_marks(noted)))
-        table = [
+        body = [
             [Entry(cells.methods[method]["label"]), *(line.get(name, Entry()) for name in datasets)]
             for method, line in lines.items()
         ]
         caption = f"Purity on {SPACES.get(space, space)}, in percent."
-        found.append(Table(f"{made.name}-purity-{space}", caption, heads, table))
+        found.append(Table(f"{made.name}-purity-{space}", caption, heads, body))
     found[0].caption += (
         " Mean ± standard deviation over seeds (ddof = 1), bold where it is the best of a dataset "
         "among rows with all runs, none stale, or ties with it. Alike: every seed gave the same "
@@ -227,57 +230,40 @@ def _in_layout(made, row, rows, paper):
     return entry
 
 
-def _all_measures(made, rows, cells):
+def _measures(made, rows, cells, caption, forms, title=""):
+    """A table of measures; `forms` has those shown, and how a number of each is written."""
     lines = []
     for row in rows:
         group = _group(made, row)
-        lines.append(
-            [
-                *_lead(row, cells),
-                count(row, group=group),
-                *(
-                    number(row[f"{m}_mean"], row.get(f"{m}_std"), group=group, measure=m)
-                    for m in METRICS
-                ),
-                number(row["seconds_mean"], form="{:.2f}", group=group, measure="seconds"),
-                state(row),
-            ]
-        )
-    return Table(
-        f"{made.name}-measures",
+        numbers = [
+            number(row[f"{m}_mean"], row.get(f"{m}_std"), form, group=group, measure=m)
+            for m, form in forms.items()
+        ]
+        lines.append([*_lead(row, cells), count(row, group=group), *numbers, state(row)])
+    columns = [*BY_METHOD, Column("n"), *(Column(called(m)) for m in forms), LEFT]
+    return Table(f"{made.name}-measures", caption, columns, lines, title)
+
+
+def _all_measures(made, rows, cells):
+    return _measures(
+        made,
+        rows,
+        cells,
         "All measures, in percent. Seconds: wall time of the "
         "method alone, without the codes and labels that it takes from other cells.",
-        [*BY_METHOD, Column("n"), *(Column(called(m)) for m in (*METRICS, "seconds")), LEFT],
-        lines,
+        {**dict.fromkeys(METRICS, "{:.1f}"), "seconds": "{:.2f}"},
         "All measures",
     )
 
 
 def _measured(made, suite, records, cells):
     rows = measures.summarise(records, suite, cells.methods, cells.datasets)
-    lines = []
-    for row in rows:
-        group = _group(made, row)
-        lines.append(
-            [
-                *_lead(row, cells),
-                count(row, group=group),
-                *(
-                    number(row[f"{c}_mean"], row[f"{c}_std"], "{:.2f}", group=group, measure=c)
-                    for c in suite["columns"]
-                ),
-                state(row),
-            ]
-        )
-    made.tables = [
-        Table(
-            f"{made.name}-measures",
-            "Mean ± standard deviation over seeds (ddof = 1). Purity and "
-            "accuracies in percent, likelihoods in nats a point.",
-            [*BY_METHOD, Column("n"), *(Column(called(c)) for c in suite["columns"]), LEFT],
-            lines,
-        )
-    ]
+    caption = (
+        "Mean ± standard deviation over seeds (ddof = 1). Purity and "
+        "accuracies in percent, likelihoods in nats a point."
+    )
+    forms = dict.fromkeys(suite["columns"], "{:.2f}")
+    made.tables = [_measures(made, rows, cells, caption, forms)]
     if "seconds" in suite["columns"]:
         made.notes = _machines(records)
 
@@ -289,45 +275,30 @@ def _machines(records):
 def _knee(made, suite, records, cells):
     from benchmarks.report import knee  # scikit-learn and pandas: only where it is wanted
 
-    lines = []
-    for dataset in suite["datasets"]:
-        _, row = knee.judge(records, suite, dataset)
-        where = {
-            "group": next(
-                (
-                    group.id
-                    for group in made.groups.values()
-                    if group.dataset == dataset and group.requested
-                ),
-                "",
-            )
-        }
-        lines.append(
-            [
-                Entry(cells.called(dataset)),
-                count(row, **where),
-                number(row["suggested"], form="{}", label="Components", **where),
-                number(row["stability"], form="{:.2f}", label="Stability", **where),
-                Entry(row["found"]),
-                number(row["paper"], form="{}"),
-                state(row),
-            ]
-        )
+    rows = [knee.judge(records, suite, dataset)[1] for dataset in suite["datasets"]]
+    own = {g.dataset: {"group": g.id} for g in reversed(made.groups.values()) if g.requested}
+    for row in rows:
+        row["where"] = own.get(row["dataset"], {})
+
+    def found(name, form):
+        label = name.capitalize() if name != "suggested" else "Components"
+        return lambda row: number(row[name], form=form, label=label, **row["where"])
+
     made.tables = [
-        Table(
+        table(
             f"{made.name}-knees",
             "The number of components at the knee of the k-means curve, and how "
             "often each was found over restarts and cutoffs.",
             [
-                Column("Dataset", "head"),
-                Column("n"),
-                Column("Components"),
-                Column("Stability"),
-                Column("Knees found (k: times)", "text"),
-                Column("Paper"),
-                LEFT,
+                (Column("Dataset", "head"), lambda row: Entry(cells.called(row["dataset"]))),
+                (Column("n"), lambda row: count(row, **row["where"])),
+                (Column("Components"), found("suggested", "{}")),
+                (Column("Stability"), found("stability", "{:.2f}")),
+                (Column("Knees found (k: times)", "text"), lambda row: Entry(row["found"])),
+                (Column("Paper"), lambda row: number(row["paper"], form="{}")),
+                (LEFT, state),
             ],
-            lines,
+            rows,
         )
     ]
 
@@ -388,71 +359,49 @@ def _likelihood(made, row):
 
 
 def _scores(made, rows, cells):
-    lines = []
-    for row in rows:
-        scored = {"group": _group(made, row, "parzen")}
-        trained = {"group": _group(made, row)}
-        lines.append(
-            [
-                *_model(row, cells),
-                count(row, **scored),
-                _likelihood(made, row),
-                number(row["ll_se"], measure="se", **scored),
-                number(row["sigma"], form="{:.3f}", measure="sigma", **scored),
-                number(row["seconds_mean"], **trained, measure="train_seconds+autoencoder_seconds"),
-                number(row["updates"], form="{:.0f}", measure="updates", **trained),
-                Entry(row["stopped_by"]),
-                state(row),
-            ]
+    def found(name, measure, *of, form="{:.1f}"):
+        return lambda row: number(
+            row[name], form=form, measure=measure, group=_group(made, row, *of)
         )
-    return Table(
+
+    seconds = "train_seconds+autoencoder_seconds"
+    model, features = BY_MODEL
+    return table(
         f"{made.name}-scores",
         "Mean log-likelihood of the MNIST test images in nats under a "
         "Gaussian Parzen window on a model's samples: mean ± standard deviation over runs "
         "(ddof = 1). SE: standard error over test images. σ: width chosen on validation images. "
         "Seconds: training of one run, that of the autoencoder included.",
         [
-            *BY_MODEL,
-            Column("n"),
-            Column("Log-likelihood"),
-            Column("SE"),
-            Column("σ"),
-            Column("Seconds"),
-            Column("Updates"),
-            Column("Stopped by", "text"),
-            LEFT,
+            (model, lambda row: _model(row, cells)[0]),
+            (features, lambda row: _model(row, cells)[1]),
+            (Column("n"), lambda row: count(row, group=_group(made, row, "parzen"))),
+            (Column("Log-likelihood"), partial(_likelihood, made)),
+            (Column("SE"), found("ll_se", "se", "parzen")),
+            (Column("σ"), found("sigma", "sigma", "parzen", form="{:.3f}")),
+            (Column("Seconds"), found("seconds_mean", seconds)),
+            (Column("Updates"), found("updates", "updates", form="{:.0f}")),
+            (Column("Stopped by", "text"), lambda row: Entry(row["stopped_by"])),
+            (LEFT, state),
         ],
-        lines,
+        rows,
     )
 
 
 def _sample_measures(made, rows, cells):
-    names = list(
-        dict.fromkeys(
-            key.removesuffix("_mean") for row in rows for key in row if key.endswith("_mean")
-        )
-    )
+    means = (key for row in rows for key in row if key.endswith("_mean"))
+    names = list(dict.fromkeys(key.removesuffix("_mean") for key in means))
     lines = []
     for row in rows:
         group = _group(made, row, "measures")
         group = group if group in made.groups else _group(made, row)  # real images score themselves
-        lines.append(
-            [
-                *_model(row, cells),
-                Entry(str(row["n"]), row["n"], group=group, label="Runs"),
-                *(
-                    number(
-                        row.get(f"{name}_mean"),
-                        row.get(f"{name}_std"),
-                        "{:.4g}",
-                        "{:.2g}",
-                        group=group,
-                        measure=name,
-                    )
-                    for name in names
-                ),
-            ]
-        )
+        n = Entry(str(row["n"]), row["n"], group=group, label="Runs")
+        found = ((row.get(f"{name}_mean"), row.get(f"{name}_std"), name) for name in names)
+        numbers = [
+            number(mean, std, "{:.4g}", "{:.2g}", group=group, measure=name)
+            for mean, std, name in found
+        ]
+        lines.append([*_model(row, cells), n, *numbers])
     return Table(
         f"{made.name}-measures",
         "What a perfect model would get stands beside the real test images.",
