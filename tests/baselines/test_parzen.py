@@ -274,7 +274,10 @@ def test_real_images_within_1e_3_nats_of_float64(mnist):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(p, marks=[] if p == "goodfellow" else [pytest.mark.slow]) for p in PROTOCOLS],
+)
 def test_real_training_images_score_244(mnist, name):
     """Drawn at random: the file goes by writers, and blocks of 10,000 of it score 238 to 243."""
     train, test = mnist

@@ -45,17 +45,22 @@ def fitted(X):
     return model.labels_, model.values_["heldout_log_likelihood"]
 
 
-def test_place_and_units_change_nothing():
+@pytest.mark.parametrize(
+    ("place", "exact", "other_unit"),
+    [
+        (2.0**33, 2.0**-500, 1e250),
+        pytest.param(-1e6, 2.0**500, 3e-200, marks=pytest.mark.slow),
+    ],
+)
+def test_place_and_units_change_nothing(place, exact, other_unit):
     X = np.round(blobs(1.5)[0] * 1024) / 1024  # so that shifts are exact in float64
     labels, nats = fitted(X)
-    for place, unit in ((2.0**33, 2.0**-500), (-1e6, 2.0**500)):
-        other, moved = fitted((X + place) * unit)
-        assert np.array_equal(labels, other)
-        assert moved == pytest.approx(nats - 10 * np.log(unit), abs=1e-6)
-    for unit in (1e250, 3e-200):  # rounding may move a last bit
-        other, moved = fitted(X * unit)
-        assert (labels == other).mean() > 0.995
-        assert moved == pytest.approx(nats - 10 * np.log(unit), abs=0.05)
+    other, moved = fitted((X + place) * exact)
+    assert np.array_equal(labels, other)
+    assert moved == pytest.approx(nats - 10 * np.log(exact), abs=1e-6)
+    other, moved = fitted(X * other_unit)  # rounding may move a last bit
+    assert (labels == other).mean() > 0.995
+    assert moved == pytest.approx(nats - 10 * np.log(other_unit), abs=0.05)
 
 
 def test_a_rotation_changes_no_more_than_a_seed():

@@ -73,7 +73,10 @@ def real(tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n == "mnist" else []) for n in COUNTS],
+)
 def test_loads_with_its_assertions(real, name):
     ds = real(name)
     counts = np.bincount(ds.y)

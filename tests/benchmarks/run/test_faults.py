@@ -131,7 +131,9 @@ GRANDCHILDREN = """
 """
 
 
-@pytest.mark.parametrize("killed", ["harness", "both", "worker", "stopped"])
+@pytest.mark.parametrize(
+    "killed", ["harness", pytest.param("both", marks=pytest.mark.slow), "worker", "stopped"]
+)
 def test_no_orphan_outlives_its_harness(box, killed):
     box.suite(["flat"], ["slow"])
     box.edit("cluster", f"            {NAP}", GRANDCHILDREN.strip("\n"))
@@ -292,7 +294,7 @@ def closing_checks(box, calm, problems=0, tables=True):
 @pytest.mark.parametrize(
     "n_kills, seeds",
     [
-        (10, "0"),
+        (5, "0"),
         pytest.param(20, "0-1", marks=pytest.mark.slow),
         pytest.param(100, "0-4", marks=pytest.mark.slow),
     ],
@@ -365,7 +367,9 @@ def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
     assert failed > n_steps / 2
 
 
-@pytest.mark.parametrize("below", ["nothing fits", "cell.json", "record"])
+@pytest.mark.parametrize(
+    "below", ["nothing fits", pytest.param("cell.json", marks=pytest.mark.slow), "record"]
+)
 def test_a_disk_that_takes_no_more(box, calm, below):
     """The system itself refuses to write; other than above, in the harness's own files too."""
     undisturbed, _ = calm(["flat"], ["kmeans"])

@@ -33,7 +33,7 @@ class Cluster:
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_pools_of_threads(box, monkeypatch, threads):
     """Whatever the user's own environment asks of the libraries."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
