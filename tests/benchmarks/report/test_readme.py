@@ -46,8 +46,7 @@ def filled(tracked):
         for row in tracked.rows
     ]
     one.rows = [
-        row | {"n": 0, "purity_mean": None} if row["method"] in UNRUN else row
-        for row in one.rows
+        row | {"n": 0, "purity_mean": None} if row["method"] in UNRUN else row for row in one.rows
     ]
     one.gains = [gain for gain in tracked.gains if gain["what"] == "paper"]
     one.gains += [
