@@ -79,7 +79,7 @@ class Target:
     forms: tuple = (bytes,)
     members: bool = False
     fields: tuple = ()
-    n: int = 100
+    n: int = 50
 
 
 PACKINGS = (bytes, gzip.compress, bz2.compress)
@@ -397,7 +397,7 @@ FILES = [
         (DatasetError,),
         forms=(*PACKINGS, pack_z),
     ),
-    Target("own csv", _own_csv, _own, (DatasetError,), "raw.csv", forms=PACKINGS, n=60),
+    Target("own csv", _own_csv, _own, (DatasetError,), "raw.csv", forms=PACKINGS, n=30),
     Target(
         "own npz",
         lambda _: _npz(X=IMAGES, y=LABELS),
@@ -405,15 +405,15 @@ FILES = [
         (DatasetError,),
         "raw.npz",
         members=True,
-        n=60,
+        n=30,
     ),
-    Target("own mat", _mat(False), _own, (DatasetError,), "raw.mat", n=60),
+    Target("own mat", _mat(False), _own, (DatasetError,), "raw.mat", n=30),
     Target("parsed cache", _parsed_cache, cache.load, members=True),
     Target("download", _csv, _download, (fetch._Refused,), forms=(*PACKINGS, pack_z)),
     Target("archive member", _zip, _archive_member, (fetch._Refused,), members=True),
     Target("array", _array, load_array),
-    Target("record", _record, _shelve, fields=("",), n=60),
-    Target("arrays of a record", lambda _: _npz(labels=LABELS), _stored_arrays, members=True, n=40),
+    Target("record", _record, _shelve, fields=("",), n=30),
+    Target("arrays of a record", lambda _: _npz(labels=LABELS), _stored_arrays, members=True, n=20),
     Target(
         "methods.toml",
         lambda _: METHODS,
@@ -427,7 +427,7 @@ FILES = [
         _toml("datasets.toml"),
         (registry.RegistryError,),
         "datasets.toml",
-        n=12,
+        n=6,
     ),
     Target(
         "suite",
@@ -442,7 +442,7 @@ FILES = [
         _toml("paper.toml"),
         (registry.RegistryError,),
         "paper.toml",
-        n=20,
+        n=10,
     ),
     Target(
         "attempts.csv", lambda _: ATTEMPTS, lambda p: facts.attempts(p.parent), (), "attempts.csv"
@@ -542,22 +542,22 @@ def _load_plain(path):
 
 MODELS = [
     Target("storage", _plain_model, _load_plain, (ValueError,), fields=("header",)),
-    Target("checkpoint of the library", _checkpoint, _core_checkpoint, members=True, n=60),
-    Target("checkpoint of a baseline", _checkpoint, _baseline_checkpoint, members=True, n=60),
+    Target("checkpoint of the library", _checkpoint, _core_checkpoint, members=True, n=30),
+    Target("checkpoint of a baseline", _checkpoint, _baseline_checkpoint, members=True, n=30),
     Target(
         "mixture",
         _saved(_mixture),
         _loads("mixnet_core.mixture", "MixtureOfNetworks"),
         (ValueError,),
         fields=("header",),
-        n=40,
+        n=20,
     ),
     Target(
         "autoencoder",
         _saved(_autoencoder),
         _loads("mixnet_core.autoencoder", "Autoencoder"),
         (ValueError,),
-        n=40,
+        n=20,
     ),
     Target(
         "vae",
@@ -565,7 +565,7 @@ MODELS = [
         _loads("baselines.generative.vae", "VAE"),
         (ValueError,),
         fields=("head",),
-        n=40,
+        n=20,
     ),
 ]
 

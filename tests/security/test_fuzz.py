@@ -20,7 +20,7 @@ from tests.security.mutation import OPERATIONS, mutate
 from tests.security.targets import IMAGES, TARGETS, Target, idx_bytes, pack_z
 
 ROOT = Path(__file__).resolve().parents[2]
-THOROUGH = 40  # times as many files in the slow suite
+THOROUGH = 80  # times as many files in the slow suite
 FEWER = settings(max_examples=60)
 
 
