@@ -124,7 +124,7 @@ def assert_the_page_stands(shelf, seed):
 
 
 def test_the_page_stands_on_damaged_records(shelf):
-    for seed in range(4):
+    for seed in range(2):
         assert_the_page_stands(shelf, seed)
 
 
