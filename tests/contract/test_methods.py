@@ -201,12 +201,14 @@ def spaces(method):
 
 #: Those that measure how the cost of whole trainings grows take time, rows of a design are many.
 SLOW = {"growth-mixnet", *EXTRAS, *(m for m in METHODS if "design" in METHODS[m])}
+#: Covariances and networks of 784 pixels take seconds; on codes the same cells run by day.
+SLOW_RAW = {"gaussian-mixture", "mixture-of-ppca", "mixnet-defaults"}
 CELLS = [
     pytest.param(
         method,
         space,
         id=f"{method} {space}",
-        marks=[pytest.mark.slow] if method in SLOW else [],
+        marks=[pytest.mark.slow] * (method in SLOW or (space == "raw" and method in SLOW_RAW)),
     )
     for method in METHODS
     for space in spaces(method)
