@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from benchmarks import kinds, registry
-from benchmarks.report import notes, stats, words
+from benchmarks.report import notes, orders, stats, words
 from benchmarks.report.table import Table
 
 #: Columns of table2.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
@@ -35,6 +35,11 @@ COLUMNS = (
 #: Nats that are taken to matter, by the rule of `benchmarks.report.comparisons.MARGIN`: the median
 #: of the printed deviations is 2.
 MARGIN = 3.0
+#: Evaluations beside the Parzen window, and the methods that are their rows of real test images.
+REFERENCES = {"test-images": "measures", "test-images-features": "feature-measures"}
+IN_FEATURES = ("precision", "recall", "frechet", "pixel_precision", "pixel_recall")
+#: Decimals of a measure that machines agree on; of others three digits are shown.
+DECIMALS = {"classifier_accuracy": 2}
 
 
 def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
@@ -54,7 +59,8 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         The keys of `COLUMNS` and ``method``; what was not measured is None. ``ll_std`` is over
         runs (ddof = 1), ``ll_se`` the mean standard error over test points.
     measures : list of dict
-        ``method, model, space, n, n_asked, stale`` and the mean and deviation of every value.
+        ``method, model, space, n, n_asked, stale`` and the mean and deviation of every value; those
+        in features have their own ``n_features`` and ``stale_features``.
     """
     seeds = registry.parse_seeds(suite["seeds"])
     records = list(records)
@@ -66,21 +72,43 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
         cell = record["cell"]
         inputs = cell["params"].get("inputs")
         if not inputs:  # real test images
-            scored["measures"][_row_of(cell)] = record
+            row = ("test-images", *_row_of(cell)[1:])
+            scored[REFERENCES[cell["method"]]][row] = record
         elif (key := inputs["samples"].partition("/")[2]) in made:
             scored[cell["method"]][_row_of(made[key]["cell"])] = record
     scores, measures = [], []
-    for method in (m for m in suite["methods"] if m not in suite.get("evaluations", ())):
+    for method in _rows(suite, methods):
         for space in suite.get("spaces", {}).get(method, methods[method]["spaces"]):
             rows = [(method, space, seed) for seed in seeds]
             found = [scored["measures"][row] for row in rows if row in scored["measures"]]
-            measures.append(_measured(method, space, found, len(seeds)))
+            row = _measured(method, space, found, len(seeds))
+            found = [scored["feature-measures"][r] for r in rows if r in scored["feature-measures"]]
+            measures.append(row | _in_features(_measured(method, space, found, len(seeds))))
             if method in evaluations:
                 continue
             made = [samples[row] for row in rows if row in samples]
             done = {row: scored["parzen"][row] for row in rows if row in scored["parzen"]}
             scores.append(_score(method, space, rows, made, done, paper))
     return scores, measures
+
+
+def _rows(suite, methods) -> list[str]:
+    """Methods that are rows: models and anchors, real test images once."""
+    left = {*suite.get("evaluations", ()), *REFERENCES} - {"test-images"}
+    return [
+        method
+        for method in suite["methods"]
+        if method not in left
+        and (kinds.of(methods[method]).scores or kinds.of(methods[method]).output == "samples")
+    ]
+
+
+def _in_features(row) -> dict:
+    """What a row of measures in features adds to that of the others."""
+    if not row["n"]:
+        return {}
+    values = {name: value for name, value in row.items() if name.endswith(("_mean", "_std"))}
+    return {**values, "n_features": row["n"], "stale_features": row["stale"]}
 
 
 def _row_of(cell) -> tuple[str, str, int]:
@@ -179,7 +207,9 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
     """Write `stem`.csv, .md, .tex, .png, .pdf and `stem`-measures.csv; the first table as text."""
     methods, datasets, paper = registry.methods(), registry.datasets(), registry.paper()
     scores, measures = summarise(records, suite, methods, paper)
-    remarks = notes.machines(r for r in records if kinds.of(r).output == "samples")
+    records = list(records)
+    remarks = [*_classifiers(records)]
+    remarks += notes.machines(r for r in records if kinds.of(r).output == "samples")
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     contents = {
@@ -287,18 +317,17 @@ def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -
     listed = [
         {"method": row["method"], "space": row["space"], "dataset": "mnist"} for row in scores
     ]
+    # What is measured with is chosen too.
+    listed += [
+        {"method": name, "space": "raw", "dataset": "mnist"}
+        for name in ("feature-measures", "digit-classifier")
+        if name in {*suite["methods"], *suite.get("evaluations", ())}
+    ]
+    labels = {(row["method"], row["space"]): label(row, methods) for row in measures}
     lines += [
-        Table(
-            ("Model", "n", *shown),
-            [
-                (
-                    label(row, methods),
-                    row["n"],
-                    *(_short(row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown),
-                )
-                for row in measures
-            ],
-        ).markdown(),
+        _of_measures(measures, [n for n in shown if n not in IN_FEATURES], "n", methods).markdown(),
+        *_of_features(measures, [n for n in shown if n in IN_FEATURES], paper, methods),
+        *orders.lines(orders.agreement(scores, measures, shown), labels),
         "",
         "## Notes",
         "",
@@ -307,6 +336,42 @@ def to_markdown(scores, measures, suite, methods, datasets, paper, remarks=()) -
         *notes.choices_section(listed, methods, datasets, suite.get("fast", False)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _classifiers(records):
+    """How good the classifier is whose features samples are compared in."""
+    for record in records:
+        if record["cell"]["method"] == "digit-classifier" and record["status"] == "done":
+            values = record["values"]
+            yield (
+                f"The classifier of digits, for measuring only, is right on "
+                f"{values['accuracy']:.1f}% of the {values['n_held_out']:,} training images that "
+                "it was not trained on."
+            )
+
+
+def _of_measures(measures, shown, n, methods) -> Table:
+    """Rows of measures; `n` is the key of how many runs each is the mean of."""
+    return Table(
+        ("Model", "n", *shown),
+        [
+            (
+                label(row, methods),
+                row.get(n, 0),
+                *(_short(name, row.get(f"{name}_mean"), row.get(f"{name}_std")) for name in shown),
+            )
+            for row in measures
+        ],
+    )
+
+
+def _of_features(measures, shown, paper, methods) -> list[str]:
+    """Lines of the second table of measures; [] where nothing was measured."""
+    if not shown:
+        return []
+    said = [f"* {note}" for note in paper["table2"].get("features", ())]
+    table = _of_measures(measures, shown, "n_features", methods)
+    return ["", "## In the features of a classifier", "", *said, "", table.markdown()]
 
 
 def to_latex(rows, methods) -> str:
@@ -350,7 +415,8 @@ def _paper(row) -> str:
 def _columns(measures) -> list[str]:
     names = ["model", "space", "n"]
     for row in measures:
-        names += [name for name in row if name not in (*names, "method", "n_asked", "stale")]
+        left = (*names, "method", "n_asked", "stale", "stale_features")
+        names += [name for name in row if name not in left]
     return names
 
 
@@ -362,7 +428,12 @@ def _sigma(row) -> str:
     return "" if row["sigma"] is None else f"{row['sigma']:.3f}"
 
 
-def _short(mean, std) -> str:
+def _short(name, mean, std) -> str:
+    """Mean and deviation of a measure, with no more digits than machines agree on."""
     if mean is None:
         return ""
-    return f"{mean:.4g}" if std is None else f"{mean:.4g} ± {std:.2g}"
+    if name in DECIMALS:
+        mean = f"{mean:.{DECIMALS[name]}f}"
+    else:
+        mean = f"{mean:.3g}"
+    return mean if std is None else f"{mean} ± {std:.1g}"

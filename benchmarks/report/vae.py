@@ -47,8 +47,8 @@ def summarise(records, suite, methods, paper) -> tuple[list[dict], list[dict]]:
             if r["cell"]["method"] == row["method"] and r["status"] == "done"
         ]
         row["validation_elbo"] = stats.known(stats.mean, bounds)
-    settings = []
-    for method in (m for m in suite["methods"] if kinds.of(methods[m]).output == "values"):
+    settings, kind = [], {m: kinds.of(methods[m]) for m in suite["methods"]}
+    for method in (m for m in kind if kind[m].output == "values" and not kind[m].scores):
         done = [r for r in records if r["cell"]["method"] == method and r["status"] == "done"]
         for setting in SETTINGS if done else ():
             found = [r["values"][f"{setting}_ll"] for r in done]

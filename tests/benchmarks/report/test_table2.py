@@ -153,10 +153,50 @@ def test_files(tmp_path, monkeypatch):
     assert other.mmd2_mean[0] == 0.02 and other.n.tolist() == [2, 0, 0, 0, 1]
     markdown = paths["table2.md"].read_text()
     assert "| Real training images, reconstructed | 1/3 | 305.0 |" in markdown
-    assert "| GAN | 2 | 0.02 ± 0.014 |" in markdown
+    assert "| GAN | 2 | 0.02 ± 0.01 |" in markdown
     assert "| Real test images | 1 | 0.001 |" in markdown and "| Parzen window |" not in markdown
     assert r"225.5 $\pm$ 7.8" in paths["table2.tex"].read_text()
     assert "budget 2" in text and "1 stale, 1 skipped" in text
+
+
+def test_measures_in_features_stand_in_a_table_of_their_own(tmp_path):
+    suite = SUITE | {
+        "evaluations": ["parzen", "measures", "feature-measures"],
+        "methods": [*SUITE["methods"], "test-images-features", "digit-classifier"],
+    }
+    features = {
+        "kind": "evaluation",
+        "status": "done",
+        "values": {"precision": 0.875, "n_test": 9},
+        "cell": {"method": "test-images-features", "seed": 1, "params": {"space": "raw"}},
+    }
+    classifier = {
+        "kind": "exhibit",
+        "status": "done",
+        "values": {"accuracy": 97.25, "n_held_out": 10_000},
+        "cell": {"method": "digit-classifier", "seed": 0, "params": {"space": "raw"}},
+    }
+    own = evaluated("feature-measures", "gan", "raw", 1, precision=0.5, frechet=12.345, n_test=9)
+    records = [*RECORDS, features, classifier, own]
+    _, measures = table2.summarise(records, suite, registry.methods(), registry.paper())
+    assert [row["method"] for row in measures] == SUITE["methods"][:2] + [
+        "training-images",
+        "training-images",
+        "test-images",
+    ]
+    assert (measures[0]["n"], measures[0]["n_features"]) == (2, 1)
+    assert (measures[-1]["mmd2_mean"], measures[-1]["precision_mean"]) == (0.001, 0.875)
+    _, paths = table2.report(records, suite, tmp_path, "table2")
+    markdown = paths["table2.md"].read_text(encoding="utf-8")
+    assert "| GAN | 1 | 0.5 | 12.3 |" in markdown and "| GAN | 2 | 0.02 ± 0.01 |" in markdown
+    assert "| Real test images | 1 | 0.875 |" in markdown
+    assert "right on 97.2% of the 10,000 training images" in markdown
+    assert "| Measures in features | k | 3 | published: Kynkäänniemi" in markdown
+
+
+def test_the_accuracy_of_a_classifier_has_the_digits_that_machines_agree_on():
+    assert table2._short("classifier_accuracy", 0.5134, None) == "0.51"
+    assert table2._short("mmd2", 0.001944, 0.00013) == "0.00194 ± 0.0001"
 
 
 def test_the_printed_figure_stands_beside_both_lengths_of_the_mixture():
