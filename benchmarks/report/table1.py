@@ -88,7 +88,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
         "whose difference to it, paired by seed, is not significant (Student's t at 5%, Holm over "
         "the dataset). Stale: made by code that has changed since; nothing is concluded from it. "
         "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
-        "features, code = the autoencoder's.",
+        "features, code = the autoencoder's." + _graph_codes(rows, methods),
         "",
         layout.markdown(),
         "",
@@ -285,6 +285,18 @@ def _gains(rows, methods, datasets, paper) -> list[str]:
         "",
         comparisons.gain_table(gains, methods, datasets).markdown(),
     ]
+
+
+def _graph_codes(rows, methods) -> str:
+    """What rows on the codes of another embedding are; nothing where there are none."""
+    if not any("codes" in methods[row["method"]].get("needs", {}) for row in rows):
+        return ""
+    return (
+        " Graph codes: codes of those codes that keep neighbours (`autoencoder-graph`), of a size "
+        "of their own, which is not p; k-means and a Gaussian mixture on them stand beside the "
+        "mixture of networks, so that one sees what the networks add to the codes. Held-out nats "
+        "compare only between rows on the same codes."
+    )
 
 
 def _pairs(rows, suite, datasets) -> list[str]:

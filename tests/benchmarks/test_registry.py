@@ -311,3 +311,13 @@ def test_what_is_for_full_runs_only_is_in_a_fast_one_where_it_is_named(box):
 
     assert asked() == {"blobs", "flat"} and asked(fast=True) == {"flat"}
     assert asked(fast=True, datasets=["blobs"]) == {"blobs"}
+
+
+def test_methods_on_codes_of_their_own_are_not_asked_for_where_there_are_none():
+    """They would take the features under another name: `mixnet+graph` has networks for ten."""
+    methods, suite = registry.methods(), registry.suites()["table1"]
+    raw, coded = {"embedding": "none", "d": 4}, {"embedding": "autoencoder", "d": 64}
+    for name in ("kmeans10-graph", "gaussian-mixture-graph", "mixnet+graph"):
+        assert registry.asked_spaces(suite, name, methods[name], "mine", raw) == []
+        assert registry.asked_spaces(suite, name, methods[name], "mine", coded) == ["code"]
+    assert registry.asked_spaces(suite, "kmeans10", methods["kmeans10"], "mine", raw) == ["raw"]

@@ -234,7 +234,8 @@ def test_a_method_keeps_the_contract_of_its_kind(bench, method, space):
         assert result.labels.shape == (n,) and result.labels.dtype == np.int64
         assert set(result.labels) <= set(range(k))
     elif kind.output == "codes":
-        assert result.codes.shape == (n, DATASETS[name]["code_dim"])
+        width = registry.resolve_params(method, name, fast=True).get("code_dim")
+        assert result.codes.shape == (n, width)
         assert result.codes.dtype == np.float32
         assert result.codes.min() >= -1e-5 and result.codes.max() <= 1 + 1e-5
     elif kind.output == "samples":
