@@ -36,7 +36,7 @@ class NeighbourAutoencoder(Autoencoder):
     n_neighbors : int
         Of each point in the graph; at most n - 1 are taken.
     negatives : int
-        Points that repel the first end of an edge.
+        Points that repel the first end of an edge: without any, all codes fall together.
     reconstruction_weight : float
         Of the mean squared error (of features of mean 0 and mean variance 1) in the loss.
     lr, batch_size
@@ -160,7 +160,7 @@ class LinearCodes(Network):
 
 def _check_settings(model) -> None:
     """ValueError for a parameter that is out of range."""
-    least = {"code_dim": 1, "n_neighbors": 1, "negatives": 0, "batch_size": 1}
+    least = {"code_dim": 1, "n_neighbors": 1, "negatives": 1, "batch_size": 1}
     for name, smallest in (least | {"epochs": 0, "min_updates": 0}).items():
         checks.whole(name, getattr(model, name), smallest)
     listed = isinstance(model.hidden, tuple | list) and len(model.hidden) > 0

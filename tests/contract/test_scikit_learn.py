@@ -5,6 +5,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mixnet_core import Autoencoder, MixtureOfNetworks
 from mixnet_core.choosing.starts import StartSelection
+from mixnet_core.manifold import NeighbourAutoencoder
 
 QUICK = dict(
     n_components=3, structure="2-8-x", t1=5, t2=2, updates=5, n_samples=20, n_final_samples=50
@@ -12,6 +13,7 @@ QUICK = dict(
 ESTIMATORS = [
     MixtureOfNetworks(**QUICK),
     Autoencoder(code_dim=2, hidden=(4,), epochs=2, min_updates=2),
+    NeighbourAutoencoder(code_dim=2, hidden=(4,), epochs=2, min_updates=2, batch_size=20),
     StartSelection(n_clusters=2, n_splits=1),
 ]
 FLOAT32 = (
@@ -20,6 +22,7 @@ FLOAT32 = (
 )
 EXPECTED = {
     "Autoencoder": {"check_methods_sample_order_invariance": FLOAT32},
+    "NeighbourAutoencoder": {"check_methods_sample_order_invariance": FLOAT32},
     "MixtureOfNetworks": {
         "check_methods_sample_order_invariance": FLOAT32,
         "check_methods_subset_invariance": FLOAT32,
