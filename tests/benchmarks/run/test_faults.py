@@ -313,8 +313,9 @@ def test_kills_at_any_moment_lose_nothing(box, calm, monkeypatch, n_kills, seeds
         ends.append(harness(box))
         again = starts(box, since)
         assert not done & set(again) and len(ends) <= n_kills + 1
-    # planted kills that came too late strike nothing: how many do is for the machine's load to say
-    assert ends.count(-signal.SIGKILL) >= n_kills / 10
+    # planted kills that came too late strike nothing: how many do, and whom, is for the machine's
+    # load to say. A run whose worker was struck ends with 1, one that was struck itself with -9.
+    assert sum(end != 0 for end in ends) >= n_kills / 10
     closing_checks(box, undisturbed)
 
 
