@@ -9,17 +9,28 @@ from benchmarks.run.plan import Plan, Standing, State
 def current(plan: Plan, store: Store, now: Standing | None = None) -> list[dict]:
     """One record a requested cell, as `standing` says; cells that were never run have none.
 
-    Where a cell takes codes, ``codes_seconds`` is what computing them took, None if not known.
+    Where a cell takes codes, ``codes_seconds`` is what computing them took, those that they are
+    made of included; None if not known.
     """
     now, found = now or Standing(store), []
     for node in plan.nodes.values():
         record = standing(now.state(node)) if node.requested else None
         if record is not None and "codes" in node.needs:
-            codes = standing(now.state(node.needs["codes"])) or {}
-            record["codes_seconds"] = codes.get("seconds")
+            record["codes_seconds"] = _seconds_of_codes(node, now)
         if record is not None:
             found.append(record)
     return found
+
+
+def _seconds_of_codes(node, now: Standing) -> float | None:
+    """Of all embeddings under a cell: one may be of the codes of another."""
+    total = 0.0
+    while (node := node.needs.get("codes")) is not None:
+        seconds = (standing(now.state(node)) or {}).get("seconds")
+        if seconds is None:
+            return None
+        total += seconds
+    return total
 
 
 def standing(state: State) -> dict | None:
