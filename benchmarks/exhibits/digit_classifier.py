@@ -1,7 +1,7 @@
 """The classifier of digits whose features samples are compared in, trained on the labels of MNIST.
 
-Its record has the weights; `baselines.features` measures with a copy of them, so that all machines
-measure with the same ones.
+Its record has the weights; `baselines.feature_measures` measures with a copy of them, so that all
+machines measure with the same ones.
 """
 
 from __future__ import annotations

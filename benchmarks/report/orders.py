@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from benchmarks.report.table import Table
 
@@ -70,10 +70,9 @@ def agreement(scores, measures, names) -> list[dict]:
 
 def spearman(x, y) -> float | None:
     """Correlation of the ranks of x and y (n,), n >= 2; None where all of one are equal."""
-    x, y = rankdata(x), rankdata(y)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    return float(np.corrcoef(x, y)[0, 1])
+    return float(spearmanr(x, y).statistic)
 
 
 def lines(found, labels) -> list[str]:

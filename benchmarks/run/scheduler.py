@@ -248,18 +248,16 @@ def _client(make, address: str):
     OSError, ValueError
         No scheduler there; not an address.
     """
-    try:
-        return make(address, timeout=DOOR_S, set_as_default=False)
-    except AssertionError:
-        pass
-    try:
-        return make(address, timeout=DOOR_S, set_as_default=False)
-    except AssertionError as error:
-        raise SchedulerError(
-            "dask's client has not started here in two attempts (it gives its thread ten seconds "
-            "each time): this machine is too busy; the same command tries again"
-            + (f" ({error})" if str(error) else "")
-        ) from error
+    for last in (False, True):
+        try:
+            return make(address, timeout=DOOR_S, set_as_default=False)
+        except AssertionError as error:
+            if last:
+                raise SchedulerError(
+                    "dask's client has not started here in two attempts (it gives its thread ten "
+                    "seconds each time): this machine is too busy; the same command tries again"
+                    + (f" ({error})" if str(error) else "")
+                ) from error
 
 
 class Cluster:

@@ -1,36 +1,29 @@
 """The autoencoder: what it reconstructs, and that an interruption changes nothing."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 import torch
 from sklearn.exceptions import NotFittedError
 
 from mixnet_core.autoencoder import Autoencoder
-from mixnet_core.files import checkpoints
+from tests.mixnet_core.autoencoders import (
+    BAD_DATA,
+    Killed,
+    assert_same_model,
+    bent_surface,
+    check_each_kill,
+    fitted_through_kills,
+)
 
 SMALL = dict(code_dim=3, hidden=(24,), batch_size=32, epochs=4, min_updates=0, random_state=1)
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.fixture
 def X(rng):
-    """200 points on a bent surface of dimension 3 in 12 dimensions, off centre and scale."""
-    latent = rng.random((200, 3))
-    mixed = np.tanh(latent @ rng.normal(size=(3, 12)))
-    return (mixed * 20 + 300 + 0.1 * rng.normal(size=(200, 12))).astype(np.float32)
-
-
-def assert_same_model(a, b, X):
-    for name, tensor in a.network_.state_dict().items():
-        assert torch.equal(tensor, b.network_.state_dict()[name])
-    assert a.history_ == b.history_
-    assert a.values_ == b.values_
-    assert np.array_equal(a.transform(X), b.transform(X))
+    return bent_surface(rng)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
@@ -110,40 +103,13 @@ def test_the_seed_decides(X):
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_a_killed_training_goes_on_to_the_same_result(X, noise, tmp_path):
     params = SMALL | {"input_noise": noise, "epochs": 5}
-    whole = Autoencoder(**params).fit(X)
-    for stop in range(1, 6):
-        path = tmp_path / f"kill-{stop}"
-
-        def kill(done, total, text, stop=stop):
-            if done == stop:
-                raise Killed
-
-        with pytest.raises(Killed):
-            Autoencoder(**params).fit(X, checkpoint=path, progress=kill)
-        steps = []
-        resumed = Autoencoder(**params).fit(
-            X, checkpoint=path, progress=lambda done, total, text, steps=steps: steps.append(done)
-        )
-        assert steps == list(range(stop + 1, 6))  # it did not start again
-        assert_same_model(whole, resumed, X)
+    check_each_kill(partial(Autoencoder, **params), X, tmp_path, 5)
 
 
 def test_a_training_killed_at_every_save_gets_there(X, tmp_path, monkeypatch):
     whole = Autoencoder(**SMALL).fit(X)
-    path, kills = tmp_path / "state", 0
-    save = checkpoints.save_checkpoint
-
-    def save_and_die(*args):
-        save(*args)
-        raise Killed
-
-    monkeypatch.setattr(checkpoints, "save_checkpoint", save_and_die)
-    while True:
-        try:
-            resumed = Autoencoder(**SMALL).fit(X, checkpoint=path)
-            break
-        except Killed:
-            kills += 1
+    make = partial(Autoencoder, **SMALL)
+    resumed, kills = fitted_through_kills(make, X, tmp_path / "state", monkeypatch)
     assert kills == 4
     assert_same_model(whole, resumed, X)
 
@@ -193,17 +159,7 @@ def test_constant_data_and_two_points():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (np.zeros(5), "Expected 2D array"),
-        (np.zeros((1, 5)), "minimum of 2 is required"),
-        (np.full((5, 2), np.nan), "NaN"),
-        (np.full((5, 2), -np.inf), "infinity"),
-        (np.array([["a", "b"]] * 3), "could not convert string"),
-        (np.zeros((5, 0)), "0 feature"),
-        (scipy.sparse.eye(5), "Sparse data was passed"),
-        (
-            np.ma.masked_less(np.arange(10.0).reshape(5, 2), 3),
-            "X must not have masked entries; got 3",
-        ),
+        *BAD_DATA,
         (pd.DataFrame({"a": [1.0, None, 2.0]}).astype("Float64"), "NaN"),
     ],
 )

@@ -20,7 +20,10 @@ def scores(extra=()):
     return found + [{"method": name, "space": "raw", "ll_mean": 400.0} for name in extra]
 
 
-def test_the_rank_correlation_is_scipys():
+def test_the_rank_correlation_is_scipys_and_without_ties_spearmans_formula():
+    x, y = [3.0, 1.0, 4.0, 1.5, 9.0], [2.0, 7.0, 1.0, 8.0, 5.0]
+    apart = np.array([3, 1, 4, 2, 5]) - np.array([2, 4, 1, 5, 3])  # of the ranks
+    assert orders.spearman(x, y) == pytest.approx(1 - 6 * (apart**2).sum() / (5 * 24))
     rng = np.random.default_rng(0)
     for n in (6, 9, 20):
         x, y = rng.normal(size=n), rng.integers(4, size=n)

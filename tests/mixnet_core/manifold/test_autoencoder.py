@@ -1,17 +1,24 @@
 """Codes that keep neighbours: what they keep, and that nothing else changes them."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 import torch
 from scipy.spatial.distance import pdist
 from sklearn.exceptions import NotFittedError
 
 from mixnet_core.autoencoder import Autoencoder
-from mixnet_core.files import checkpoints
 from mixnet_core.manifold import NeighbourAutoencoder
 from mixnet_core.manifold.autoencoder import LinearCodes
+from tests.mixnet_core.autoencoders import (
+    BAD_DATA,
+    assert_same_model,
+    bent_surface,
+    check_each_kill,
+    fitted_through_kills,
+)
 
 SMALL = dict(
     code_dim=3,
@@ -25,24 +32,9 @@ SMALL = dict(
 )
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.fixture
 def X(rng):
-    """200 points on a bent surface of dimension 3 in 12 dimensions, off centre and scale."""
-    latent = rng.random((200, 3))
-    mixed = np.tanh(latent @ rng.normal(size=(3, 12)))
-    return (mixed * 20 + 300 + 0.1 * rng.normal(size=(200, 12))).astype(np.float32)
-
-
-def assert_same_model(a, b, X):
-    for name, tensor in a.network_.state_dict().items():
-        assert torch.equal(tensor, b.network_.state_dict()[name])
-    assert a.history_ == b.history_
-    assert a.values_ == b.values_
-    assert np.array_equal(a.transform(X), b.transform(X))
+    return bent_surface(rng)
 
 
 def test_filling_the_box_keeps_reconstructions_and_ratios_of_distances(rng):
@@ -110,43 +102,15 @@ def test_the_seed_decides(X):
 
 
 def test_a_killed_training_goes_on_to_the_same_result(X, tmp_path):
-    whole = NeighbourAutoencoder(**SMALL).fit(X)
-    for stop in range(1, 6):
-        path = tmp_path / f"kill-{stop}"
-
-        def kill(done, total, text, stop=stop):
-            if done == stop:
-                raise Killed
-
-        with pytest.raises(Killed):
-            NeighbourAutoencoder(**SMALL).fit(X, checkpoint=path, progress=kill)
-        steps = []
-        resumed = NeighbourAutoencoder(**SMALL).fit(
-            X, checkpoint=path, progress=lambda done, total, text, steps=steps: steps.append(done)
-        )
-        assert steps == list(range(stop + 1, 6))  # it did not start again
-        assert_same_model(whole, resumed, X)
+    check_each_kill(partial(NeighbourAutoencoder, **SMALL), X, tmp_path, 5)
 
 
 def test_a_training_killed_at_every_save_gets_there(X, tmp_path, monkeypatch):
     params = SMALL | {"min_updates": 104}  # reports are two updates apart
     whole = NeighbourAutoencoder(**params).fit(X)
     assert whole.history_["update"] == list(range(2, 105, 2))
-    path, kills = tmp_path / "state", 0
-    save = checkpoints.save_checkpoint
-
-    def save_and_die(*args):
-        save(*args)
-        if kills < 6:
-            raise Killed
-
-    monkeypatch.setattr(checkpoints, "save_checkpoint", save_and_die)
-    while True:
-        try:
-            resumed = NeighbourAutoencoder(**params).fit(X, checkpoint=path)
-            break
-        except Killed:
-            kills += 1
+    make = partial(NeighbourAutoencoder, **params)
+    resumed, kills = fitted_through_kills(make, X, tmp_path / "state", monkeypatch, most=6)
     assert kills == 6
     assert_same_model(whole, resumed, X)
 
@@ -214,19 +178,7 @@ def test_inputs_are_left_as_they_were_and_may_be_read_only(X):
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [
-        (np.zeros(5), "Expected 2D array"),
-        (np.zeros((1, 5)), "minimum of 2 is required"),
-        (np.full((5, 2), np.nan), "NaN"),
-        (np.full((5, 2), -np.inf), "infinity"),
-        (np.array([["a", "b"]] * 3), "could not convert string"),
-        (np.zeros((5, 0)), "0 feature"),
-        (scipy.sparse.eye(5), "Sparse data was passed"),
-        (
-            np.ma.masked_less(np.arange(10.0).reshape(5, 2), 3),
-            "X must not have masked entries; got 3",
-        ),
-    ],
+    BAD_DATA,
 )
 def test_bad_data(bad, message):
     with pytest.raises((ValueError, TypeError), match=message):
