@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mixnet_core import Autoencoder, MixtureOfNetworks
+from mixnet_core.choosing.consensus import ClosestPartition, Consensus
 from mixnet_core.choosing.starts import StartSelection
 from mixnet_core.manifold import NeighbourAutoencoder
 
@@ -15,6 +16,8 @@ ESTIMATORS = [
     Autoencoder(code_dim=2, hidden=(4,), epochs=2, min_updates=2),
     NeighbourAutoencoder(code_dim=2, hidden=(4,), epochs=2, min_updates=2, batch_size=20),
     StartSelection(n_clusters=2, n_splits=1),
+    Consensus(n_clusters=2, n_init=1),
+    ClosestPartition(n_clusters=2),
 ]
 FLOAT32 = (
     "float32: a product of matrices may round another way for another number or order of rows, by "
