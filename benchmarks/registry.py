@@ -245,7 +245,7 @@ def _with_rows(where: str, suite: dict) -> dict:
 def asked_spaces(suite: dict, method: str, stanza: dict, dataset: str, data: dict) -> list[str]:
     """Feature spaces in which a suite asks for a method on a dataset; [] where it does not.
 
-    Without an embedding there is only ``raw``, and nothing for methods on codes of their own. With
+    Without an embedding there is only ``raw``, but for methods on codes of their own. With
     ``raw_up_to`` of the suite data of at most so many features are taken raw, and others as codes,
     by methods that have both; else ``spaces`` names them by method, and where it does not, all are
     asked for that the method has.
@@ -255,7 +255,7 @@ def asked_spaces(suite: dict, method: str, stanza: dict, dataset: str, data: dic
     if dataset in suite.get("not_on", {}).get(method, ()):
         return []
     if data.get("embedding", "none") == "none":
-        return [] if "codes" in stanza.get("needs", {}) else ["raw"]
+        return ["code" if "codes" in stanza.get("needs", {}) else "raw"]
     if "raw_up_to" in suite and {*SPACES} <= {*stanza["spaces"]}:
         return ["raw" if data["d"] <= suite["raw_up_to"] else "code"]
     return list(suite.get("spaces", {}).get(method, stanza["spaces"]))

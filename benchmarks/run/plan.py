@@ -95,8 +95,9 @@ class Plan:
         """
         data = registry.get(self.datasets, dataset, "dataset")
         stanza = registry.get(self.methods, method, "method")
+        own = stanza.get("needs", {})
         if data.get("embedding", "none") == "none":
-            space = "raw"
+            space = "code" if "codes" in own else "raw"
         kind = kinds.of(stanza)
         try:
             kind.check_data(f"datasets.toml [{dataset}]", method, data)
@@ -105,8 +106,9 @@ class Plan:
         needs = {
             role: self.add(dataset, other, where, seed, False)
             for role, (other, where) in kind.inputs(space, data, of).items()
+            if role not in own
         }
-        for role, reference in stanza.get("needs", {}).items():
+        for role, reference in own.items():
             other, _, where = reference.partition("/")
             needs[role] = self.add(dataset, other, where or space, seed, False)
         if (method, dataset) not in self._params:

@@ -88,6 +88,8 @@ class ClosestPartition(ClusterMixin, BaseEstimator):
     Parameters
     ----------
     n_clusters : int
+    random_state : int
+        Of the k-means that stands in for candidates where none are given; else without effect.
 
     Attributes
     ----------
@@ -97,8 +99,9 @@ class ClosestPartition(ClusterMixin, BaseEstimator):
         ``chosen`` (its column) and ``agreement_0``, ``agreement_1`` …, in [0, 1].
     """
 
-    def __init__(self, n_clusters=8):
+    def __init__(self, n_clusters=8, random_state=0):
         self.n_clusters = n_clusters
+        self.random_state = random_state
 
     def fit(self, X, y=None, candidates=None):
         """Choose among all columns of `candidates` but the last, which is the reference.
@@ -118,8 +121,9 @@ class ClosestPartition(ClusterMixin, BaseEstimator):
             fewer rows than clusters.
         """
         X = _points(self, X)
+        seed = checks.check_seed(self.random_state)
         if candidates is None:
-            candidates = KMeans(self.n_clusters, n_init=1, random_state=0).fit(X).labels_
+            candidates = KMeans(self.n_clusters, n_init=1, random_state=seed).fit(X).labels_
             candidates = np.column_stack([candidates, candidates])
         candidates = _labels(candidates, len(X), self.n_clusters)
         if candidates.shape[1] < 2:

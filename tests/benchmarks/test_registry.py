@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks import registry
 from benchmarks.kinds.base import resolve
-from benchmarks.run.plan import suite_plan
+from benchmarks.run.plan import Plan, suite_plan
 
 
 @pytest.mark.parametrize(
@@ -319,11 +319,30 @@ def test_what_is_for_full_runs_only_is_in_a_fast_one_where_it_is_named(box):
     assert asked(fast=True, datasets=["blobs"]) == {"blobs"}
 
 
-def test_methods_on_codes_of_their_own_are_not_asked_for_where_there_are_none():
-    """They would take the features under another name: `mixnet+graph` has networks for ten."""
+def test_methods_on_codes_of_their_own_take_them_where_the_dataset_has_none():
+    """Not its features under another name: `mixnet+graph` has networks for ten codes."""
     methods, suite = registry.methods(), registry.suites()["table1"]
-    raw, coded = {"embedding": "none", "d": 4}, {"embedding": "autoencoder", "d": 64}
-    for name in ("kmeans10-graph", "gaussian-mixture-graph", "mixnet+graph"):
-        assert registry.asked_spaces(suite, name, methods[name], "mine", raw) == []
-        assert registry.asked_spaces(suite, name, methods[name], "mine", coded) == ["code"]
+    for embedding in ("none", "autoencoder"):
+        data = {"embedding": embedding, "d": 64}
+        for name in ("kmeans10-graph", "gaussian-mixture-graph", "mixnet+graph"):
+            assert registry.asked_spaces(suite, name, methods[name], "mine", data) == ["code"]
+    raw = {"embedding": "none", "d": 64}
     assert registry.asked_spaces(suite, "kmeans10", methods["kmeans10"], "mine", raw) == ["raw"]
+
+
+def test_on_data_without_codes_the_second_embedding_learns_from_the_features():
+    plan = Plan()
+    plan.add("pendigits", "mixnet+chosen", "code", 0)
+    nodes = {f"{n.cell['method']}/{n.cell['params']['space']}": n for n in plan.nodes.values()}
+    for name in ("kmeans10", "ncut", "llc", "ldmgi", "gaussian-mixture"):
+        assert "codes" not in nodes[f"{name}/raw"].needs
+        assert nodes[f"{name}-graph/code"].needs["codes"] is nodes["autoencoder-graph/raw"]
+    mixture = nodes["mixnet+graph-consensus/code"]
+    assert mixture.needs["codes"] is nodes["autoencoder-graph/raw"]
+    assert (
+        mixture.needs["start"]
+        is nodes["consensus/raw"]
+        is nodes["mixnet+chosen/raw"].needs["reference"]
+    )
+    assert not nodes["autoencoder-graph/raw"].needs
+    assert not any(name.startswith("autoencoder/") for name in nodes)
