@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 
@@ -12,6 +13,11 @@ from benchmarks.cli.common import Refused, check_device
 from benchmarks.records import folders
 from benchmarks.run import output
 
+#: Of a disk, a folder or its permissions: nothing that the code could have done otherwise.
+OF_THE_SYSTEM = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ESTALE, errno.ENOLCK, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG,
+)  # fmt: skip
 SAYS_ONLY = ("list", "status", "doctor", "data")  # commands that leave nothing but what they say
 
 
@@ -39,5 +45,15 @@ def _main(argv) -> tuple[int, str]:
     except (registry.UnknownName, registry.RegistryError, Refused) as error:
         print(f"mixnet: {error}", file=sys.stderr)
         return 2, args.command
+    except OSError as error:
+        if error.errno not in OF_THE_SYSTEM:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"mixnet: {args.command} stopped: {where}{error.strerror}; no file is half written, "
+            "the same command goes on",
+            file=sys.stderr,
+        )
+        return 1, args.command
     except KeyboardInterrupt:  # outside a run of cells, which ends by itself
         return 130, args.command

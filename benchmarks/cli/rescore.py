@@ -17,7 +17,8 @@ from benchmarks.run.current import current
 def rescore(plans: list, store, names: list[str] | None, source: str | None) -> int:
     """Score what the cells of some plans stand on; print means, and what differs from the records.
 
-    Returns 0, or 1 where data that are needed are not here; `Refused` for an unknown metric.
+    Returns 0, or 1 where data that are needed are not here, or scores cannot be kept; `Refused` for
+    an unknown metric.
     """
     names = names or list(metrics.METRICS)
     try:
@@ -44,7 +45,7 @@ def rescore(plans: list, store, names: list[str] | None, source: str | None) -> 
                 name, node.data, content, source, variant if "loader" not in node.data else None
             )
         except (DatasetError, ValueError) as error:
-            missing.append(f"{name}: {error}")
+            missing.append(f"not scored: {name}: {error}")
             continue
         rows = defaultdict(list)
         for record in group:
@@ -65,7 +66,10 @@ def rescore(plans: list, store, names: list[str] | None, source: str | None) -> 
                     + (f" ({other} differ from the records)" if other else "")
                 )
             print(f"{name:<12} {method:<12} {space:<5} n {len(pairs):<3} {', '.join(words)}")
-    scores.save()
+    try:
+        scores.save()
+    except OSError as error:  # all of it is shown, but reports will not have it
+        missing.append(f"the scores could not be kept in {scores.path}: {error.strerror}")
     for words in missing:
-        print(f"not scored: {words}", file=sys.stderr)
+        print(words, file=sys.stderr)
     return 1 if missing else 0

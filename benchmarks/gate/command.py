@@ -12,6 +12,7 @@ from benchmarks import registry
 from benchmarks.gate import grid, reference
 from benchmarks.gate.reference import cell_of
 from benchmarks.gate.rule import judge
+from benchmarks.records import whole
 from benchmarks.records.store import Store
 from benchmarks.report import stats
 from benchmarks.report.table import Table
@@ -54,6 +55,10 @@ def _run(args, gate, path, old, chosen, absent) -> int:
         raise ValueError("none of the datasets asked for is on this machine; see `mixnet data`")
     if not old and not args.update:
         raise ValueError(f"there is no reference {path}: `mixnet gate --update` makes it")
+    if args.update:
+        _try("--reference", path.parent)
+    if args.keep:
+        _try("--keep", args.keep)
     seeds = gate["reference_seeds" if args.update else "seeds"]
     start, display = time.monotonic(), Display()
     with contextlib.ExitStack() as stack:
@@ -66,6 +71,16 @@ def _run(args, gate, path, old, chosen, absent) -> int:
     if args.update:
         return _update(path, old, rows, gate)
     return _judge([row for row in old if row["dataset"] in chosen], rows, gate)
+
+
+def _try(option, folder) -> None:
+    """Refuse, before minutes of work, what cannot be written in the end."""
+    try:
+        whole.try_folder(Path(folder))
+    except OSError as error:
+        raise ValueError(
+            f"{option} needs a folder that can be written; got {folder}: {error.strerror}"
+        ) from error
 
 
 def _judge(old, rows, gate) -> int:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -82,23 +83,52 @@ def draft(folder: Path) -> Iterator[Draft]:
         one.path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of writing, which Python leaves without a name, are those of a file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file by ``write(binary_handle)``, in place of one that has its name.
+
+    Links are followed: they stay, and the file that they name is replaced. A device or a pipe, such
+    as ``/dev/stdout``, is written to, and never replaced.
 
     Raises
     ------
     OSError
         When the disk does not take it; what was there is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with draft(path.parent) as new:
-        write(new.handle)
-        new.replace(path)
+    with _naming(path):
+        if _is_stream(path):
+            with open(path, "wb") as handle:
+                write(handle)
+            return
+        path = Path(os.path.realpath(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft(path.parent) as new:
+            write(new.handle)
+            new.replace(path)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether there is something of that name which is neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_new(path: Path, payload: bytes) -> bool:
     """Create a file with `payload` in a folder that is there; False if the name is taken."""
-    with draft(path.parent) as new:
+    with _naming(path), draft(path.parent) as new:
         new.handle.write(payload)
         try:
             new.create(path)
@@ -134,7 +164,7 @@ def append_whole(path: Path, payload: bytes) -> None:
         When the disk does not take them; the file is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b", buffering=0) as handle:
+    with _naming(path), open(path, "a+b", buffering=0) as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         size = handle.seek(0, os.SEEK_END)
         if size:

@@ -183,6 +183,46 @@ def test_a_results_folder_that_is_not_there_is_refused_not_made(box, capsys, tmp
     assert not (tmp_path / "again").exists()
 
 
+def refuse_to_sync(monkeypatch, number=errno.ENOSPC):
+    def refuse(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_a_merge_that_the_disk_ends_says_so_and_goes_on_later(two, tmp_path, capsys, number):
+    assert main(["run", "small"]) == 0
+    other = tmp_path / "other"
+    with pytest.MonkeyPatch.context() as full:
+        refuse_to_sync(full, number)
+        assert main(["merge", str(two.results), "--results", str(other)]) == 1
+    said = capsys.readouterr().err
+    assert f"mixnet: merge stopped: {other}" in said and os.strerror(number) in said
+    assert not [path for path in other.rglob("*") if path.is_file()]
+    assert main(["merge", str(two.results), "--results", str(other)]) == 0
+    assert "2 records joined, 0 were here already" in capsys.readouterr().out
+
+
+def test_scores_that_cannot_be_kept_are_shown(two, monkeypatch, capsys):
+    assert main(["run", "small"]) == 0
+    refuse_to_sync(monkeypatch)
+    capsys.readouterr()
+    assert main(["rescore", "small", "--metric", "purity"]) == 1
+    said = capsys.readouterr()
+    assert "n 2   purity 100.00" in said.out
+    assert "could not be kept" in said.err and "No space left" in said.err
+
+
+def test_an_error_that_is_none_of_the_disk_keeps_its_traceback(box, monkeypatch):
+    def broken(_):
+        raise FileNotFoundError(errno.ENOENT, "some mistake of the code")
+
+    monkeypatch.setattr("benchmarks.cli.arguments.show_status", broken)
+    with pytest.raises(OSError, match="some mistake"):
+        main(["status"])
+
+
 def test_full_schedules_say_nothing_of_the_time_of_shortened_ones():
     def record(wall, **params):
         return {

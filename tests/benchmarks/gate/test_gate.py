@@ -393,6 +393,17 @@ def test_gate_keeps_records_in_an_empty_folder_only(referred, tmp_path):
     assert status == 2 and "needs to be empty" in err
 
 
+def test_gate_refuses_a_place_that_cannot_be_written_before_it_runs(small, tmp_path):
+    (tmp_path / "file").touch()
+    for words in (
+        ("--update", "--reference", str(tmp_path / "file" / "reference.csv")),
+        ("--update", "--keep", str(tmp_path / "file")),
+    ):
+        status, out, err = small.gate(*words)
+        assert status == 2 and f"{words[-2]} needs a folder that can be written" in err
+        assert small.ran() == [] and "cells in" not in out
+
+
 @pytest.mark.slow
 def test_gate_without_data_runs_on_the_rest_and_says_so(small, monkeypatch):
     toml = small.registry / "gate.toml"

@@ -86,6 +86,50 @@ def test_permissions_are_those_that_the_umask_leaves(tmp_path, mask):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~mask, name
 
 
+def test_a_link_stays_and_the_file_that_it_names_is_replaced(tmp_path):
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "there").write_bytes(b"old")
+    for name in ("there", "new"):  # of the second the file is not there yet
+        link = tmp_path / f"{name}.csv"
+        link.symlink_to(os.path.join("large", name))
+        whole.write_atomic(link, lambda handle: handle.write(b"a"))
+        assert link.is_symlink() and (tmp_path / "large" / name).read_bytes() == b"a"
+    assert sorted(os.listdir(tmp_path / "large")) == ["new", "there"]
+
+
+def test_a_pipe_is_written_to_and_never_replaced(tmp_path):
+    """As `--output /dev/stdout`, of which root would else make a file for the whole machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for path in (pipe, tmp_path / "link"):
+            whole.write_atomic(path, lambda handle: handle.write(b"a"))
+            assert os.read(reader, 8) == b"a"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+def test_a_full_disk_is_said_of_the_file_that_it_refused(tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    path = tmp_path / "a"
+    for write in (
+        lambda: whole.write_atomic(path, lambda handle: handle.write(b"a")),
+        lambda: whole.write_new(path, b"a"),
+        lambda: whole.append_whole(path, b"a"),
+    ):
+        with pytest.raises(OSError, match="No space") as caught:
+            write()
+        assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == ["a"] and not path.stat().st_size  # made by appending to it
+
+
 def test_a_folder_is_tried_and_left_as_it_was(tmp_path):
     whole.try_folder(tmp_path / "new")
     assert os.listdir(tmp_path / "new") == []
