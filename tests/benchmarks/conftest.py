@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import benchmarks
+from benchmarks.records.files import file_lock, short_hash
 from benchmarks.records.store import Store
 from benchmarks.run.child import Child
 from benchmarks.run.dispatch import Dispatcher, Settings
@@ -146,11 +147,22 @@ class Patient(Child):
         return super().ended()
 
 
-class Box:
-    """A checkout in small: registry, package of estimators, results and artefacts of its own."""
+VARIABLES = {
+    "MIXNET_REGISTRY": "registry",
+    "MIXNET_RESULTS": "results",
+    "MIXNET_ARTIFACTS": "artifacts",
+    "FAKE_LOG": "log",
+}
 
-    def __init__(self, root: Path, monkeypatch):
-        self.root, self.results = root, root / "results"
+
+class Box:
+    """A checkout in small: registry, package of estimators, results and artefacts of its own.
+
+    `shared_cells` is a folder of cells that were run for any test of this session; see `ready`.
+    """
+
+    def __init__(self, root: Path, monkeypatch, shared_cells: Path):
+        self.root, self.results, self.shared_cells = root, root / "results", shared_cells
         self.registry, self.package = root / "registry", root / "src" / "fakepkg"
         (self.registry / "suites").mkdir(parents=True)
         (self.registry / "methods.toml").write_text(METHODS)
@@ -166,10 +178,7 @@ class Box:
         self.log.touch()
         paths = os.pathsep.join([str(self.package.parent), str(ROOT)])
         for name, value in {
-            "MIXNET_REGISTRY": self.registry,
-            "MIXNET_RESULTS": self.results,
-            "MIXNET_ARTIFACTS": root / "artifacts",
-            "FAKE_LOG": self.log,
+            **{variable: root / folder for variable, folder in VARIABLES.items()},
             "PYTHONPATH": paths,
             "OMP_NUM_THREADS": 1,
             "PYTHONDONTWRITEBYTECODE": 1,
@@ -189,6 +198,41 @@ class Box:
             f'table = "{name}"\ndatasets = {json.dumps(datasets)}\n'
             f'methods = {json.dumps(methods)}\nseeds = "{seeds}"\n'
         )
+
+    def ready(self, datasets, methods, seeds="0", name="small") -> None:
+        """As `suite`, with every cell done as if `run` had been here; the log says nothing of it.
+
+        The cells are those of the code and the registry as they are now, edits included. The first
+        test of the session that asks for one computes it, in a folder that the processes of
+        pytest-xdist share; the others have copies of its record and of what it made.
+        """
+        self.suite(datasets, methods, seeds, name)
+        copy = self.shared_cells / self._state()
+        with file_lock(copy.with_suffix(".lock")), pytest.MonkeyPatch.context() as there:
+            if not copy.exists():
+                shutil.copytree(self.package.parent, copy / "src")
+            shutil.copytree(self.registry, copy / "registry", dirs_exist_ok=True)
+            for variable, folder in VARIABLES.items():
+                there.setenv(variable, str(copy / folder))
+            there.setenv("PYTHONPATH", os.pathsep.join([str(copy / "src"), str(ROOT)]))
+            there.chdir(copy)
+            plan, store = suite_plan(name), Store(copy / "results")
+            assert Dispatcher(plan, store, Settings(jobs=2)).run().complete
+            made = {key: node.artifacts for key, node in plan.nodes.items()}
+        for key, node in suite_plan(name).nodes.items():
+            source, target = store.folder(node.cell), self.store.folder(node.cell)
+            target.mkdir(parents=True, exist_ok=True)
+            for path in source.glob(f"{key}-*"):
+                assert not (target / path.name).exists()
+                shutil.copy(path, target)
+            shutil.copytree(made[key], node.artifacts, dirs_exist_ok=True)
+
+    def _state(self) -> str:
+        """Hash of all that decides what a cell makes, but for the code that all boxes share."""
+        files = [*self.package.parent.rglob("*.py"), *self.registry.glob("*.toml")]
+        content = {str(path.relative_to(self.root)): path.read_text() for path in files}
+        knobs = {k: v for k, v in os.environ.items() if k.startswith("FAKE_") and k != "FAKE_LOG"}
+        return short_hash([content, knobs])
 
     def plan(self, fast=False) -> Plan:
         return suite_plan("small", fast=fast)
@@ -232,9 +276,16 @@ class Box:
         return [int(line.split()[-1]) for line in self.log.read_text().splitlines()]
 
 
+@pytest.fixture(scope="session")
+def shared_cells(tmp_path_factory):
+    """A folder of this session, the same in all its processes (`Box.ready`)."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cells"
+
+
 @pytest.fixture
-def box(tmp_path, monkeypatch):
-    return Box(tmp_path, monkeypatch)
+def box(tmp_path, monkeypatch, shared_cells):
+    return Box(tmp_path, monkeypatch, shared_cells)
 
 
 @pytest.fixture

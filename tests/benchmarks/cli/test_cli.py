@@ -65,8 +65,7 @@ def test_a_whole_run_with_the_real_table(box, capsys):
     "words", [["--methods", "kmeans"], ["--fast"], ["--seeds", "0"], ["--datasets", "flat"]]
 )
 def test_a_partial_run_leaves_the_full_tables_alone(quick, words):
-    quick.suite(["flat"], ["kmeans"], "0-1")
-    (quick.results).mkdir()
+    quick.ready(["flat"], ["kmeans"], "0-1")
     (quick.results / "small.csv").write_text("full")
     assert run(quick, *words) == 0
     assert (quick.results / "small.csv").read_text() == "full"
@@ -103,6 +102,7 @@ def test_a_shortened_run_says_so_in_its_table(box):
 
 def test_runs_is_a_row_for_every_attempt(quick, capsys):
     """Also of failures, and of what other code made."""
+    quick.ready(["flat"], ["kmeans"], "0-1")
     quick.suite(["flat"], ["kmeans", "fail"], "0-1")
     run(quick)
     quick.edit("cluster", "> np.median", ">= np.median")
@@ -130,13 +130,9 @@ def test_runs_is_a_row_for_every_attempt(quick, capsys):
 
 
 def test_tables_of_all_suites_are_those_that_were_run(quick, capsys):
-    quick.suite(["flat"], ["kmeans"], "0-1", name="other")
+    quick.ready(["flat"], ["kmeans"], "0-1", name="other")
     quick.suite(["flat"], ["spectral"], name="never")
     quick.suite(["flat"], ["kmeans", "mixnet"])
-    assert main(["run", "other"]) == 0
-    for path in quick.results.glob("*.csv"):
-        path.unlink()
-    quick.clear()
     assert main(["table"]) == 0 and quick.ran() == []
     assert {path.name for path in quick.results.glob("*.csv")} == {"other.csv", "small.csv"}
     assert (quick.results / "small.csv").read_text().splitlines() == ["kmeans,0,done,False"]
@@ -159,10 +155,8 @@ def test_failures_are_listed_and_end_non_zero(quick, capsys):
 
 
 def test_dry_run_runs_nothing_and_says_why(quick, capsys):
+    quick.ready(["flat"], ["kmeans"], "0")
     quick.suite(["flat"], ["kmeans"], "0-2")
-    assert run(quick, "--seeds", "0") == 0
-    quick.clear()
-    capsys.readouterr()
     assert run(quick, "--dry-run") == 0
     text = capsys.readouterr().out
     assert "flat kmeans raw seed 1: missing, never run; " in text
@@ -170,6 +164,7 @@ def test_dry_run_runs_nothing_and_says_why(quick, capsys):
 
 
 def test_status_names_the_changed_module(quick, capsys):
+    quick.ready(["flat"], ["kmeans"], "0-1")
     quick.suite(["flat"], ["kmeans", "fail"], "0-1")
     run(quick)
     capsys.readouterr()
@@ -184,18 +179,15 @@ def test_status_names_the_changed_module(quick, capsys):
 
 
 def test_a_damaged_record_is_warned_of(quick, capsys):
-    quick.suite(["flat"], ["kmeans"])
-    run(quick)
+    quick.ready(["flat"], ["kmeans"])
     (path,) = quick.results.rglob("*-1.json")
     path.write_text("{")
-    capsys.readouterr()
     assert main(["status", "small"]) == 1
     assert f"record flat/kmeans/{path.name} left out: unreadable" in capsys.readouterr().err
 
 
 def test_tables_take_the_newest_done_attempt(quick):
-    quick.suite(["flat"], ["kmeans"])
-    run(quick)
+    quick.ready(["flat"], ["kmeans"])
     run(quick)
     (node,) = quick.plan().nodes.values()
     (record,) = quick.store.attempts(node.cell)
@@ -267,8 +259,7 @@ def test_off_a_terminal_a_long_run_still_says_how_it_goes(monkeypatch):
 
 
 def test_status_counts_the_cells_of_no_suite(quick, capsys):
-    quick.suite(["flat"], ["kmeans", "spectral"], "0-1")
-    assert run(quick) == 0
+    quick.ready(["flat"], ["kmeans", "spectral"], "0-1")
     quick.suite(["flat"], ["kmeans"], "0-1")
     assert main(["status"]) == 0
     assert "of no suite" in (words := capsys.readouterr().out) and ": 2 cells, 0 of" in words

@@ -36,12 +36,14 @@ def two(quick):
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("takes", [0, 60])
-def test_a_display_that_cannot_be_written_ends_no_run(two, monkeypatch, number, takes):
+def test_a_display_that_cannot_be_written_ends_no_run(quick, monkeypatch, number, takes):
+    quick.ready(["flat"], ["kmeans"], "0")
+    quick.suite(["flat"], ["kmeans"], "0-1")  # one cell to run
     monkeypatch.setattr(sys, "stdout", Refusing(number, takes))
     monkeypatch.setattr(sys, "stderr", Refusing(number, takes))
     assert main(["run", "small", "--jobs", "2"]) == 0
-    assert [record["status"] for record in two.store.all()] == ["done", "done"]
-    assert (two.results / "small.csv").exists()
+    assert [record["status"] for record in quick.store.all()] == ["done", "done"]
+    assert (quick.results / "small.csv").exists()
 
 
 def test_a_display_that_cannot_be_written_leaves_the_status_of_a_failure(quick, monkeypatch):
@@ -149,27 +151,25 @@ print(os.environ["MIXNET_CACHE"])
     assert done.stdout.splitlines()[-1] == str(tmp_path / "artifacts" / "datasets")
 
 
-def test_a_method_of_ones_own_is_shown_beside_the_rows_of_the_suite(two):
-    assert main(["run", "small"]) == 0
-    two.clear()
+def test_a_method_of_ones_own_is_shown_beside_the_rows_of_the_suite(quick):
+    quick.ready(["flat"], ["kmeans"], "0-1")
     assert main(["run", "small", "--methods", "spectral", "--seeds", "0"]) == 0
-    assert two.ran() == ["eigen 0"]
-    lines = (two.results / "partial" / "small.csv").read_text().splitlines()
+    assert quick.ran() == ["eigen 0"]
+    lines = (quick.results / "partial" / "small.csv").read_text().splitlines()
     assert lines == ["kmeans,0,done,False", "spectral,0,done,False"]
     assert main(["table", "small", "--methods", "kmeans", "--seeds", "0"]) == 0  # only what it asks
-    assert (two.results / "partial" / "small.csv").read_text() == "kmeans,0,done,False"
+    assert (quick.results / "partial" / "small.csv").read_text() == "kmeans,0,done,False"
 
 
-def test_a_changed_parameter_is_named_where_its_cells_are_missing(two, capsys):
-    assert main(["run", "small"]) == 0
-    methods = two.registry / "methods.toml"
+def test_a_changed_parameter_is_named_where_its_cells_are_missing(quick, capsys):
+    quick.ready(["flat"], ["kmeans"], "0-1")
+    methods = quick.registry / "methods.toml"
     methods.write_text(
         methods.read_text().replace(
             "timeout_s = 60\n[kmeans10]",
             'timeout_s = 60\n[kmeans.params.threshold]\nvalue = 0.5\nsource = "ours"\n[kmeans10]',
         )
     )
-    capsys.readouterr()
     assert main(["status", "small"]) == 1
     text = capsys.readouterr().out
     assert "2 missing" in text

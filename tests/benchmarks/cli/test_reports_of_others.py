@@ -1,7 +1,6 @@
 """Kinds of mistake that public trackers of similar software have: each case as it is right here."""
 
 import json
-import shutil
 
 import pytest
 
@@ -17,20 +16,10 @@ def rewrite(store, change):
         path.write_text(json.dumps(record))
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("kept") / "results"
-
-
 @pytest.fixture
-def ran(box, kept):
-    """Two methods on one dataset, run; computed for the first test only."""
-    box.suite(["flat"], ["kmeans", "spectral"], "0-1")
-    if kept.exists():
-        shutil.copytree(kept, box.results, dirs_exist_ok=True)
-    assert box.run().complete
-    if not kept.exists():
-        shutil.copytree(box.results, kept)
+def ran(box):
+    """Two methods on one dataset, run."""
+    box.ready(["flat"], ["kmeans", "spectral"], "0-1")
     return box
 
 
@@ -158,7 +147,6 @@ def test_what_is_done_reads_no_data(ran, capsys, monkeypatch):
 
     monkeypatch.setattr(datasets, "load", refuse)
     monkeypatch.setattr(datasets.core, "load", refuse)
-    ran.clear()
     assert main(["run", "small"]) == 0
     assert "4 cells, 0 to run" in capsys.readouterr().err and ran.ran() == []
 

@@ -31,6 +31,7 @@ shown = [1]
 
 
 def test_what_a_figure_shows_is_kept_in_a_record_and_drawn_from_it(box, monkeypatch):
+    box.ready(["blobs"], ["mixnet"], "0-2")
     methods = box.registry / "methods.toml"
     methods.write_text(methods.read_text() + STANZA)
     (box.registry / "suites" / "picture.toml").write_text(SUITE)

@@ -25,13 +25,12 @@ def pair(box, monkeypatch):
     )
     box.away = box.root / "away"
 
-    def there(*suite, **settings):
+    def there(*suite):
         results, artifacts = box.results, box.root / "artifacts"
         box.results = box.away
         monkeypatch.setenv("MIXNET_ARTIFACTS", str(box.root / "artifacts-away"))
         monkeypatch.setenv("FAKE_BITS", "1e-6")
-        box.suite(*suite)
-        assert box.run(**settings).complete
+        box.ready(*suite)
         box.results = results
         monkeypatch.setenv("MIXNET_ARTIFACTS", str(artifacts))
         monkeypatch.setenv("FAKE_BITS", "0")
@@ -67,8 +66,7 @@ def merge(box, *folders):
 
 def test_seeds_of_two_machines_make_one_table(pair, capsys):
     pair.there(["blobs"], ["kmeans", "mixnet"], "1")
-    pair.suite(["blobs"], ["kmeans", "mixnet"], "0")
-    assert pair.run().complete
+    pair.ready(["blobs"], ["kmeans", "mixnet"], "0")
     before, theirs = files(pair.results), Store(pair.away).all()
     assert merge(pair, pair.away) == 0
     assert (
@@ -78,7 +76,6 @@ def test_seeds_of_two_machines_make_one_table(pair, capsys):
     assert {name: after[name] for name in before} == before  # what was here is untouched
     pair.suite(["blobs"], ["kmeans", "mixnet"], "0-1")
     assert forecast(pair.plan(), pair.store) == {}
-    pair.clear()
     assert pair.run().complete and pair.ran() == []
     for record in pair.store.all():
         assert pair.store.intact(record)
@@ -87,7 +84,7 @@ def test_seeds_of_two_machines_make_one_table(pair, capsys):
 @pytest.mark.slow
 def test_merging_again_adds_nothing(pair, capsys):
     pair.there(["blobs"], ["kmeans", "mixnet"], "0")
-    assert pair.run().complete
+    pair.ready(["blobs"], ["kmeans", "mixnet"], "0")
     assert merge(pair, pair.away) == 0
     after = files(pair.results)
     capsys.readouterr()
@@ -102,7 +99,7 @@ def test_merging_again_adds_nothing(pair, capsys):
 def test_what_a_record_says_stays_and_what_it_names_is_the_same_one(pair):
     """Both ran every cell: each number of the other machine moves by one, and so do the names."""
     pair.there(["blobs"], ["mixnet"], "0")
-    assert pair.run().complete
+    pair.ready(["blobs"], ["mixnet"], "0")
     assert merge(pair, pair.away) == 0
     here, theirs = pair.store.all(), Store(pair.away).all()
     assert sorted(map(said, theirs)) == sorted(said(r) for r in here if r["attempt"] == 2)
@@ -120,13 +117,11 @@ def test_what_a_record_says_stays_and_what_it_names_is_the_same_one(pair):
 def test_what_differs_in_the_last_bits_makes_nothing_stale(pair):
     """Codes of two machines, and methods on either: all fresh; new cells take the codes here."""
     pair.there(["blobs"], ["mixnet"], "0")
-    pair.suite(["blobs"], ["kmeans"], "0")
-    assert pair.run().complete
+    pair.ready(["blobs"], ["kmeans"], "0")
     assert merge(pair, pair.away) == 0
     pair.suite(["blobs"], ["kmeans", "mixnet"], "0")
     assert forecast(pair.plan(), pair.store) == {}
     pair.suite(["blobs"], ["kmeans", "mixnet", "pick"], "0")
-    pair.clear()
     assert pair.run().complete and pair.ran() == ["pick 0"]
     embedding, *_ = (n for n in pair.plan().nodes.values() if n.method["kind"] == "embedding")
     codes = [r["outputs"]["codes"] for r in pair.store.attempts(embedding.cell)]
@@ -143,7 +138,7 @@ def test_what_differs_in_the_last_bits_makes_nothing_stale(pair):
 def test_an_older_attempt_that_is_fresh_stands_before_a_newer_one_that_is_not(pair):
     pair.there(["flat"], ["kmeans"], "0")
     pair.edit("cluster", ".astype(int)", ".astype(int) * 1")
-    assert pair.run().complete
+    pair.ready(["flat"], ["kmeans"], "0")
     assert merge(pair, pair.away) == 0
     (node,) = pair.plan().nodes.values()
     assert [r["attempt"] for r in pair.store.attempts(node.cell)] == [1, 2]
@@ -156,7 +151,7 @@ def test_verifications_are_joined_and_name_the_same_witness(pair, capsys):
     pair.edit("helper", "x + 0.0", "x - 0.0")
     assert main(["verify", "small", "--results", str(pair.away)]) == 0
     pair.edit("helper", "x - 0.0", "x + 0.0")
-    assert pair.run().complete  # so that every number moves
+    pair.ready(["flat"], ["kmeans"], "0-2")  # so that every number moves
     pair.edit("helper", "x + 0.0", "x - 0.0")
     (theirs,) = Store(pair.away).ledger.lines()
     assert merge(pair, pair.away) == 0
@@ -242,8 +237,7 @@ def test_a_record_cannot_lead_outside(pair, capsys):
 
 def test_different_data_are_refused_before_anything_is_written(pair, capsys):
     pair.there(["flat"], ["kmeans"], "0-1")
-    pair.suite(["flat"], ["kmeans"], "0")
-    assert pair.run().complete
+    pair.ready(["flat"], ["kmeans"], "0")
     before = files(pair.results)
     for path in (pair.away / "records").rglob("*.json"):
         record = json.loads(path.read_text())
@@ -257,8 +251,7 @@ def test_different_data_are_refused_before_anything_is_written(pair, capsys):
 
 @pytest.mark.parametrize("name", ["nowhere", "results"])
 def test_a_wrong_folder_is_refused(box, capsys, name):
-    box.suite(["flat"], ["kmeans"])
-    box.run()
+    box.ready(["flat"], ["kmeans"])
     assert merge(box, box.root / name) == 2
     assert "needs a results folder" in (text := capsys.readouterr().err) or "itself" in text
 

@@ -18,15 +18,13 @@ Y = np.repeat([0, 1], 20)
 @pytest.fixture
 def scored(quick):
     """Labels of which ten of forty are wrong, and the record of them."""
-    quick.suite(["flat"], ["kmeans", "spectral"])
     quick.edit("cluster", "> np.median(X[:, 0])", "> np.sort(X[:, 0])[10]")
-    assert main(["run", "small"]) == 0
+    quick.ready(["flat"], ["kmeans", "spectral"])
     return quick
 
 
 def test_it_says_what_the_records_say(scored, capsys):
     before = {path: path.read_bytes() for path in scored.results.rglob("*.*")}
-    scored.clear()
     assert main(["rescore", "small"]) == 0
     out = capsys.readouterr().out
     for record in scored.store.all():
@@ -83,8 +81,7 @@ def test_a_mended_metric_is_shown_by_tables_and_differs_from_the_records(
 
 
 def test_scores_are_kept_by_code_labels_and_classes(tmp_path, box):
-    box.suite(["flat"], ["kmeans"])
-    assert box.run().complete
+    box.ready(["flat"], ["kmeans"])
     (record,) = box.store.all()
     book = Scores(box.store)
     first = book.compute(record, Y, ["purity"])
@@ -107,8 +104,7 @@ def test_scores_are_kept_by_code_labels_and_classes(tmp_path, box):
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', "{", "\x00"])
 def test_a_damaged_file_of_scores_is_computed_again(box, text):
-    box.suite(["flat"], ["kmeans"])
-    assert box.run().complete
+    box.ready(["flat"], ["kmeans"])
     (box.results / scores.NAME).write_text(text)
     assert main(["rescore", "small"]) == 0
     assert len(json.loads((box.results / scores.NAME).read_text())) == 4

@@ -69,7 +69,7 @@ def test_each_machine_and_its_rows():
 
 @pytest.mark.parametrize("columns", [None, ["purity", "seconds"], ["purity"]])
 def test_a_table_after_a_merge_says_so_if_it_has_seconds(box, capsys, columns):
-    box.suite(["flat"], ["kmeans", "spectral"], "0")
+    box.ready(["flat"], ["kmeans", "spectral"], "0")
     if columns:
         path = box.registry / "suites" / "small.toml"
         path.write_text(path.read_text() + f'columns = {json.dumps(columns)}\ntitle = "small"\n')

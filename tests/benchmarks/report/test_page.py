@@ -353,11 +353,9 @@ def test_every_command_asks_for_the_cell_that_it_stands_under(made):
 
 
 def test_the_command_of_a_done_cell_computes_it_again(box, monkeypatch):
-    box.suite(["flat"], ["kmeans"], "0-1")
-    assert main(["run", "small", "--jobs", "2"]) == 0
+    box.ready(["flat"], ["kmeans"], "0-1")
     made = Page(page.page(box.store))
     cell = next(c for c in made.digest["cells"] if c["seed"] == 1)
-    box.clear()
     monkeypatch.chdir(box.root)
     assert main(shlex.split(cell["command"])[1:]) == 0
     assert box.ran() == ["good 1"]

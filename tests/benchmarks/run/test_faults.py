@@ -384,8 +384,7 @@ def test_a_disk_that_takes_no_more(box, calm, below):
 
 def test_a_full_disk_where_labels_are_unpacked_is_that_of_the_cell(box, monkeypatch, capsys):
     """Labels of a record whose artefact is not here: only the cell that needs them is not done."""
-    box.suite(["blobs", "flat"], ["kmeans10"])
-    assert box.run().complete
+    box.ready(["blobs", "flat"], ["kmeans10"])
     box.suite(["blobs"], ["kmeans10", "mixnet"])
     shutil.rmtree(box.root / "artifacts" / "blobs" / "kmeans10")
     with monkeypatch.context() as disk:

@@ -46,8 +46,7 @@ def again(box, **changes):
 @pytest.fixture
 def ran(box):
     """One cell of k-means, twice done: the newer attempt stands."""
-    box.suite(["flat"], ["kmeans"])
-    assert box.run().complete
+    box.ready(["flat"], ["kmeans"])
     again(box)
     for record in box.store.all():  # the older one by other code
         if record["attempt"] == 1:
@@ -81,8 +80,7 @@ def test_a_superseded_attempt_goes_and_its_line_says_where_it_is(ran, capsys):
 
 def test_what_tables_stand_on_and_what_is_fresh_stays(box):
     """The newest is by other code: the older, fresh one is what tables take."""
-    box.suite(["flat"], ["kmeans"])
-    assert box.run().complete
+    box.ready(["flat"], ["kmeans"])
     (record,) = box.store.all()
     stale = json.loads(json.dumps(record))
     stale["provenance"]["modules"]["fakepkg.cluster"] = "other"
@@ -125,7 +123,7 @@ def test_settings_of_before_stay_until_those_of_now_are_done(box):
         settings(box, power)
         keys += list(box.plan().nodes)
         if power != 4:
-            assert box.run().complete
+            box.ready(["blobs"], ["autoencoder"])
     for record in box.store.all():  # no shortened schedule is among them
         path = box.store.folder(record["cell"]) / f"{record['key']}-1.json"
         record["provenance"]["started"] = f"2026-11-0{1 + keys.index(record['key'])}T00:00:00"
@@ -141,9 +139,8 @@ def test_settings_of_before_stay_until_those_of_now_are_done(box):
 
 
 def test_settings_of_before_of_a_named_method_go_though_those_of_now_are_not_done(box):
-    box.suite(["blobs"], ["autoencoder", "kmeans"])
     settings(box, 1)
-    assert box.run().complete
+    box.ready(["blobs"], ["autoencoder", "kmeans"])
     commit(box)
     settings(box, 3)
     there = len(box.store.all())
@@ -156,10 +153,9 @@ def test_settings_of_before_of_a_named_method_go_though_those_of_now_are_not_don
 
 
 def test_a_shortened_run_supersedes_no_long_one(box):
-    box.suite(["blobs"], ["autoencoder"])
     for power, seconds in ((1, 100.0), (3, 1.0)):
         settings(box, power)
-        assert box.run().complete
+        box.ready(["blobs"], ["autoencoder"])
         for record in box.store.all():
             path = box.store.folder(record["cell"]) / f"{record['key']}-1.json"
             if record["cell"]["params"]["power"] == power:
@@ -173,8 +169,8 @@ def test_a_shortened_run_supersedes_no_long_one(box):
 
 
 def test_shortened_schedules_of_the_suites_are_asked_for(box):
-    box.suite(["blobs"], ["autoencoder"])
-    assert box.run(fast=True).complete and box.run().complete
+    box.ready(["blobs"], ["autoencoder"])
+    assert box.run(fast=True).complete
     commit(box)
     before = files(box)
     assert retire(box, "--delete") == 0 and files(box) == before

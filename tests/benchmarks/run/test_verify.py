@@ -15,11 +15,9 @@ def run(box, *words):
 
 
 def test_verify_notes_in_the_ledger_where_the_bits_are_the_same(quick, capsys):
-    quick.suite(["blobs"], ["kmeans", "mixnet"], "0-1")
-    run(quick)
+    quick.ready(["blobs"], ["kmeans", "mixnet"], "0-1")
     before = {path: path.read_bytes() for path in quick.results.rglob("*.json")}
     quick.edit("helper", "x + 0.0", "x - 0.0")
-    quick.clear()
     assert main(["verify", "small", "--jobs", "2"]) == 0
     # one seed of each group, whichever was cheapest
     assert [line.split()[0] for line in quick.ran()] == ["embed"] + ["good"] * 3 + ["mix"]
@@ -40,8 +38,7 @@ def test_verify_notes_in_the_ledger_where_the_bits_are_the_same(quick, capsys):
 
 
 def test_two_verifications_make_a_chain_and_an_edit_back_needs_none(quick, capsys):
-    quick.suite(["flat"], ["kmeans"], "0-2")
-    run(quick)
+    quick.ready(["flat"], ["kmeans"], "0-2")
     for old, new in (("x + 0.0", "x - 0.0"), ("x - 0.0", "x * 1.0")):
         quick.edit("helper", old, new)
         assert main(["verify", "small"]) == 0
@@ -55,8 +52,7 @@ def test_two_verifications_make_a_chain_and_an_edit_back_needs_none(quick, capsy
 
 
 def test_without_the_ledger_or_with_a_damaged_line_cells_are_stale(quick, capsys):
-    quick.suite(["flat"], ["kmeans"], "0-2")
-    run(quick)
+    quick.ready(["flat"], ["kmeans"], "0-2")
     quick.edit("helper", "x + 0.0", "x - 0.0")
     assert main(["verify", "small"]) == 0
     path = quick.store.ledger.path
@@ -68,8 +64,7 @@ def test_without_the_ledger_or_with_a_damaged_line_cells_are_stale(quick, capsys
 
 def test_a_new_metric_makes_nothing_stale(quick, capsys):
     """Nor does a changed one: what is compared is what was computed, not how it was scored."""
-    quick.suite(["flat"], ["kmeans"])
-    run(quick)
+    quick.ready(["flat"], ["kmeans"])
     path = next(quick.results.rglob("*.json"))
     record = json.loads(path.read_text())
     assert "benchmarks.records.metrics" not in record["provenance"]["modules"]
@@ -77,8 +72,7 @@ def test_a_new_metric_makes_nothing_stale(quick, capsys):
 
 
 def test_verify_leaves_what_differs_stale(quick, capsys):
-    quick.suite(["flat"], ["kmeans", "spectral"], "0-2")
-    run(quick)
+    quick.ready(["flat"], ["kmeans", "spectral"], "0-2")
     quick.edit("cluster", ".astype(int)", ".astype(int) * 0")
     assert main(["verify", "small"]) == 1
     text = capsys.readouterr()
@@ -89,8 +83,7 @@ def test_verify_leaves_what_differs_stale(quick, capsys):
 
 
 def test_verify_is_not_content_where_the_new_code_fails(quick, capsys):
-    quick.suite(["flat"], ["kmeans"])
-    run(quick)
+    quick.ready(["flat"], ["kmeans"])
     quick.edit("cluster", "note(self.mode, self.seed)", "raise ValueError('broken')")
     assert main(["verify", "small"]) == 1
     text = capsys.readouterr()
@@ -101,8 +94,7 @@ def test_verify_is_not_content_where_the_new_code_fails(quick, capsys):
 @pytest.fixture
 def two(quick):
     """One method on two datasets, two seeds each."""
-    quick.suite(["blobs", "flat"], ["spectral"], "0-1")
-    assert run(quick) == 0
+    quick.ready(["blobs", "flat"], ["spectral"], "0-1")
     return quick
 
 
@@ -117,7 +109,6 @@ def stamps(box):
 
 def test_by_method_one_cell_stands_for_all_datasets(two, capsys):
     two.edit("helper", "x + 0.0", "x - 0.0")
-    two.clear()
     assert main(["verify", "small", "--by", "method"]) == 0
     assert len(two.ran()) == 1
     assert len(stamps(two)) == 3
@@ -189,8 +180,7 @@ def test_one_cell_that_differs_takes_the_word_from_the_witness(two, capsys):
 
 
 def test_the_cost_of_a_cell_counts_the_inputs_that_must_be_made_too(quick):
-    quick.suite(["blobs"], ["kmeans"], "0-1")
-    run(quick)
+    quick.ready(["blobs"], ["kmeans"], "0-1")
     plan = suite_plan("small", store=quick.store)
     first, second = (n for n in plan.nodes.values() if n.cell["params"]["space"] == "code")
     (codes,) = first.needs.values()
