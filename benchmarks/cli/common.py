@@ -134,7 +134,10 @@ def unwritable(option: str, path, error: OSError) -> Refused:
 
 def near(path) -> str:
     """A path from the current folder where it lies there, else in full."""
-    return os.path.abspath(path).removeprefix(os.getcwd() + os.sep)
+    try:
+        return os.path.abspath(path).removeprefix(os.getcwd() + os.sep)
+    except FileNotFoundError:  # the current folder was deleted
+        return str(path)
 
 
 def chosen_suites(args) -> list[str]:

@@ -22,6 +22,11 @@ NO_LINKS = (
     errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
     errno.EINVAL,
 )  # fmt: skip
+#: What `os.fsync` says where a file system syncs no folders (SMB, some FUSE) or shows them to none.
+NO_SYNC = (
+    errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EISDIR,
+    errno.EACCES, errno.EPERM,
+)  # fmt: skip
 
 
 class Draft:
@@ -62,12 +67,18 @@ class Draft:
         try:
             os.link(self.path, path)
         except FileExistsError:
-            raise
+            # NFS says so of its own link, too, where the first answer was lost and it asked again.
+            if not os.path.samefile(self.path, path):
+                raise
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            os.replace(self.path, path)
+            try:
+                os.replace(self.path, path)
+            except OSError:
+                path.unlink(missing_ok=True)  # the empty file is ours
+                raise
         sync_folder(path.parent)
 
 
@@ -190,9 +201,13 @@ def read_appended(path: Path) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk take the names in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Have the disk take the names in a folder, where the file system knows that."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise

@@ -174,15 +174,15 @@ class Child:
             return
         try:
             message = json.loads(line[len(MARK) :])
-        except ValueError:
+            if "progress" in message:
+                done, total, text = message["progress"]
+                self.share = done / total if total > 0 else 0.0
+                self.progress = f"{done}/{total} {text}".strip()
+            self.modules = message.get("modules", self.modules)
+            self.failure = message.get("failure", self.failure)
+            self.lost = message.get("lost", self.lost)
+        except (ValueError, TypeError, AttributeError):  # cut off, or not of the worker
             return
-        self.modules = message.get("modules", self.modules)
-        self.failure = message.get("failure", self.failure)
-        self.lost = message.get("lost", self.lost)
-        if "progress" in message:
-            done, total, text = message["progress"]
-            self.progress = f"{done}/{total} {text}".strip()
-            self.share = done / total if total > 0 else 0.0
 
     def ended(self) -> bool:
         """Whether the process is over; past its deadline or its memory it is killed."""

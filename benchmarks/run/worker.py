@@ -7,6 +7,7 @@ fingerprint, a failure in full) start with `MARK` on stderr.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -24,6 +25,7 @@ import numpy as np
 from benchmarks.records import provenance
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store, blank, jsonable, small_int
+from benchmarks.records.whole import write_atomic
 from benchmarks.run import guard
 
 MARK = "\x1emixnet "
@@ -56,8 +58,9 @@ def start_guard() -> None:
 
 
 def tell(**message) -> None:
-    """One line to the harness."""
-    print(MARK + json.dumps(message), file=sys.stderr, flush=True)
+    """One line to the harness; where an estimator closed ``stderr``, none, and nothing is lost."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(MARK + json.dumps(message), file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -83,7 +86,8 @@ class Progress:
             tell(progress=[int(done), int(total), str(text)])
             self.told = now
         if now - self.kept > 5:
-            self.sidecar.write_text(f"{self.before + now - self.start:.3f}")
+            text = f"{self.before + now - self.start:.3f}".encode()
+            write_atomic(self.sidecar, lambda handle: handle.write(text))
             self.kept = now
 
 
@@ -155,7 +159,6 @@ def compute(job: dict, record: dict) -> dict:
     from benchmarks import kinds
     from benchmarks.kinds import base
     from benchmarks.records.files import array_hash, canonical_json, save_array, short_hash
-    from benchmarks.records.whole import write_atomic
 
     cell, method, stanza = job["cell"], job["method"], job["data"]
     kind = kinds.of(method)

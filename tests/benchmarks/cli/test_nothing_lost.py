@@ -214,6 +214,16 @@ def test_scores_that_cannot_be_kept_are_shown(two, monkeypatch, capsys):
     assert "could not be kept" in said.err and "No space left" in said.err
 
 
+def test_from_a_folder_that_was_deleted_files_are_named_in_full(
+    shelf, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["runs"]) == 0
+    assert f"wrote {shelf.results / 'runs.csv'}" in capsys.readouterr().out
+
+
 def test_an_error_that_is_none_of_the_disk_keeps_its_traceback(box, monkeypatch):
     def broken(_):
         raise FileNotFoundError(errno.ENOENT, "some mistake of the code")

@@ -36,6 +36,55 @@ def test_without_hard_links_a_file_is_created_once_and_whole(tmp_path, monkeypat
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_link_that_was_made_and_called_taken_is_no_second_file(tmp_path, monkeypatch):
+    """NFS, where the answer to the first request was lost and the client asked again."""
+    link = os.link
+
+    def asked_twice(one, other):
+        link(one, other)
+        link(one, other)
+
+    monkeypatch.setattr(os, "link", asked_twice)
+    assert whole.write_new(tmp_path / "a", b"first")
+    assert not whole.write_new(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first" and os.listdir(tmp_path) == ["a"]
+
+
+def test_without_hard_links_what_fails_leaves_no_empty_file(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    no_links(monkeypatch)
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="Input/output"):
+        broken.setattr(os, "replace", refuse)
+        whole.write_new(tmp_path / "a", b"first")
+    assert os.listdir(tmp_path) == []
+    assert whole.write_new(tmp_path / "a", b"first")
+
+
+@pytest.mark.parametrize("number, refused", [(errno.EINVAL, False), (errno.EIO, True)])
+def test_folders_that_cannot_be_synced_lose_no_file(tmp_path, monkeypatch, number, refused):
+    """SMB and some FUSE know no such thing; a broken disk is another matter."""
+    fsync = os.fsync
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    if refused:
+        with pytest.raises(OSError, match="Input/output"):
+            whole.write_new(tmp_path / "a", b"first")
+        return
+    whole.try_folder(tmp_path)
+    assert whole.write_new(tmp_path / "a", b"first")
+    whole.append_whole(tmp_path / "ledger", b"line\n")
+    assert Store(tmp_path).write(
+        {"cell": CELL, "status": "done", "estimator": "a:B", "kind": "clustering"}
+    )
+
+
 def test_an_error_that_is_not_of_links_is_not_taken_for_one(tmp_path, monkeypatch):
     no_links(monkeypatch, errno.ENOSPC)
     with pytest.raises(OSError, match="No space"):

@@ -58,6 +58,22 @@ def test_a_cell_over_its_memory_is_killed_with_all_its_processes(box, act):
     box.wait_for(lambda: not child.group_rss(pid))
 
 
+def test_what_an_estimator_does_to_stderr_costs_neither_cell_nor_run(box):
+    """What a worker tells its harness goes there; the words are of others, or cut off."""
+    box.suite(["flat"], ["kmeans", "fail"])
+    lines = ["5", "[1]", '{"progress": [1]}', '{"progress": ["a", "b", ""]}', '{"progr']
+    said = "".join(f"\x1emixnet {line}\n" for line in lines)
+    box.edit(
+        "cluster",
+        "        note(self.mode, self.seed)\n",
+        "        import sys\n\n        note(self.mode, self.seed)\n"
+        f"        print({said!r}, file=sys.stderr, flush=True)\n        sys.stderr.close()\n",
+    )
+    found = outcomes(box, box.run(jobs=1))
+    assert found["kmeans"].status == "done"
+    assert found["fail"].status == "error" and "X is unlucky" in found["fail"].reason
+
+
 def test_memory_is_that_of_the_group_and_shared_by_the_cells_at_a_time(box):
     nap = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
     pair = "import subprocess, sys, time; kept = b'1' * 10**8; subprocess.run(sys.argv[1:])"
@@ -223,7 +239,10 @@ def break_at(box, monkeypatch, moments):
 
 
 def comparable(box, name, wanted=True):
-    """Bytes of every table, if `wanted`, and done record; timings, provenance are set alike."""
+    """Bytes of every table, if `wanted`, and done record; timings, provenance are set alike.
+
+    So is the commit: the checkout may be edited, or get another one, in the minutes of a test.
+    """
     folder = box.root / name
     shutil.copytree(box.results / "records", folder / "records")
     records = {}
@@ -237,6 +256,7 @@ def comparable(box, name, wanted=True):
             record["provenance"].update(
                 started="2026-01-01T00:00:00+00:00", wall_s=1, cpu_s=1, peak_rss_mb=1
             )
+            record["provenance"].update(commit="c0ffee", dirty=False)
             path.write_text(json.dumps(record))
             if record["status"] == "done":  # which attempt it is, is provenance
                 numbered = [record, *record["inputs"].values(), *filter(None, [record["arrays"]])]
