@@ -112,7 +112,9 @@ def status_of(error: BaseException) -> str:
     """Status that an exception stands for."""
     if short_of(error):  # with more of it the same code would go on
         return "killed"
-    if isinstance(error, (provenance.ForeignCode, NotScored)):  # no fault of the cell's own code
+    if isinstance(
+        error, (provenance.ForeignCode, NotScored, Unreadable)
+    ):  # no fault of the cell's own code
         return "killed"
     names = [cls.__name__ for cls in type(error).__mro__]
     if "DatasetError" in names:  # missing, or damaged: no cell of the dataset can run
@@ -124,6 +126,38 @@ def status_of(error: BaseException) -> str:
 
 class NotScored(RuntimeError):
     """The metrics of labels could not be computed; they are no part of a cell's code."""
+
+
+class Unreadable(RuntimeError):
+    """What another cell left on this machine is not what its record names; it is made again."""
+
+
+def check_models(models: dict[str, dict]) -> None:
+    """Set aside the files of fitted models, by role, that cannot be loaded.
+
+    Raises
+    ------
+    Unreadable
+        If there was one. Too little memory, a package that is not here or an unreadable disk are
+        no damage, and leave the files as they are.
+    """
+    from benchmarks.kinds import base
+
+    for role, model in models.items():
+        try:
+            base.load_fitted(model)
+        except (ImportError, OSError):
+            continue
+        except Exception as error:
+            if short_of(error):
+                continue
+            path = Path(model["path"])
+            path.replace(path.with_name(f"{path.name}.damaged"))
+            why = str(error) or type(error).__name__
+            raise Unreadable(
+                f"the file of the {role} that it needs is damaged ({why}); the same command makes "
+                "it again"
+            ) from error
 
 
 def reason_of(error: BaseException) -> str:
@@ -154,6 +188,15 @@ def fingerprint(job: dict, error: BaseException | None = None) -> dict[str, str]
     return found
 
 
+def _read_input(role: str, path: str, expected: str) -> np.ndarray:
+    from benchmarks.kinds import base
+
+    try:
+        return base.read_input(role, path, expected)
+    except RuntimeError as error:  # the harness saw another file there
+        raise Unreadable(str(error)) from error
+
+
 def compute(job: dict, record: dict) -> dict:
     """Run the job's cell; fills `record` and returns the arrays to keep beside it."""
     from benchmarks import kinds
@@ -178,7 +221,7 @@ def compute(job: dict, record: dict) -> dict:
     inputs = {
         role: {**job["models"][role], "path": job["paths"][role]}
         if role in job.get("models", ())
-        else base.read_input(role, job["paths"][role], used["hash"])
+        else _read_input(role, job["paths"][role], used["hash"])
         for role, used in record["inputs"].items()
     }
     if "test" in cell["params"]:  # another dataset, of which the content is asserted as well
@@ -204,7 +247,12 @@ def compute(job: dict, record: dict) -> dict:
     )
     checkpoint = artifacts / f"checkpoint-{tag}.pt"
     progress = Progress(checkpoint)
-    result = kind.run(cell, method, dataset, inputs, artifacts, checkpoint, job["device"], progress)
+    device = job["device"]
+    try:
+        result = kind.run(cell, method, dataset, inputs, artifacts, checkpoint, device, progress)
+    except Exception:
+        check_models({role: inputs[role] for role in job.get("models", ())})
+        raise
     # Once more, for what was imported late; before the scores, which are no part of it.
     record["provenance"]["modules"] = fingerprint(job)
     record["phases"] = {"load": loading, **result.phases}

@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.records.files import array_hash, load_array, shared_arrays
 from benchmarks.run import worker
+from benchmarks.run.child import Child
 from benchmarks.run.worker import rounded
 
 
@@ -151,6 +153,19 @@ def test_bad_codes_are_refused(box, old, new, status, reason):
     assert outcomes["blobs autoencoder raw seed 0"].status == status
     assert re.search(reason, outcomes["blobs autoencoder raw seed 0"].reason)
     assert outcomes["blobs mixnet code seed 0"].status == "skipped"
+
+
+def test_an_input_that_is_damaged_after_it_was_looked_at_is_made_again(box):
+    def launch(job, timeout):
+        for path in job["paths"].values():
+            Path(path).write_bytes(b"damaged")
+        return Child(job, timeout)
+
+    box.suite(["blobs"], ["kmeans10"])
+    (failed,) = [o for o in box.run(launch=launch).outcomes.values() if o.status != "done"]
+    assert failed.status == "killed" and "not the output that its record names" in failed.reason
+    box.clear()
+    assert box.run().complete and box.ran() == ["embed 0", "good 0"]
 
 
 @pytest.mark.parametrize(
