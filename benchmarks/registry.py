@@ -165,7 +165,7 @@ def _plain(where: str, value) -> None:
 
 
 def _inherit(name: str, stanzas: dict[str, dict], below: tuple[str, ...] = ()) -> dict:
-    """A stanza with what it takes over from the one that it is ``like``; see methods.toml."""
+    """A stanza with what it takes over from the one that it is ``like``, a name it keeps."""
     own = stanzas[name]
     if "like" not in own:
         return own
@@ -183,7 +183,7 @@ def _inherit(name: str, stanzas: dict[str, dict], below: tuple[str, ...] = ()) -
     kept = {p: entry for p, entry in params.items() if p not in own.get("without", ())}
     return {
         **other,
-        **{k: v for k, v in own.items() if k not in ("like", "without")},
+        **{k: v for k, v in own.items() if k != "without"},
         "params": {**kept, **own.get("params", {})},
     }
 

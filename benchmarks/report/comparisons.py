@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from itertools import combinations
 
-from benchmarks.report import notes, stats, words
+from benchmarks.report import layout, notes, stats, words
 from benchmarks.report.table import Table
 
 #: Points that are taken to matter. Two methods of the same mean and of the deviation that the paper
@@ -107,7 +107,10 @@ def best(rows) -> set[tuple]:
 
 
 def pairs(rows) -> list[dict]:
-    """`PAIRS` of every two rows of a dataset: ``a`` less ``b``, the p-values also by Holm."""
+    """`PAIRS` of every two rows of a dataset: ``a`` less ``b``, the p-values also by Holm.
+
+    Beside them ``features``, those of both.
+    """
     found = []
     for mine in _by_dataset(rows).values():
         tests = [(a, b, paired(a, b)) for a, b in combinations(mine, 2)]
@@ -116,16 +119,23 @@ def pairs(rows) -> list[dict]:
         for (a, b, test), p in zip(tests, adjusted, strict=True):
             n = len(fresh(a).keys() & fresh(b).keys())
             values = *key(a), *key(b)[1:], n, *test[:4], p
-            found.append(dict(zip(PAIRS, values, strict=True)))
+            of = {"features": (a["features"], b["features"])}
+            found.append(dict(zip(PAIRS, values, strict=True)) | of)
     return found
 
 
 def matrices(found, datasets, n_asked) -> list[str]:
-    """`pairs` on the same features in Markdown: a triangle a dataset, its row less its column."""
+    """`pairs` on the same features in Markdown: a triangle a dataset, its row less its column.
+
+    What was made of several kinds stands with each of them, but not with raw features beside codes.
+    """
     lines = []
     for dataset, mine in _by_dataset(found).items():
-        for space in ("code", "raw"):
-            of = {(p["b"], p["a"]): p for p in mine if p["a_space"] == p["b_space"] == space}
+        spaces = dict.fromkeys(of for pair in mine for of in pair["features"])
+        alone = [space for space in spaces if space not in layout.JOINT]
+        for space in sorted(alone or spaces, key="raw".__eq__):
+            also = () if space == "raw" and "code" in spaces else layout.JOINT
+            of = {(p["b"], p["a"]): p for p in mine if {*p["features"]} <= {space, *also}}
             names = list(dict.fromkeys(name for pair in of for name in reversed(pair)))
             if of:
                 lines += ["", f"### {datasets[dataset].get('title', dataset)}, {space}", ""]
@@ -150,7 +160,8 @@ def gains(rows, methods, paper) -> list[dict]:
     """`GAINS`: by how much the purity of a mixture lies above that of the partition it starts from.
 
     ``what`` is ``paper`` (its mixture less its k-means, of printed means, Welch) or a method
-    (paired by seed over ``n`` seeds, at least two). ``stale`` counts the runs among the pairs that
+    (paired by seed over ``n`` seeds, at least two). A mixture that was chosen from several starts
+    where these did, at the reference of the choice. ``stale`` counts the runs among the pairs that
     are: they are shown, with a mark.
     """
     found = []
@@ -161,9 +172,12 @@ def gains(rows, methods, paper) -> list[dict]:
             test = stats.welch(a["mean"], a["std"], n, b["mean"], b["std"], n)
             found.append(_gain(dataset, "paper", n, test, 0))
         by = {(row["method"], row["space"]): row for row in mine}
+        coded = any(row["space"] == "code" == row["features"] for row in mine)
         for row in mine:
-            start = methods[row["method"]].get("needs", {}).get("start", "").partition("/")[::2]
-            a, b = row["runs"], by[start]["runs"] if start in by else {}
+            needs = methods[row["method"]].get("needs", {})
+            start, _, space = needs.get("start", needs.get("reference", "")).partition("/")
+            there = by.get((start, space)) or (None if coded else by.get((start, "raw")))
+            a, b = row["runs"], there["runs"] if there else {}
             gained = stats.differences(
                 *({seed: run["purity"] for seed, run in runs.items()} for runs in (a, b))
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from benchmarks import kinds
+from benchmarks.report import layout
 from benchmarks.report.table import Table
 
 
@@ -20,7 +21,7 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
         if len(datasets[name].get("variants", [])) > 1:
             said = f"{datasets[name].get('title', name)}: the variant of the data used is"
             notes += [("", f"{said} `{variant}`.") for variant in used if variant]
-    shown = _ordered(row["method"] for row in rows)
+    shown, others = _ordered(row["method"] for row in rows), []
     for name in _ordered([*shown, *(start for m in shown for start in _starts(m, methods))]):
         who, differences = f"{methods[name]['label']} (`{name}`)", departures(name, methods)
         if differences:
@@ -29,16 +30,24 @@ def footnotes(rows, methods, datasets, paper) -> list[tuple[str, str]]:
             said = f"{who} departs from the paper's recipe: {'; '.join(differences)}.{rest}"
             notes.append(("", said))
         elif kinds.of(methods[name]).chooses:
+            reference = methods[name]["needs"].get("reference")
+            how = "found without labels"
+            if reference:
+                how = f"chosen without labels, by agreement with {_where(reference, methods)},"
             said = (
-                f"{who} is ours, not a row of the paper's table: one of the partitions of "
-                f"{_candidates(name, methods)}, chosen without labels."
+                f"{who} is ours, not a row of the paper's table: {how} from the partitions of "
+                f"{_candidates(name, methods)}."
             )
             notes.append(("", said))
             for row in (row for row in rows if row["method"] == name and row["chosen"]):
                 where = f"{methods[name]['label']} on {datasets[row['dataset']]['title']}"
                 notes.append(("", f"{where} is {_chosen(row['chosen'], methods)}."))
-        elif name not in paper["table1"]["space"]:
-            notes.append(("", f"{who} is not a row of the paper's table."))
+        elif name not in paper["table1"]["space"] and layout.column(name, methods) == name:
+            others.append(who)
+    codes = [of for of in layout.order(rows) if of not in layout.WORDS and of != layout.SEVERAL]
+    others += [f"all on {layout.in_words(of)}" for of in codes]
+    if others:
+        notes.append(("", f"Not rows of the paper's table: {', '.join(others)}."))
     return notes
 
 
@@ -118,21 +127,24 @@ def departures(name, methods) -> list[str]:
 def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, str, str]]:
     """(method, parameter, value, source, why) of all that a row of the table had to decide.
 
-    Of `m+` beside `m` only what differs; `fast` shows the values of shortened schedules.
+    Of `m+` beside `m`, and of a method beside the one that it is `like`, only what differs; `fast`
+    shows the values of shortened schedules.
     """
     found, shown = [], _ordered(row["method"] for row in rows)
     coded = {row["dataset"] for row in rows if row["space"] == "code"}
     if coded:
-        shown = [name for name, m in methods.items() if kinds.of(m).output == "codes"] + shown
+        taken = {methods[m].get("needs", {}).get("codes", "").partition("/")[0] for m in shown}
+        taken |= {datasets[dataset].get("embedding") for dataset in coded}
+        shown = [name for name in methods if name in taken] + shown
     for name in shown:
-        stanza, base = methods[name], name.removesuffix("+")
-        same = methods[base].get("params", {}) if base != name and base in shown else {}
+        stanza, base = methods[name], _base(name, shown, methods)
+        same = _settings(methods[base]) if base else {}
         names = _ordered(
             row["dataset"]
             for row in rows
             if kinds.of(stanza).output != "codes" or row["dataset"] in coded
         )
-        for parameter, entry in (stanza.get("params", {}) | stanza.get("defaults", {})).items():
+        for parameter, entry in _settings(stanza).items():
             value, source = entry["value"], entry.get("source", "")
             if fast and parameter in stanza.get("fast", {}):
                 value, source = stanza["fast"][parameter], "--fast"
@@ -142,10 +154,33 @@ def choices(rows, methods, datasets, fast=False) -> list[tuple[str, str, str, st
     return found
 
 
+def _settings(stanza) -> dict:
+    return stanza.get("params", {}) | stanza.get("defaults", {})
+
+
+def _base(name, shown, methods) -> str:
+    """The shown method that another is a variant of; empty where there is none."""
+    if name.endswith("+") and name[:-1] in shown:
+        return name[:-1]
+    base = methods[name].get("like", "")
+    while base and base not in shown:
+        base = methods[base].get("like", "")
+    return base
+
+
 def choices_section(rows, methods, datasets, fast=False, text=()) -> list[str]:
     """Lines of Markdown with `choices`, under `text`; none where there is no choice."""
     chosen = choices(rows, methods, datasets, fast)
     table = Table(("Method", "Parameter", "Value", "Source", "Why"), chosen)
+    shown = _ordered(row["method"] for row in rows)
+    bases = {name: _base(name, shown, methods) for name in shown if "like" in methods[name]}
+    named = [
+        f"{methods[name]['label']} (else as {methods[base]['label']})"
+        for name, base in bases.items()
+        if base
+    ]
+    if named:
+        text = (*text, f"Variants have only what differs: {'; '.join(named)}.", "")
     return ["", "## What had to be chosen", "", *text, table.markdown()] if chosen else []
 
 
@@ -170,9 +205,9 @@ def _starts(name, methods):
 
 def _candidates(name, methods):
     spaces = {}
-    for need in methods[name]["needs"].values():
-        label, on, where = _where(need, methods).partition(" on ")
-        spaces.setdefault(on + where, []).append(label)
+    for need in layout.candidates(name, methods):
+        label, where = _placed(need, methods)
+        spaces.setdefault(where, []).append(label)
     return "; ".join(", ".join(labels) + where for where, labels in spaces.items())
 
 
@@ -186,9 +221,15 @@ def _chosen(counts, methods):
 
 def _where(need, methods):
     """``"kmeans10/code"`` in words."""
+    return "".join(_placed(need, methods))
+
+
+def _placed(need, methods) -> tuple[str, str]:
+    """What stands in Table 1 where a cell does: a method, and what it is of."""
     name, _, space = need.partition("/")
-    where = {"raw": " on raw features", "code": " on codes"}.get(space, "")
-    return methods.get(name, {}).get("label", name) + where
+    of, name = layout.features(name, space, methods), layout.column(name, methods)
+    where = f" on {layout.in_words(of)}" if of and of not in layout.JOINT else ""
+    return methods.get(name, {}).get("label", name), where
 
 
 def _holds(note, row):

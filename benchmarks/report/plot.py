@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from functools import partial
 from pathlib import Path
-from textwrap import shorten
+from textwrap import wrap
 
 from benchmarks.records.whole import write_atomic
+from benchmarks.report import layout
 
 # Okabe and Ito's palette, told apart by all common forms of colour blindness; markers and dashes
 # tell what is drawn apart in print as well.
@@ -15,6 +16,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 COLUMN = 3.3  # inches: a column of a journal, at which figures are drawn and print as they are
 DPI = 300  # of their PNG
 SPACES = {"raw": (COLOURS[5], "s", "raw"), "code": (COLOURS[0], "o", "codes")}
+OTHERS = ((COLOURS[2], "^"), (COLOURS[3], "D"), (COLOURS[7], "v"))  # of codes of other embeddings
 LONGEST = 36  # letters of a line's name
 STALE = "hollow: of older code"
 
@@ -66,13 +68,21 @@ def older(records) -> str:
 
 
 def lines_of(axis, names):
-    """Make an axis one of dots: a line for each name, from the top, with a pale rule along it."""
-    axis.set_yticks(range(len(names)), [shorten(name, LONGEST, placeholder="…") for name in names])
+    """Make an axis one of dots: a line for each name, from the top, with a pale rule along it.
+
+    A name of more than `LONGEST` letters takes two lines, and no more than they hold.
+    """
+    axis.set_yticks(range(len(names)), [*map(_wrapped, names)], linespacing=0.9)
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
     axis.grid(axis="y")
     axis.set_axisbelow(True)
+
+
+def _wrapped(name: str) -> str:
+    width = LONGEST if len(name) <= LONGEST else min(LONGEST, 3 * len(name) // 4)
+    return "\n".join(wrap(name, width, max_lines=2, placeholder="…"))
 
 
 def dot(axis, x, y, spread, style, hollow=False, label=None, runs=None):
@@ -126,38 +136,58 @@ def purity_dots(rows, methods, datasets, base) -> dict[str, Path]:
 
 
 def purity_figure(rows, methods, datasets):
-    """The figure of `purity_dots`; a dataset without a run or a printed figure has no panel."""
+    """The figure of `purity_dots`; a dataset without a run or a printed figure has no panel.
+
+    A line is a column of Table 1. Features lie below each other on it, none covers another.
+    """
     known = [r for r in rows if r["purity_mean"] is not None or r["paper_mean"] is not None]
     shown = list(dict.fromkeys(row["dataset"] for row in known))
-    names = list(dict.fromkeys(row["method"] for row in rows))
+    column = layout.columns(dict.fromkeys(row["method"] for row in rows), methods)
+    names, found = list(dict.fromkeys(column.values())), layout.order(rows)
+    rows = [row | {"line": names.index(column[row["method"]])} for row in rows]
     across = min(2, len(shown)) or 1
     down = -(-len(shown) // across) or 1
-    figure = canvas(COLUMN, 0.45 + down * (0.34 + 0.125 * len(names)))
+    high = 0.125 + 0.03 * max(0, len(found) - 2)  # of a line, in inches
+    figure = canvas(COLUMN, 0.45 + down * (0.34 + high * len(names)))
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat
     for axis, dataset in zip(axes, shown, strict=False):
         lines_of(axis, [methods[name]["label"] for name in names])
         axis.set_title(datasets[dataset].get("title", dataset).partition(" (")[0])
         for row in (row for row in rows if row["dataset"] == dataset):
-            _purity(axis, row, names.index(row["method"]))
+            _purity(axis, row, found)
     for axis in figure.axes[len(shown) :]:
         axis.remove()
     for axis in figure.axes[-across:]:
         axis.set_xlabel("purity, %")
         axis.tick_params(labelbottom=True)
-    legend(figure, figure.axes, [hollow_key()] * any(row["stale"] for row in rows), ncols=4)
+    legend(
+        figure,
+        figure.axes,
+        [hollow_key()] * any(row["stale"] for row in rows),
+        ncols=4 if len(found) < 3 else 3,
+    )
     return figure
 
 
-def _purity(axis, row, line):
-    colour, marker, label = SPACES[row["space"]]
-    # Codes a little below raw features: neither covers the other.
-    y = line + (0.16 if row["space"] == "code" else -0.16)
+def _purity(axis, row, found):
+    """A mean at its place in the line; `found` are the features of all rows, from the top."""
+    style, label = _look(row["features"], found)
+    gap = 0.32 if len(found) < 3 else 0.72 / len(found)
+    y = row["line"] + gap * (found.index(row["features"]) - (len(found) - 1) / 2)
     if row["purity_mean"] is not None:
         few = row["n"] if row["n"] < row["n_asked"] else None
-        style = colour, marker
         dot(axis, row["purity_mean"], y, row["purity_std"], style, bool(row["stale"]), label, few)
     if row["paper_mean"] is not None:
         axis.plot(row["paper_mean"], y, "|", color="black", markersize=5, label="paper")
+
+
+def _look(of, found) -> tuple[tuple[str, str], str]:
+    """(colour, marker) and name of features; of other codes than the dataset's by turns."""
+    if of in SPACES:
+        colour, marker, label = SPACES[of]
+        return (colour, marker), label
+    turn = [other for other in found if other not in SPACES].index(of) % len(OTHERS)
+    return OTHERS[turn], of if of in layout.JOINT else layout.in_words(of)
 
 
 def save(figure, base, dpi: int = 150) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from benchmarks import kinds, registry
 from benchmarks.records import sizes
-from benchmarks.report import comparisons, stats, words
+from benchmarks.report import comparisons, layout, stats, words
 
 #: Columns of table1.csv. Those up to `verdict` are a promise to its readers, the rest may grow.
 COLUMNS = (
@@ -14,7 +14,7 @@ COLUMNS = (
     "nmi_mean", "ari_mean", "seconds_mean", "paper_mean", "paper_std", "verdict", "variant",
     "n_asked", "d", "n_points", "p", "L", "structure", "stale", "missing", "chosen", "heldout_mean",
     "heldout_std", "trivial", "largest_cluster", "collapsed", "alike", "codes_seconds_mean",
-    *comparisons.TESTED, "acc_verdict", *(f"acc_{name}" for name in comparisons.TESTED),
+    *comparisons.TESTED, "acc_verdict", *(f"acc_{name}" for name in comparisons.TESTED), "features",
 )  # fmt: skip
 METRICS = ("purity", "acc", "nmi", "ari")
 
@@ -50,7 +50,9 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
         often a selection took which of its candidates, such as "ldmgi/code 7, ncut/raw 3";
         `trivial` is the purity of one cluster of all points and `largest_cluster` the mean share
         of the largest, in percent; `collapsed` counts the averaged partitions that are
-        (`benchmarks.records.sizes`); for the
+        (`benchmarks.records.sizes`); `features` are what the method was given, which `space`
+        does not tell where the codes are not the dataset's (`benchmarks.report.layout`), `p` is
+        the size of its codes and `structure` of its networks; for the
         rest see `benchmarks.report.comparisons`. Beside the columns ``runs``, seed -> ``purity``,
         ``acc`` and ``stale``, and ``paper_runs``.
 
@@ -70,7 +72,11 @@ def summarise(records, suite, methods, datasets, paper) -> list[dict]:
             stanza, data = methods[method], datasets[dataset]
             for space in registry.asked_spaces(suite, method, stanza, dataset, data):
                 mine = cells[dataset, method, space]
-                rows.append(_row(dataset, method, space, mine, seeds, data, paper, stanza))
+                row = _row(dataset, method, space, mine, seeds, data, paper, stanza)
+                of = row["features"] = layout.features(method, space, methods)
+                row["p"] = layout.code_dim(method, of, methods, data)
+                row["structure"] = layout.value(method, "structure", methods, data)
+                rows.append(row)
     comparisons.judge(rows, paper)
     return rows
 
@@ -130,9 +136,7 @@ def _row(dataset, method, space, records, seeds, stanza, paper, method_stanza):
         "n_asked": 1 if alike and not missing else len(seeds),
         "d": stanza["d"],
         "n_points": stanza["n"],
-        "p": stanza.get("code_dim"),
         "L": stanza["n_classes"],
-        "structure": stanza.get("structure"),
         "stale": sum(bool(run.get("stale")) for run in runs),
         "missing": words.tally(failed.get(seed, "not run") for seed in missing),
         "chosen": _chosen(runs, method_stanza),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.records import sizes
-from benchmarks.report import comparisons, notes, words
+from benchmarks.report import comparisons, layout, notes, words
 from benchmarks.report.comparisons import best, key
 from benchmarks.report.summary import COLUMNS, summarise
 from benchmarks.report.table import Table
@@ -56,7 +56,7 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
     rows = summarise(records, suite, methods, datasets, paper)
     top = best(rows)
     columns = {
-        **{name: itemgetter(name) for name in ("dataset", "method", "space")},
+        **{name: itemgetter(name) for name in ("dataset", "method", "features")},
         "n": words.runs,
         "purity": lambda row: _pm("purity")(row) + (" *" if key(row) in top else ""),
         **{name: _mean(name) for name in ("acc", "nmi", "ari", "seconds")},
@@ -74,7 +74,7 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
     """
     top, where = best(rows), " of several (see the notes)" if remarks else ""
     stanzas, cell = (methods, datasets, paper), partial(_markdown_cell, top=top, paper=paper)
-    layout = _layout(rows, suite, *stanzas, str, _sup, "–", cell)
+    grid = _layout(rows, suite, *stanzas, str, _sup, "–", cell)
     lines = [
         f"# {suite.get('title', 'Table 1')}",
         *_gains(rows, methods, datasets, paper),
@@ -88,9 +88,9 @@ def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:
         "whose difference to it, paired by seed, is not significant (Student's t at 5%, Holm over "
         "the dataset). Stale: made by code that has changed since; nothing is concluded from it. "
         "d = features, n = points, p = code dimension, L = classes; raw = the dataset's own "
-        "features, code = the autoencoder's." + _graph_codes(rows, methods),
+        "features, code = the autoencoder's." + _about(suite),
         "",
-        layout.markdown(),
+        grid.markdown(),
         "",
         f"Verdicts: two tests a printed figure, {_tests(rows)} in this table, at 5% after Holm's "
         f"adjustment. Level: two one-sided tests show a difference of less than "
@@ -139,7 +139,7 @@ def _measures(methods) -> dict:
     return {
         "Dataset": itemgetter("dataset"),
         "Method": lambda row: methods[row["method"]]["label"],
-        "Features": itemgetter("space"),
+        "Features": itemgetter("features"),
         "n": words.runs,
         "Purity": _pm("purity"),
         "ACC": _pm("acc"),
@@ -173,8 +173,8 @@ def to_latex(rows, suite, methods, datasets, paper) -> str:
     r"""The paper's layout as a `table*` for booktabs and graphicx (for \resizebox)."""
     top = best(rows)
     stanzas, cell = (methods, datasets, paper), partial(_latex_cell, top=top, paper=paper)
-    layout = _layout(rows, suite, *stanzas, words.tex, _tex_sup, "--", cell)
-    across = "c" * (len(layout.head) - len(HEAD) - 1)
+    grid = _layout(rows, suite, *stanzas, words.tex, _tex_sup, "--", cell)
+    across = "c" * (len(grid.head) - len(HEAD) - 1)
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table*}",
@@ -182,9 +182,11 @@ def to_latex(rows, suite, methods, datasets, paper) -> str:
         r"\caption{Clustering purity (\%): mean$\pm$standard deviation over seeds, runs "
         r"averaged/asked for, and in brackets the figure of the paper. In bold the best of a "
         r"dataset and what does not differ from it significantly, paired by seed. "
-        r"$d$ features, $n$ points, $p$ code dimension, $L$ classes.}",
+        r"$d$ features, $n$ points, $p$ code dimension, $L$ classes."
+        + words.tex(_about(suite))
+        + "}",
         r"\resizebox{\textwidth}{!}{%",
-        layout.latex(f"lrrrrl{across}l") + "}",
+        grid.latex(f"lrrrrl{across}l") + "}",
         r"\par\raggedright\scriptsize",
     ]
     lines += [
@@ -192,6 +194,11 @@ def to_latex(rows, suite, methods, datasets, paper) -> str:
         for mark, note in notes.footnotes(rows, methods, datasets, paper)
     ]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def _about(suite) -> str:
+    """What the suite says of its rows, after another sentence."""
+    return " " + suite["text"].strip() if suite.get("text") else ""
 
 
 def _stanzas(methods, datasets, paper):
@@ -206,24 +213,26 @@ def _layout(rows, suite, methods, datasets, paper, plain, sup, dash, cell) -> Ta
     """The paper's layout: datasets down, raw features before codes, methods across.
 
     `plain` and `sup` write words and marks, `cell` a row, `dash` stands where there is nothing.
+    The structure is that of the networks that a line has; which methods share a column says
+    `benchmarks.report.layout`.
     """
-    names = [m for m in suite["methods"] if any(row["method"] == m for row in rows)]
-    lines = []
+    shown = [m for m in suite["methods"] if any(row["method"] == m for row in rows)]
+    column = layout.columns(shown, methods)
+    names, lines = list(dict.fromkeys(column.values())), []
     for dataset in suite["datasets"]:
-        for space in ("raw", "code"):
-            found = {
-                row["method"]: row
-                for row in rows
-                if (row["dataset"], row["space"]) == (dataset, space)
-            }
-            if found:
-                first = next(iter(found.values()))
-                title = plain(datasets[dataset].get("title", dataset))
-                marked = title + sup(notes.marks_of_dataset(found.values(), paper))
-                counts = first["d"], first["n_points"], first["p"] or dash, first["L"]
-                cells = (cell(found[m]) if m in found else "" for m in names)
-                lines.append((marked, *counts, space, *cells, first["structure"] or dash))
-    return Table((*HEAD, *(plain(methods[m]["label"]) for m in names), "Networks structure"), lines)
+        own = [row for row in rows if row["dataset"] == dataset]
+        title = plain(datasets[dataset].get("title", dataset))
+        marked = title + sup(notes.marks_of_dataset(own, paper))
+        for of in layout.order(rows):
+            mine = [row for row in own if row["features"] == of]
+            if mine:
+                found = {column[row["method"]]: row for row in mine}
+                counts = mine[0]["d"], mine[0]["n_points"], mine[0]["p"] or dash, mine[0]["L"]
+                cells = (cell(found[name]) if name in found else "" for name in names)
+                networks = filter(None, dict.fromkeys(row["structure"] for row in mine))
+                lines.append((marked, *counts, of, *cells, ", ".join(networks) or dash))
+    head = (plain(methods[name]["label"]) for name in names)
+    return Table((*HEAD, *head, "Networks structure"), lines)
 
 
 def _collapse(row):
@@ -281,26 +290,15 @@ def _gains(rows, methods, datasets, paper) -> list[str]:
         "",
         "Purity of a mixture less that of the partition that it starts from, in points: mean over "
         "seeds, paired, [95% interval], (pairs). Paper: its mixture less its k-means, of the "
-        "printed means [Welch]. The k-means here is the best of ten on the same codes.",
+        "printed means [Welch]. The start is the best of ten k-means on the same codes, or the "
+        "consensus where the name says so.",
         "",
         comparisons.gain_table(gains, methods, datasets).markdown(),
     ]
 
 
-def _graph_codes(rows, methods) -> str:
-    """What rows on the codes of another embedding are; nothing where there are none."""
-    if not any("codes" in methods[row["method"]].get("needs", {}) for row in rows):
-        return ""
-    return (
-        " Graph codes: codes of those codes that keep neighbours (`autoencoder-graph`), of a size "
-        "of their own, which is not p; k-means and a Gaussian mixture on them stand beside the "
-        "mixture of networks, so that one sees what the networks add to the codes. Held-out nats "
-        "compare only between rows on the same codes."
-    )
-
-
 def _pairs(rows, suite, datasets) -> list[str]:
-    """Each method against each other on the same codes, or features."""
+    """Each method against each other on the same features."""
     n = len(registry.parse_seeds(suite["seeds"]))
     found = comparisons.matrices(comparisons.pairs(rows), datasets, n)
     return found and [
@@ -310,8 +308,8 @@ def _pairs(rows, suite, datasets) -> list[str]:
         "Purity of a row less that of a column, in points: mean over the seeds that both have "
         f"fresh runs of (their number in brackets where it is not {n}) and its 95% interval, "
         "Student's t of the differences paired by seed; none where they do not vary. Bold: "
-        "significant at 5%, by Holm's method over all pairs of a dataset, raw ones and those of "
-        "unlike features, which are in the CSV file, too.",
+        "significant at 5%, by Holm's method over all pairs of a dataset, those of unlike "
+        "features, which are in the CSV file, too. What was made of both kinds stands with each.",
         *found,
     ]
 

@@ -76,7 +76,7 @@ def test_a_method_like_another_differs_where_it_says_so(box):
     assert {n: e["value"] for n, e in base["params"].items()} == {"one": 1, "two": 2}
     assert other["label"] == "Other" and other["needs"] == {"start": "n/raw"}
     assert other["kind"] == "mixture" and other["fast"] == {"one": 0}
-    assert "like" not in other and "without" not in other
+    assert (other["like"], "like" in base, "without" in other) == ("base", False, False)
 
 
 def test_a_method_may_be_like_one_that_is_like_a_third(box):

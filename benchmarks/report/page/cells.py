@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from benchmarks import registry
 from benchmarks.records.store import Store
+from benchmarks.report import layout
 from benchmarks.report.tables import selected_suite
 from benchmarks.report.words import span
 from benchmarks.run.current import standing
@@ -15,7 +16,6 @@ from benchmarks.run.plan import STICKY, Standing, suite_plan
 
 STATES = ("done", "stale", "failed", "missing")
 FIRST = ("table1", "table2", "mnist")  # the paper's own tables, then the rest by name
-SPACES = {"raw": "raw features", "code": "codes"}
 #: Where `mixnet run` puts a result beside the one that is there and would otherwise be skipped.
 AGAIN = "again"
 
@@ -97,7 +97,8 @@ class Cells:
         return self.datasets[dataset].get("title", dataset).partition(" (")[0]
 
     def _title(self, dataset, method, space, evaluation) -> str:
-        parts = [self.called(dataset), self.methods[method]["label"], SPACES.get(space, space)]
+        of = layout.in_words(layout.features(method, space, self.methods))
+        parts = [self.called(dataset), self.methods[method]["label"], of]
         return " · ".join(parts + ([self.methods[evaluation]["label"]] if evaluation else []))
 
     def _digest(self, suite, node, state) -> dict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks import kinds, registry
-from benchmarks.report import comparisons, measures, notes, summary, table2, vae, words
-from benchmarks.report.page.cells import SPACES, STATES, Cells
+from benchmarks.report import comparisons, layout, measures, notes, summary, table2, vae, words
+from benchmarks.report.page.cells import STATES, Cells
 from benchmarks.report.page.parts import (
     Column,
     Entry,
@@ -130,10 +130,11 @@ def _builder(suite):
 def _lead(row, cells):
     """Dataset, method and features of a row, as entries."""
     dataset = cells.called(row["dataset"])
+    of = layout.features(row["method"], row["space"], cells.methods)
     return [
         Entry(dataset),
-        Entry(cells.methods[row["method"]]["label"], where=f"{dataset}, {row['space']}"),
-        Entry(row["space"]),
+        Entry(cells.methods[row["method"]]["label"], where=f"{dataset}, {of}"),
+        Entry(of),
     ]
 
 
@@ -189,15 +190,16 @@ def _purity(made, row, **more):
 
 
 def _purities(made, rows, cells, paper):
-    """Purity, a table of each feature space: methods down, datasets across."""
+    """Purity, a table of each kind of features: methods, as the columns of Table 1, down."""
     found = []
-    for space in dict.fromkeys(row["space"] for row in rows):
-        mine = [row for row in rows if row["space"] == space]
+    column = layout.columns(dict.fromkeys(row["method"] for row in rows), cells.methods)
+    for of in layout.order(rows):
+        mine = [row for row in rows if row["features"] == of]
         datasets = list(dict.fromkeys(row["dataset"] for row in mine))
         lines = {}
         for row in mine:
             entry = _in_layout(made, row, rows, paper)
-            lines.setdefault(row["method"], {})[row["dataset"]] = entry
+            lines.setdefault(column[row["method"]], {})[row["dataset"]] = entry
         heads = [Column("Method", "head")]
         for name in datasets:
             noted = notes.marks_of_dataset([row for row in mine if row["dataset"] == name], paper)
@@ -206,8 +208,8 @@ def _purities(made, rows, cells, paper):
             [Entry(cells.methods[method]["label"]), *(line.get(name, Entry()) for name in datasets)]
             for method, line in lines.items()
         ]
-        caption = f"Purity on {SPACES.get(space, space)}, in percent."
-        found.append(Table(f"{made.name}-purity-{space}", caption, heads, body))
+        caption = f"Purity on {layout.in_words(of)}, in percent."
+        found.append(Table(f"{made.name}-purity-{of.replace(' ', '-')}", caption, heads, body))
     found[0].caption += (
         " Mean ± standard deviation over seeds (ddof = 1), bold where it is the best of a dataset "
         "among rows with all runs, none stale, or ties with it. Alike: every seed gave the same "

@@ -93,11 +93,11 @@ def test_a_shortened_run_says_so_in_its_table(box):
     assert words.startswith("# small (shortened schedules: no results)\n")
     assert "| autoencoder | power | 2 | --fast |" in words
     assert (
-        "Pick (`pick`) is ours, not a row of the paper's table: one of the partitions of "
-        "k-means on codes; k-means on raw features, chosen without labels." in words
+        "Pick (`pick`) is ours, not a row of the paper's table: found without labels from the "
+        "partitions of k-means on codes; k-means on raw features." in words
     )
     assert "Pick on Blobs is k-means on codes ×2." in words
-    assert "start = Pick on codes instead of k-means 10 on codes. All else" in words
+    assert "start = Pick instead of k-means 10 on codes. All else" in words
 
 
 def test_runs_is_a_row_for_every_attempt(quick, capsys):

@@ -150,8 +150,8 @@ def test_every_number_of_table1_is_on_the_page(shelf, made):
             assert beside[key]["Paper, %"][0].startswith(printed)
             assert row["verdict"] in beside[key]["Verdict"][0]
         of = data[title[row["dataset"]]]
-        assert [of[name][0] for name in ("n", "d", "p", "Classes", "Structure")] == [
-            row[name] for name in ("n_points", "d", "p", "L", "structure")
+        assert [of[name][0] for name in ("n", "d", "p", "Classes")] == [
+            row[name] for name in ("n_points", "d", "p", "L")
         ]
     assert checked == 40
 

@@ -19,6 +19,7 @@ def row(dataset, method, space, mean, **more):
         "dataset": dataset,
         "method": method,
         "space": space,
+        "features": space,
         "purity_mean": mean,
         **usual,
         **more,
