@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,7 @@ SMALL = {
     "code_hidden": lambda v: [8] * len(v),
     "generator_hidden": lambda v: [8] * len(v),
     "units": lambda v: v if isinstance(v, str) else [4] * len(v),
+    "structure": lambda v: re.sub(r"-\d+(?=-)", "-8", v),  # widths between first and last
     "epochs": lambda v: 1 if isinstance(v, int) else [1] * len(v),
     "updates": lambda v: 4,
     "code_updates": lambda v: 4,
