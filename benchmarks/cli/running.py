@@ -33,7 +33,7 @@ def run_quickstart(args) -> int:
             free = stack.enter_context(quickstart.own_folder(place, args.fresh))
         except OSError as error:
             raise Refused(
-                f"{near(place)} needs to be a folder that can be written: {error.strerror}"
+                f"{near(place)} needs to be a folder that can be written: {error.strerror or error}"
             ) from error
         if not free:
             raise Refused(f"another quickstart runs in {near(place)}")

@@ -148,8 +148,8 @@ def write_new(path: Path, payload: bytes) -> bool:
     return True
 
 
-def try_folder(folder: Path) -> None:
-    """Write a file as records are written, lock it, and take it away again.
+def try_folder(folder: Path, size: int = 8) -> None:
+    """Write a file of `size` bytes as records are written, lock it, and take it away again.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def try_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     trial = folder / f".tmp-{secrets.token_hex(8)}"
     try:
-        write_new(trial, b"a trial\n")
+        write_new(trial, b"a trial\n" * (size // 8))
         with open(trial, "ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
     finally:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.kinds.base import FITTED
-from benchmarks.records import provenance
+from benchmarks.records import provenance, whole
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store, blank
 from benchmarks.run.child import Child, signals_to
@@ -33,6 +33,8 @@ from benchmarks.run.plan import (
 )
 from benchmarks.run.progress import Display, History, duration
 from benchmarks.run.worker import worker_lock
+
+TRIAL = 2**18  # bytes that must fit where a record did not: more than most take, arrays and all
 
 
 @dataclass
@@ -127,6 +129,7 @@ class Dispatcher:
         self.missing: dict[str, str] = {}  # datasets found missing in this run
         self.stopping = False
         self._stop_at = 0.0
+        self._unkept = False  # whether the last record could not be written
         self._counted = 0
         self._busy: dict[str, float] = {}  # locked elsewhere: when to look again
         self._ready: set[str] = set()
@@ -226,6 +229,9 @@ class Dispatcher:
                 state = cell_state(node, self.store)
                 if self._settled(node, state):
                     return True
+                if self._unkept:  # or it would be computed and lost, too
+                    whole.try_folder(self.store.root, TRIAL)
+                    self._unkept = False
                 before = max((r["attempt"] for r in self.store.attempts(node.cell)), default=0)
                 child = self._launch(node)
             except OSError as error:  # no disk, no process: that of this cell alone
@@ -299,6 +305,7 @@ class Dispatcher:
         if fresh:
             record = fresh[-1]
         else:
+            self._unkept |= bool(child.lost)
             status, reason = child.verdict(self.stopping)
             tail = provenance.clean("\n".join(child.tail))[-4000:]
             record = self._record(node, status, reason, tail, child)
@@ -338,6 +345,7 @@ class Dispatcher:
         try:
             return self.store.write(record)
         except OSError as error:
+            self._unkept = True
             self.display.line(f"warning: no record of {node} ({status}): {error.strerror}")
             return record
 

@@ -388,6 +388,18 @@ def test_a_full_disk_at_every_write_in_turn(box, calm, monkeypatch, lasting):
     assert failed > n_steps / 2
 
 
+def test_cells_are_not_computed_where_their_records_would_be_lost(box):
+    """A disk that is full from the first record on, and has room again."""
+    box.ready(["flat"], ["kmeans"], "0")
+    (path,) = (box.results / "records").rglob("*.json")
+    box.suite(["flat"], ["kmeans"], "0-5")
+    assert harness(box, largest_file=path.stat().st_size - 200) == 1
+    assert len(finished(box)) == 1
+    assert 1 <= len(box.ran()) <= 2  # those that ran at a time
+    box.clear()
+    assert harness(box) == 0 and len(box.ran()) == 5 and len(finished(box)) == 6
+
+
 @pytest.mark.parametrize(
     "below", ["nothing fits", pytest.param("cell.json", marks=pytest.mark.slow), "record"]
 )
