@@ -70,6 +70,7 @@ def test_damaged_files(worker, name, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # each file has its own limit, of processor time: load is no failure
 @pytest.mark.parametrize("name", TARGETS)
 def test_many_damaged_files(worker, name, tmp_path):
     assert worker(name, tmp_path, 1, THOROUGH * TARGETS[name].n) == []
