@@ -119,6 +119,7 @@ def test_a_folder_that_cannot_be_made_is_said(planned, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # a whole run, on a machine that may have other work: load is no failure
 def test_in_a_fresh_checkout_all_is_run_and_nothing_is_left_to_commit(tmp_path):
     for name in ("benchmarks", "baselines", "mixnet_core"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
