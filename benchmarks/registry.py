@@ -50,7 +50,9 @@ class UnknownName(LookupError):
 
     def __init__(self, what: str, name: str, known):
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        plain = {one.lstrip("-"): one for one in known}  # options are not alike for their dashes
+        close = difflib.get_close_matches(name.lstrip("-"), plain, n=3, cutoff=0.5)
+        near = [plain[one] for one in close]
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         super().__init__(f"unknown {what} {name!r}; {hint}")
 

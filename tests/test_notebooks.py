@@ -11,6 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 from nbclient.exceptions import CellExecutionError
+from sklearn.datasets import load_digits
 
 from benchmarks.cli.main import main
 from benchmarks.records.store import Store
@@ -294,6 +295,23 @@ def test_a_model_that_is_not_of_its_record_is_said(full, capsys, monkeypatch, tm
     (run.node.artifacts / "model.pt").write_bytes(b"damaged")
     assert reading.saved_run(full.results, "digits", fast=True) is None
     assert "delete it" in capsys.readouterr().out
+
+
+def test_a_model_that_was_exported_is_the_same_elsewhere(full, capsys, monkeypatch, tmp_path):
+    path = tmp_path / "models.zip"
+    chosen = ("--datasets", "digits", "--methods", "mixnet", "--fast")
+    full.command("export", "quickstart", *chosen, "--output", str(path))
+    for name, value in full.variables.items():
+        monkeypatch.setenv(name, value)
+    here = reading.saved_run(full.results, "digits", fast=True)
+    monkeypatch.setenv("MIXNET_ARTIFACTS", str(tmp_path))
+    capsys.readouterr()
+    there = reading.saved_run(full.results, "digits", fast=True, exported=path)
+    assert capsys.readouterr().out == ""
+    codes = there.autoencoder.transform(load_digits().data.astype("float32") / 16)
+    assert (there.model.predict(codes) == here.model.labels_).all()
+    assert reading.saved_run(full.results, "digits", seed=7, fast=True, exported=path) is None
+    assert "it has digits mixnet seed 0" in capsys.readouterr().out
 
 
 SOURCE = """# %%

@@ -7,7 +7,7 @@ import os
 import sys
 
 from benchmarks import registry
-from benchmarks.cli import listing
+from benchmarks.cli import completion, listing
 from benchmarks.cli.running import (
     merge_results,
     rescore_records,
@@ -19,6 +19,7 @@ from benchmarks.cli.running import (
 )
 from benchmarks.cli.showing import (
     compare_results,
+    export_models,
     show_status,
     write_readme,
     write_report,
@@ -29,6 +30,7 @@ from benchmarks.records import folders, provenance
 
 ABOUT = "The command ``mixnet``: run suites, see how they stand, write tables."
 DATA_ADD = "data add"  # a command of two words
+COMPLETION = "completion"
 
 
 def _value(name: str, metavar: str | None, text: str | None = None, kind=None, **more):
@@ -233,6 +235,14 @@ def parser() -> argparse.ArgumentParser:
         OURS,
         _output("runs.csv in the results folder"),
     )
+    command(
+        "export",
+        export_models,
+        "pack samples and weights of chosen cells into one file, with a card: to publish or to "
+        "take elsewhere",
+        *(SUITE, *SELECTION, *places),
+        _output("mixnet-SUITE.zip in the working directory"),
+    )
     written = (
         "write every row there, unchanged ones too, as the name ends: .csv, .md, .tex, .html or "
         ".txt"
@@ -267,19 +277,22 @@ def parser() -> argparse.ArgumentParser:
             "--output", "FILE", "a README with the two markers (default: beside the results folder)"
         ),
     )
+    verbose = ("-v", {"action": "store_true", "dest": "verbose", "help": "all there is to say"})
     kinds = _value("what", None, choices=tuple(listing.SHOWN))
     command("list", lambda args: listing.show(args.what), "what there is", kinds)
     command(
         "doctor",
-        lambda args: listing.doctor(args.data_source),
+        lambda args: listing.doctor(args.data_source, args.verbose),
         "what a record would say of this machine; is the data here?",
         source,
+        verbose,
     )
     command(
         "data",
-        lambda args: listing.data(args.name, args.data_source, args.fetch),
+        lambda args: listing.data(args.name, args.data_source, args.fetch, args.verbose),
         "whether the data are here and right, and how to get them",
         source,
+        verbose,
         _value("name", None, nargs="?"),
         _switch("--fetch", "download what is missing, or was downloaded and is not right"),
     )
@@ -323,13 +336,45 @@ def parser() -> argparse.ArgumentParser:
         _value("--title", None, "name in tables (default: NAME)"),
         _switch("--replace", "in place of your dataset NAME"),
     )
+    command(
+        COMPLETION,
+        lambda args: completion.show(args, top),
+        'what makes a shell complete the words of mixnet: eval "$(mixnet completion bash)"',
+        _value("shell", None, choices=(*completion.SCRIPTS, "words")),
+        ("words", {"nargs": argparse.REMAINDER, "help": argparse.SUPPRESS}),
+    )
     return top
 
 
 def arguments(words: list[str] | None = None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """The parser, and what it makes of the words of a command line (default: this process's)."""
+    """The parser, and what it makes of the words of a command line (default: this process's).
+
+    Raises
+    ------
+    registry.UnknownName
+        For a command or an option that there is not, with the nearest ones that there are.
+    """
     words = list(sys.argv[1:] if words is None else words)
     if words[:2] == DATA_ADD.split():
         words[:2] = [DATA_ADD]
     top = parser()
+    _check_names(top, words)
     return top, top.parse_args(words)
+
+
+def _check_names(top: argparse.ArgumentParser, words: list[str]) -> None:
+    if not words:
+        top.print_help(sys.stderr)
+        top.exit(2)
+    commands, (name, *rest) = completion.commands_of(top), words
+    if name.startswith("-") or name == COMPLETION:
+        return
+    if name not in commands:
+        raise registry.UnknownName("command", name, commands)
+    options = completion.options_of(commands[name])
+    for word in rest:
+        option = word.partition("=")[0]
+        if word == "--":
+            return
+        if option.startswith("--") and not any(known.startswith(option) for known in options):
+            raise registry.UnknownName("option", option, options)

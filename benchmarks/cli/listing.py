@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 
 from benchmarks import registry
 from benchmarks.cli.common import Refused
@@ -43,18 +44,43 @@ def show(what: str) -> int:
     return 0
 
 
-def data(name: str | None, source: str | None, fetch: bool) -> int:
+def data(name: str | None, source: str | None, fetch: bool, verbose: bool = False) -> int:
     """Print how the files of datasets stand, verified, and what to do; 1 unless all are right.
 
-    With `fetch`, what is missing is downloaded, and what was downloaded and is not right replaced;
-    a folder of one's own is never touched.
+    Of all datasets, what to do is said once, below them; of one, or with `verbose`, of each in
+    full. With `fetch`, what is missing is downloaded, and what was downloaded and is not right
+    replaced; a folder of one's own is never touched.
     """
+    wrong = []
+    for row in _rows(name, source, fetch):
+        print(_line(row, in_full=bool(name or fetch or verbose)))
+        if row["state"] != "present":
+            wrong.append(row["name"])
+    if wrong and not (name or fetch or verbose):
+        print(
+            f"{len(wrong)} are not here or not right: `mixnet data --fetch` downloads what can be, "
+            f"`mixnet data {wrong[0]}` says more of one, `mixnet data -v` of all"
+        )
+    return 1 if wrong else 0
+
+
+def _line(row: dict, in_full: bool) -> str:
+    """How a dataset stands, `in_full` with what to do about it."""
+    said = (
+        f"{row['name']:<16} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
+        f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']:<15} "
+        f"scaling {row['scaling'] or '-'}"
+    )
+    return f"{said}\n    {row['todo']}" if row["todo"] and in_full else said
+
+
+def _rows(name: str | None, source: str | None, fetch: bool) -> Iterator[dict]:
+    """How each dataset, or the one named, stands."""
     if name is not None:
         registry.get(registry.datasets(), name, "dataset")
     from benchmarks.datasets import DatasetError, load, own, status
     from benchmarks.datasets.core import renew
 
-    wrong = 0
     stanzas = registry.datasets()
     for key in stanzas if name is None else [name]:
         (row,) = status(key, source=source, verify=True)
@@ -74,15 +100,7 @@ def data(name: str | None, source: str | None, fetch: bool) -> int:
                     }
             except DatasetError as error:
                 row = {**row, "todo": str(error)}
-        wrong += row["state"] != "present"
-        print(
-            f"{row['name']:<16} {row['state']:<8} {row['source']:<15} n {row['n']:>6}  "
-            f"d {row['d']:>5}  classes {row['n_classes']:>3}  {row['variant']:<15} "
-            f"scaling {row['scaling'] or '-'}"
-        )
-        if row["todo"]:
-            print(f"    {row['todo']}")
-    return 1 if wrong else 0
+        yield row
 
 
 def add(args) -> int:
@@ -120,8 +138,11 @@ def sgemm_rate(size: int = 1024, seconds: float = 0.5) -> float:
     return 2 * size**3 / best / 1e9
 
 
-def doctor(source: str | None) -> int:
-    """Print what a record made here would say, and what stands in the way; 1 if something does."""
+def doctor(source: str | None, verbose: bool = False) -> int:
+    """Print what a record made here would say, and what stands in the way; 1 if something does.
+
+    Of the data their number and the names of those that are not right; with `verbose` each.
+    """
     trouble = []
     here = {**provenance.machine(threads=1), **provenance.commit()}
     for name, version in here.pop("versions").items():
@@ -133,10 +154,15 @@ def doctor(source: str | None) -> int:
     print(f"{'sgemm':<14} {sgemm_rate():.0f} GFLOP/s float32 (numpy)")
     if not sys.platform.startswith(("linux", "darwin")):
         trouble.append("locks and process groups need Linux or macOS")
-    print()
-    if data(None, source, False):
+    rows = list(_rows(None, source, False))
+    wrong = [row["name"] for row in rows if row["state"] != "present"]
+    print(f"{'data':<14} {len(rows) - len(wrong)} of {len(rows)} datasets are here and right")
+    if verbose:
+        print("", *(_line(row, in_full=True) for row in rows), sep="\n")
+    if wrong:
         trouble.append(
-            "some datasets are missing or altered: their cells read `no data`, the rest runs"
+            "some datasets are missing or altered: their cells read `no data`, the rest runs; "
+            "`mixnet data` says which, and what to do"
         )
     for problem in trouble:
         print(f"note: {problem}")

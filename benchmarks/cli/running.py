@@ -76,7 +76,8 @@ def run_suite(args, store: Store | None = None, told=None) -> int:
         summary = runner.run()
     warn(store)
     if summary.stopped:
-        display.line("stopped; the same command goes on from here")
+        n = sum(outcome.status == "interrupted" for outcome in summary.outcomes.values())
+        display.line(f"stopped, {n} cell(s) in the middle; the same command goes on from here")
         return 130
     good = tables_of(args, plan, store, told)
     display.line(dispatch.counts(summary))

@@ -127,6 +127,31 @@ def write_runs(args) -> int:
     return 0
 
 
+def export_models(args) -> int:
+    """`mixnet export`: samples and weights of a suite's cells in one file."""
+    from benchmarks.report import export
+
+    store = Store(args.results)
+    need_results(store)
+    plan = plan_of(args, args.suite, store, recorded=True)
+    output = args.output or Path(f"mixnet-{args.suite}.zip")
+    try:
+        packed, left = export.write(args.suite, plan, store, output)
+    except export.NothingThere as error:
+        raise Refused(
+            f"nothing to export ({error}); `mixnet run {args.suite} --remake`, with the same "
+            "selection, makes it"
+        ) from error
+    except OSError as error:
+        raise unwritable("--output", output, error) from error
+    warn(store)
+    for name, why in left.items():
+        print(f"left out: {name}: {why}", file=sys.stderr)
+    size = output.stat().st_size / 1e6
+    print(f"wrote {near(output)} ({len(packed)} models, {size:.1f} MB); its README.md is the card")
+    return 1 if left else 0
+
+
 def compare_results(args) -> int:
     """`mixnet compare`: two result sets, cell by cell."""
     from benchmarks import results

@@ -5,6 +5,7 @@ Nothing here writes into the results folder, and nothing raises for what has not
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks import kinds, registry
 from benchmarks.datasets import Dataset, DatasetError, load
 from benchmarks.kinds.base import resolve
 from benchmarks.records.store import Store, default_results
+from benchmarks.report import export
 from benchmarks.run.current import standing
 from benchmarks.run.plan import Node, Plan, artefact, cell_state
 
@@ -55,7 +57,12 @@ def results_folder(start: Path | None = None) -> Path:
 
 
 def saved_run(
-    place: Path, dataset: str, method: str = "mixnet", seed: int = 0, fast: bool = False
+    place: Path,
+    dataset: str,
+    method: str = "mixnet",
+    seed: int = 0,
+    fast: bool = False,
+    exported: str | Path = "",
 ) -> Run | None:
     """The saved model of a run; None, and a message that names the command, where there is none.
 
@@ -68,6 +75,8 @@ def saved_run(
     seed : int
     fast : bool
         Of a run with ``--fast``.
+    exported : path, optional
+        A file of ``mixnet export`` from which models are read, rather than from the artefacts.
     """
     store = Store(place)
     try:
@@ -82,6 +91,23 @@ def saved_run(
     except (registry.UnknownName, registry.RegistryError) as error:
         print(error)
         return None
+    with contextlib.ExitStack() as stack:
+        if exported:
+            try:
+                stack.enter_context(export.opened(Path(exported), [node, *_codes(node)]))
+            except ValueError as error:
+                print(error)
+                return None
+        return _read(node, store, f"--seeds {seed}{' --fast' if fast else ''}")
+
+
+def _codes(node: Node) -> list[Node]:
+    """The embeddings under a cell, the nearest first."""
+    under = node.needs.get("codes")
+    return [] if under is None else [under, *_codes(under)]
+
+
+def _read(node: Node, store: Store, again: str) -> Run | None:
     record = standing(cell_state(node, store))
     fitted = {}
     for role, one in {"model": node, "codes": node.needs.get("codes")}.items():
@@ -97,8 +123,8 @@ def saved_run(
                 words = f"cannot be read ({error}); delete it"
         print(
             f"The model of {one} {words}. The command that makes it:\n"
-            f"mixnet run quickstart --datasets {dataset} --methods {one.cell['method']} "
-            f"--seeds {seed}{' --fast' if fast else ''} --remake"
+            f"mixnet run quickstart --datasets {node.cell['dataset']} "
+            f"--methods {one.cell['method']} {again} --remake"
         )
         return None
     run = Run(node, fitted["model"], fitted.get("codes"), record)

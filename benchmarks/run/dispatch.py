@@ -352,6 +352,8 @@ class Dispatcher:
     def _report(self, node, status, reason, seconds, record=None) -> None:
         self._counted += 1
         self.expected.setdefault(node.key, (None, ""))
+        if self.stopping and status == "interrupted":
+            return  # said once, of all that was running, when the run has ended
         purity = (record or {}).get("metrics", {}).get("purity")
         text = f"[{self._counted}/{len(self.expected)}] {node} {status}"
         text += f" {duration(seconds)}" if seconds is not None else ""

@@ -15,10 +15,12 @@
 # latent space change, and which points lie between two clusters? Loads the model that a run saved
 # and looks. Models lie in `artifacts/` (or `MIXNET_ARTIFACTS`), which is not tracked:
 # where the one asked for is not there, a message says which command makes it, and the cells after
-# it do nothing. Nothing is written. This line says which run, and which of its clusters:
+# it do nothing. `exported` may be a file of `mixnet export` instead. Nothing is written. These
+# lines say which run, and which of its clusters:
 
 # %%
 dataset, method, seed, fast, cluster = "digits", "mixnet", 0, False, 3
+exported = ""
 
 # %%
 from itertools import zip_longest
@@ -35,7 +37,7 @@ pd.set_option("display.float_format", "{:.2f}".format)
 BLUE, ORANGE = "#0072B2", "#E69F00"
 
 folder = reading.results_folder()
-run = reading.saved_run(folder, dataset, method, seed, fast)
+run = reading.saved_run(folder, dataset, method, seed, fast, exported)
 data = reading.dataset(dataset) if run else None
 if run:
     model = run.model

@@ -242,7 +242,7 @@ def test_doctor_and_data(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("MIXNET_DATA", str(tmp_path))
     assert main(["doctor"]) == 1
     text = capsys.readouterr().out
-    assert "GFLOP/s" in text and "numpy" in text and "usps             missing" in text
+    assert "GFLOP/s" in text and "numpy" in text and "datasets are here" in text
     assert main(["data", "digits"]) == 0
     assert "present" in capsys.readouterr().out
 
