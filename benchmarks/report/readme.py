@@ -88,12 +88,11 @@ def block(found: Results, claims: list[dict]) -> str:
         "",
         headline(found).markdown(),
         "",
-        "Purity in percent, mean ± standard deviation of ten seeds, on the autoencoder's codes "
-        f"where nothing else is said. {STALE}: made by code that has changed since. Above, level, "
-        "below: against the paper's figure, as Table 1 tests it. Mixture +: our recipe, the "
-        "library's default, from the same k-means; and from a consensus of ten partitions, five "
-        "of them of codes that keep neighbours (graph codes), in the codes where it keeps that "
-        "best. All rows: [Table 1](results/table1.md), "
+        "Purity in percent, mean ± standard deviation over ten seeds, or so many of them, on an "
+        f"autoencoder's codes where nothing else is said. {STALE}: by code that has changed since. "
+        "Above, level, below: tested against the paper's figure. Mixture +: our recipe, the "
+        "library's default, from the same k-means; last, from a consensus of ten partitions. "
+        "Everything: [Table 1](results/table1.md), "
         "[MNIST](results/mnist.md), [Table 2](results/table2.md)." + _other_data(found),
         "",
         END,
@@ -106,7 +105,7 @@ def _other_data(found) -> str:
     used = {(row["dataset"], row["variant"]) for row in found.rows}
     notes = [note for note in found.paper["table1"]["notes"] if "variant" in note]
     names = [d for note in notes for d in note["datasets"] if (d, note["variant"]) in used]
-    return f" {_titles(found, names)}: not the paper's data, see the notes there." if names else ""
+    return f" {_titles(found, names)} is not the paper's data." if names else ""
 
 
 def _titles(found, names) -> str:
@@ -187,7 +186,7 @@ def draw(found: Results, base: Path) -> dict[str, Path]:
     """The gains as points with intervals, a line for each dataset; `base`.png and .pdf."""
     from benchmarks.report.plot import canvas, save
 
-    figure = canvas(7.2, 3.6)
+    figure = canvas(7.2, 3.2)
     axis = figure.subplots()
     styles = {
         "paper": ("s", "white", "paper"),

@@ -105,6 +105,23 @@ def test_the_table_has_a_line_for_each_dataset_and_every_figure(filled):
     )
 
 
+def test_the_best_other_clustering_is_no_mixture_of_networks_and_has_all_its_runs(tracked):
+    one = object.__new__(readme.Results)
+    one.__dict__ |= vars(tracked)
+    kmeans = next(row for row in tracked.rows if row["method"] == "kmeans10")
+    one.rows = [
+        kmeans | {"method": method, "n": n, "n_asked": 10, "purity_mean": purity}
+        for method, n, purity in (
+            ("kmeans", 10, 60.0),
+            ("ncut", 10, 70.0),
+            ("llc", 9, 80.0),
+            ("mixnet", 10, 90.0),
+            ("mixnet+", 10, 95.0),
+        )
+    ]
+    assert one.best_other(kmeans["dataset"])["method"] == "ncut"
+
+
 def test_a_row_by_older_code_or_without_all_runs_is_marked():
     row = {"n": 3, "n_asked": 10, "purity_mean": 50.0, "purity_std": None, "stale": 1}
     assert readme._cell(row) == r"50.0 (3/10)\*" and readme.unmarked(r"50.0\*") == "50.0"
@@ -141,7 +158,7 @@ def test_a_readme_without_its_markers_stays_as_it_is(text, tmp_path, capsys):
 
 
 def test_it_is_read_in_one_sitting():
-    assert len([word for word in TEXT.split() if re.search(r"\w", word)]) <= 1000
+    assert len(TEXT.split()) <= 1000
 
 
 def test_links_lead_to_files():
