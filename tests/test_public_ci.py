@@ -123,7 +123,7 @@ def test_what_public_ci_is_to_run_is_run():
     assert {("lint", lowest), ("lowest", lowest), ("tests", lowest), ("gate", lowest)} <= ran
     assert max(Version(python) for env, python in ran if env == "tests") > Version(lowest)
     tables = {"reproduce-table1", "reproduce-mnist", "reproduce-table2"}
-    assert tables | {"data"} <= {env for env, _ in ran}
+    assert tables | {"data", "docs", "wheel"} <= {env for env, _ in ran}
 
 
 def test_the_machines_of_table2_have_every_seed_once():
@@ -278,7 +278,7 @@ def test_environments_of_the_same_packages_share_one_folder():
                 "base_python",
                 "skip_install",
             } & set(section), name
-    assert own == {"lint", "lowest", "gpu", "docs"}
+    assert own == {"lint", "lowest", "gpu", "docs", "wheel"}
 
 
 def test_hooks_call_tox_and_are_fixed():

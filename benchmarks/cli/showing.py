@@ -9,7 +9,7 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks import registry
+from benchmarks import registry, stanzas
 from benchmarks.cli.common import (
     Refused,
     chosen_suites,
@@ -30,18 +30,28 @@ def tables_of(args, plan: Plan, store: Store, told=None) -> bool:
     """Write a suite's tables and print the text, or say why there are none: False."""
     from benchmarks.report import tables
 
-    own = registry.suites()[args.suite]["methods"]
-    if set(args.methods or ()) - set(own):  # a method of somebody's own: beside those of the suite
+    own, before = registry.suites()[args.suite]["methods"], []
+    new = [name for name in args.methods or () if name not in own]
+    if new:  # a method of somebody's own: beside those of the suite
         whole = plan_of(args, args.suite, store, recorded=True, methods=own)
         there = {node.cell["method"] for node in whole.nodes.values() if store.attempts(node.cell)}
+        before = [name for name in own if name in there and name not in args.methods]
         beside = [*filter(there.__contains__, own), *args.methods]
         plan = plan_of(args, args.suite, store, recorded=True, methods=beside)
-    return _written(
+    good = _written(
         args.suite,
         store,
-        lambda: tables.write(args.suite, plan, store, is_partial(args)),
+        lambda: tables.write(args.suite, plan, store, is_partial(args), before),
         told and (lambda: told(plan)),
     )
+    if good and new:
+        names = ", ".join(f'"{name}"' for name in new)
+        print(
+            f"for good: add {names} to methods in {near(stanzas.folder())}/suites/"
+            f"{args.suite}.toml, then `mixnet run {args.suite} --methods {','.join(new)}` and "
+            f"`mixnet table {args.suite}`"
+        )
+    return good
 
 
 def _written(name: str, store: Store, write, told=None) -> bool:

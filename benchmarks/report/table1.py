@@ -51,12 +51,18 @@ def report(records, suite, out_dir, stem) -> tuple[str, dict[str, Path]]:
 
 
 def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
-    """The table for a terminal, a line for each dataset, method and space."""
+    """The table for a terminal, a line for each dataset, method and space.
+
+    Methods that a suite names under ``on_record`` were there before the run that is shown: marked.
+    """
     methods, datasets, paper = _stanzas(methods, datasets, paper)
     rows = summarise(records, suite, methods, datasets, paper)
     top = best(rows)
+    before = suite.get("on_record", ())
     columns = {
-        **{name: itemgetter(name) for name in ("dataset", "method", "features")},
+        "dataset": itemgetter("dataset"),
+        "method": lambda row: row["method"] + " °" * (row["method"] in before),
+        "features": itemgetter("features"),
         "n": words.runs,
         "purity": lambda row: _pm("purity")(row) + (" *" if key(row) in top else ""),
         **{name: _mean(name) for name in ("acc", "nmi", "ari", "seconds")},
@@ -64,7 +70,8 @@ def text(records, suite, *, methods=None, datasets=None, paper=None) -> str:
         "verdict": comparisons.verdicts,
         "": lambda row: words.trouble(row, _collapse(row) if row["collapsed"] else ""),
     }
-    return Table.of(columns, rows).text() + "\n* best of the dataset, and what ties with it"
+    said = Table.of(columns, rows).text() + "\n* best of the dataset, and what ties with it"
+    return said + ("\n° on record before this run" if before else "")
 
 
 def to_markdown(rows, suite, methods, datasets, paper, remarks=()) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import registry
@@ -46,10 +47,13 @@ def selected_suite(name: str, plan: Plan) -> dict:
     }
 
 
-def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list[Path]]:
+def write(
+    name: str, plan: Plan, store: Store, partial: bool, on_record: Sequence[str] = ()
+) -> tuple[str, list[Path]]:
     """Write a suite's tables; returns the table as text and the files.
 
-    A partial or shortened run writes to ``partial/`` and never touches the full tables.
+    A partial or shortened run writes to ``partial/`` and never touches the full tables. Methods
+    named in `on_record` are marked so in the text, where that has a line for each.
 
     Raises
     ------
@@ -59,6 +63,7 @@ def write(name: str, plan: Plan, store: Store, partial: bool) -> tuple[str, list
     """
     place = store.results / "partial" if partial else store.results
     suite, records = selected_suite(name, plan), rescored(current(plan, store), store)
+    suite["on_record"] = tuple(on_record)
     if partial:
         suite["title"] = (
             suite.get("title", name)

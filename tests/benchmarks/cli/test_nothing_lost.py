@@ -151,13 +151,18 @@ print(os.environ["MIXNET_CACHE"])
     assert done.stdout.splitlines()[-1] == str(tmp_path / "artifacts" / "datasets")
 
 
-def test_a_method_of_ones_own_is_shown_beside_the_rows_of_the_suite(quick):
+def test_a_method_of_ones_own_is_shown_beside_the_rows_of_the_suite(quick, capsys):
     quick.ready(["flat"], ["kmeans"], "0-1")
+    capsys.readouterr()
     assert main(["run", "small", "--methods", "spectral", "--seeds", "0"]) == 0
     assert quick.ran() == ["eigen 0"]
     lines = (quick.results / "partial" / "small.csv").read_text().splitlines()
     assert lines == ["kmeans,0,done,False", "spectral,0,done,False"]
+    (said,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("for good")]
+    assert 'add "spectral" to methods in' in said and "suites/small.toml" in said
+    assert "`mixnet run small --methods spectral`" in said
     assert main(["table", "small", "--methods", "kmeans", "--seeds", "0"]) == 0  # only what it asks
+    assert "for good" not in capsys.readouterr().out
     assert (quick.results / "partial" / "small.csv").read_text() == "kmeans,0,done,False"
 
 

@@ -81,14 +81,15 @@ def test_after_a_comma_names_that_are_not_there_yet_are_offered(box):
 
 def bash(script, folder, **variables):
     """Lines that a script prints for which `mixnet` is the command of this checkout."""
-    command = folder / "mixnet"
+    command = folder / "bin" / "mixnet"
+    command.parent.mkdir(exist_ok=True)
     command.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from benchmarks.cli.main import main\nsys.exit(main())\n",
         encoding="utf-8",
     )
     command.chmod(0o755)
-    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **variables}
     done = subprocess.run(
         ["bash", "-e", "-c", script], env=environment, capture_output=True, text=True

@@ -329,6 +329,16 @@ def test_latex_is_balanced_and_rectangular(records, tmp_path):
     assert not re.search("[±§–]", words)
 
 
+def test_rows_that_were_on_record_before_are_marked_in_the_text(records):
+    plain = table1.text(records, SUITE, **STANZAS)
+    assert "°" not in plain
+    lines = table1.text(records, SUITE | {"on_record": ("kmeans",)}, **STANZAS).splitlines()
+    marked = [line for line in lines if " kmeans °" in line]
+    assert len(marked) == len([line for line in lines if " kmeans " in line]) > 1
+    assert lines[-1] == "° on record before this run"
+    assert len([line for line in lines if "°" in line]) == len(marked) + 1
+
+
 def test_text(records):
     lines = table1.text(records, SUITE, **STANZAS).splitlines()
     assert any(re.match(r"usps +ldmgi +raw +3/3 +87.9 ± 0.1 \* ", line) for line in lines)
