@@ -1,7 +1,7 @@
 """A newcomer's walk: from a clone, by README and guide as they stand, to results of one's own.
 
-Of the slow lane: it installs the project and takes about half an hour. Each step is printed with its
-time (``pytest -s``).
+Of the slow lane: it installs the project and takes about half an hour. Each step is printed with
+its time (``pytest -s``).
 """
 
 import os

@@ -45,6 +45,7 @@ LOOKUPS = ("benchmarks.kinds",)
 # where there is one, another reader cannot change what a cell gets. What compares is trusted.
 READERS, TRUSTED = "benchmarks.datasets.", ("benchmarks.datasets.core", "benchmarks.datasets.cache")
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
+FIRST_VERSION = "0.1.0"  # that of the records made before versions were left out
 MISSING = "missing"  # stands for the hash of a module that is nowhere
 _SUFFIXES = importlib.machinery.all_suffixes()
 
@@ -89,14 +90,24 @@ def _canonical(node: Any, out: list[str]) -> None:
         out.append(repr(node))
 
 
+def _forget_version(tree: ast.Module) -> None:
+    """Have a module's number of its release be the first: another makes no result stale."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__version__")], value=ast.Constant()):
+                node.value = ast.Constant(FIRST_VERSION)
+
+
 def source_hash(text: str | bytes) -> str:
-    """First 16 hex of the sha256 of Python source, comments and docstrings aside.
+    """First 16 hex of the sha256 of Python source; comments, docstrings, ``__version__`` aside.
 
     Of source that does not parse, and of a compiled module, the hash of the bytes.
     """
     out: list[str] = []
     try:
-        _canonical(ast.parse(text), out)
+        tree = ast.parse(text)
+        _forget_version(tree)
+        _canonical(tree, out)
         data = "".join(out).encode()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         data = text.encode() if isinstance(text, str) else text

@@ -69,6 +69,15 @@ def test_code_changes_it(old, new):
     assert provenance.source_hash(BASE.replace(old, new)) != provenance.source_hash(BASE)
 
 
+def test_the_number_of_a_release_makes_nothing_stale():
+    one, two = (f'__version__ = "{number}"\nx = 1\n' for number in ("0.1.0", "0.2.0"))
+    assert provenance.source_hash(one) == provenance.source_hash(two)
+    assert provenance.source_hash(one) != provenance.source_hash(two.replace("x = 1", "x = 2"))
+    for other in ('version = "{}"', 'def f():\n    __version__ = "{}"', '__version__ = f("{}")'):
+        hashes = {provenance.source_hash(other.format(number)) for number in ("0.1.0", "0.2.0")}
+        assert len(hashes) == 2, other
+
+
 def test_a_string_that_is_no_docstring_counts():
     assert provenance.source_hash('x = """a"""') != provenance.source_hash('x = """b"""')
 
