@@ -80,11 +80,10 @@ def block(found: Results, claims: list[dict]) -> str:
         *(f"* {line}" for line in judge.verdict_lines(claims)),
         "",
         f"Of {len({row['claim'] for row in claims})} claims, {judge.count(claims)}: by rules, from "
-        "runs of the present code alone. [Each claim, what was measured, and the command that "
-        "does](results/claims.md).",
+        "runs of the present code alone. [Each, with what was measured](results/claims.md).",
         "",
-        "![By how much the mixture improves the partition that it starts from: the "
-        "paper's figures beside ours, with 95% intervals](results/gain.png)",
+        "![Gain of the mixture over its start: the paper's beside ours, with 95% intervals]"
+        "(results/gain.png)",
         "",
         headline(found).markdown(),
         "",
