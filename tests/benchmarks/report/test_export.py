@@ -7,7 +7,6 @@ import pytest
 
 from benchmarks.cli.main import main
 from benchmarks.report import export
-from tests.benchmarks.conftest import Box
 
 
 def content(path):
@@ -16,14 +15,11 @@ def content(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Two seeds of a mixture on codes, as run; its tests leave it as it is."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        box = Box(tmp_path_factory.mktemp("trained"), monkeypatch)
-        box.suite(["blobs"], ["mixnet"], seeds="0-1")
-        assert box.run().complete
-        yield box
+@pytest.fixture
+def trained(box):
+    """Two seeds of a mixture on codes, as run."""
+    box.ready(["blobs"], ["mixnet"], "0-1")
+    return box
 
 
 @pytest.fixture
@@ -76,11 +72,8 @@ def test_the_same_files_make_the_same_archive(archive):
 def test_a_cell_that_cannot_be_read_elsewhere_is_left_out_and_said(trained, capsys, tmp_path, lost):
     (gone,) = [node for node in nodes(trained, lost) if node.cell["seed"] == 1]
     path = tmp_path / "models.zip"
-    (gone.artifacts / "model.pt").rename(tmp_path / "model.pt")
-    try:
-        assert main(["export", "small", "--output", str(path)]) == 1
-    finally:
-        (tmp_path / "model.pt").rename(gone.artifacts / "model.pt")
+    (gone.artifacts / "model.pt").unlink()
+    assert main(["export", "small", "--output", str(path)]) == 1
     assert "left out: blobs mixnet code seed 1" in capsys.readouterr().err
     cells = json.loads(content(path)["manifest.json"])["cells"]
     assert [(cell["method"], cell["seed"]) for cell in cells] == [("mixnet", 0)]
