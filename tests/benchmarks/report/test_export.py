@@ -80,7 +80,7 @@ def test_a_cell_that_cannot_be_read_elsewhere_is_left_out_and_said(trained, caps
 
 
 def test_where_nothing_is_there_no_file_is_written(trained, capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("MIXNET_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setenv("MIXNET_ARTIFACTS", str(tmp_path / "elsewhere"))
     path = tmp_path / "models.zip"
     assert main(["export", "small", "--output", str(path)]) == 2
     said = capsys.readouterr().err
