@@ -5,7 +5,7 @@ Importing the package imports no torch; the classes come when they are asked for
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Autoencoder", "MixtureOfNetworks", "__version__"]
 
 _HOMES = {
