@@ -42,8 +42,9 @@ def named(nav):
 
 def fenced(text, language):
     """Blocks of a language with the line that each starts at."""
-    for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
-        yield text[: found.start(1)].count("\n"), found[1]
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        if found[1] == language:
+            yield text[: found.start(2)].count("\n"), found[2]
 
 
 def test_every_page_of_the_navigation_is_there_and_every_page_is_in_it():

@@ -66,7 +66,8 @@ def page(name: str) -> str:
 
 
 def blocks(text: str, language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
+    return [block for its, block in found if its == language]
 
 
 def section(text: str, head: str) -> str:
