@@ -17,7 +17,7 @@ from benchmarks.records.folders import ROOT
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["tabble"], "unknown command 'tabble'; did you mean table?"),
+        (["tabel"], "unknown command 'tabel'; did you mean table?"),
         (["rn", "small"], "unknown command 'rn'; did you mean run"),
         (["run", "small", "--fsat"], "unknown option '--fsat'; did you mean --fast?"),
         (["run", "--fsat"], "unknown option '--fsat'; did you mean --fast?"),
