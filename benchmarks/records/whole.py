@@ -211,3 +211,21 @@ def sync_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in NO_SYNC:
             raise
+
+
+def share(folder: Path) -> None:
+    """Give the files of a folder that only their owner may read the permissions of new files.
+
+    `tempfile` makes files for its process alone, and libraries that write by it leave them so.
+    Where no file can be made to see what those are, nothing is done.
+    """
+    try:
+        with draft(folder) as probe:
+            usual = stat.S_IMODE(os.fstat(probe.handle.fileno()).st_mode)
+    except OSError:
+        return
+    for path in Path(folder).iterdir():
+        with contextlib.suppress(OSError):  # another process's, or gone
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o600 != usual:
+                path.chmod(usual)

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.records import provenance
 from benchmarks.records.files import file_lock
 from benchmarks.records.store import Store, blank, jsonable, small_int
-from benchmarks.records.whole import write_atomic
+from benchmarks.records.whole import share, write_atomic
 from benchmarks.run import guard
 
 MARK = "\x1emixnet "
@@ -253,6 +253,7 @@ def compute(job: dict, record: dict) -> dict:
     except Exception:
         check_models({role: inputs[role] for role in job.get("models", ())})
         raise
+    share(artifacts)  # models of `baselines/generative` are left to their owner alone
     # Once more, for what was imported late; before the scores, which are no part of it.
     record["provenance"]["modules"] = fingerprint(job)
     record["phases"] = {"load": loading, **result.phases}

@@ -18,3 +18,4 @@ class Mix:
 
     def save(self, path):
         path.write_text("model")
+        path.chmod(0o600)  # as files of `tempfile` are

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import tempfile
 
 import pytest
 
@@ -133,6 +134,21 @@ def test_permissions_are_those_that_the_umask_leaves(tmp_path, mask):
         os.umask(before)
     for name in ("record", "table", "ledger"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~mask, name
+
+
+def test_files_of_tempfile_get_the_permissions_of_others_and_no_file_else(tmp_path):
+    before = os.umask(0o027)
+    try:
+        handle, made = tempfile.mkstemp(dir=tmp_path)
+        os.close(handle)
+        (tmp_path / "link").symlink_to(made)
+        (tmp_path / "secret").touch(0o400)
+        whole.share(tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(made).st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o400
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_link_stays_and_the_file_that_it_names_is_replaced(tmp_path):

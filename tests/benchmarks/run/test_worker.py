@@ -64,7 +64,8 @@ def test_the_record_of_a_mixture(box):
     assert record["seconds"] == pytest.approx(record["phases"]["fit"])
     assert record["provenance"]["peak_rss_mb"] > 5 and record["provenance"]["threads"] == 1
     assert json.loads((node.artifacts / "history.json").read_text()) == {"loss": [2, 1]}
-    assert (node.artifacts / "model.pt").exists()
+    modes = {(node.artifacts / name).stat().st_mode for name in ("model.pt", "history.json")}
+    assert len(modes) == 1, "a model can be read by whom the umask lets read the rest"
 
 
 def test_a_selection_gets_points_and_a_column_for_each_candidate(box):
