@@ -218,20 +218,19 @@ def card(suite: str, nodes: list[Node], rows: list[dict]) -> str:
             for node, row in zip(nodes, rows, strict=True)
         ],
     )
-    data = {
-        node.cell[
-            "dataset"
-        ]: f"* {node.data['title']}: {node.data.get('citation', 'no citation')}. "
-        f"Licence of the data: {node.data.get('licence', 'not stated')}."
-        for node in nodes
-    }
+    trained_on = {node.cell["dataset"]: node.data for node in nodes}.values()
+    data = [
+        f"* {data['title']}: {data.get('citation', 'no citation')}. "
+        f"Licence of the data: {data.get('licence', 'not stated')}."
+        for data in trained_on
+    ]
     head = CARD_HEAD.format(
         title=f"mixnet: models of {suite}",
         version=__version__,
         commit=f" (commit {commit[:12]})" if commit else "",
         suite=suite,
     )
-    tail = CARD_TAIL.format(example=_example(nodes), data="\n".join(data.values()))
+    tail = CARD_TAIL.format(example=_example(nodes), data="\n".join(data))
     return head + shown.markdown() + "\n" + tail
 
 

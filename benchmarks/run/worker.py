@@ -112,9 +112,8 @@ def status_of(error: BaseException) -> str:
     """Status that an exception stands for."""
     if short_of(error):  # with more of it the same code would go on
         return "killed"
-    if isinstance(
-        error, (provenance.ForeignCode, NotScored, Unreadable)
-    ):  # no fault of the cell's own code
+    # No fault of the cell's own code.
+    if isinstance(error, (provenance.ForeignCode, NotScored, Unreadable)):
         return "killed"
     names = [cls.__name__ for cls in type(error).__mro__]
     if "DatasetError" in names:  # missing, or damaged: no cell of the dataset can run

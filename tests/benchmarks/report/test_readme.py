@@ -120,6 +120,13 @@ def test_the_best_other_clustering_is_no_mixture_of_networks_and_has_all_its_run
         )
     ]
     assert one.best_other(kmeans["dataset"])["method"] == "ncut"
+    assert one.better_so_far(kmeans["dataset"])["method"] == "llc", "said beside it"
+    one.rows[2]["stale"] = 1
+    assert one.better_so_far(kmeans["dataset"]) is None, "nothing is said of older code's"
+    one.rows[2] |= {"stale": 0, "purity_mean": 65.0}
+    assert one.better_so_far(kmeans["dataset"]) is None, "it lies below"
+    one.rows[2] |= {"n": 1, "alike": 10, "purity_mean": 80.0}
+    assert one.best_other(kmeans["dataset"])["method"] == "llc", "ten runs that were alike"
 
 
 def test_a_row_by_older_code_or_without_all_runs_is_marked():
